@@ -1,8 +1,20 @@
-//! Compiles the protobuf schema with a pure-Rust compiler, so that no `protoc` is needed.
+//! Compiles the protobuf schema with a pure-Rust compiler, so that no `protoc` is needed, and takes the creation code
+//! of the two contracts whose addresses nodes compute out of the committed artifacts.
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+use std::{env, error::Error, fs, path::Path};
+
+fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=schema/firn.proto");
     let descriptors = protox::compile(["schema/firn.proto"], ["schema"])?;
     prost_build::Config::new().compile_fds(descriptors)?;
+
+    let out = env::var("OUT_DIR")?;
+    for contract in ["FrostVerifier", "FrostAccount"] {
+        let artifact = format!("../contracts/artifacts/{contract}.json");
+        println!("cargo:rerun-if-changed={artifact}");
+        let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&artifact)?)?;
+        let code = json["bytecode"].as_str().ok_or("artifact without bytecode")?;
+        fs::write(Path::new(&out).join(format!("{contract}.bin")), hex::decode(code.trim_start_matches("0x"))?)?;
+    }
     Ok(())
 }

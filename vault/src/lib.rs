@@ -1,1 +1,3 @@
-//! vault
+//! The only crate that ever holds key-share material.
+
+pub mod api;

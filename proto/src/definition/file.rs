@@ -1,0 +1,203 @@
+//! `network.toml`: the definition as people write it.
+
+use super::{Chain, Definition, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester, invalid};
+use crate::author::AuthorKey;
+use crate::code::Refusal;
+use crate::ids::{Identifier, NodeId};
+use crate::point::Point;
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    version: u32,
+    chain: FileChain,
+    organisations: Vec<FileOrganisation>,
+    nodes: Vec<FileNode>,
+    keys: Vec<FileKey>,
+    operator_sets: Vec<FileOperatorSet>,
+    requesters: Vec<FileRequester>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileChain {
+    id: u64,
+    allocation_manager: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileOrganisation {
+    name: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileNode {
+    id: u16,
+    name: String,
+    organisation: String,
+    region: String,
+    provider: String,
+    peer_id: String,
+    author_key: String,
+    vault_key: String,
+    addresses: Vec<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileKey {
+    name: String,
+    purpose: String,
+    threshold: u16,
+    members: Vec<FileMember>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileMember {
+    identifier: u16,
+    node: u16,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileOperatorSet {
+    avs: String,
+    id: u32,
+    key: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileRequester {
+    name: String,
+    address: String,
+    operations: Vec<String>,
+    avs: Vec<String>,
+}
+
+pub(super) fn parse(text: &str) -> Result<Definition, Refusal> {
+    let file: File = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+    if file.version != 1 {
+        return Err(invalid(format!("version {} is not supported; this release reads version 1", file.version)));
+    }
+    let mut keys = file.keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+    keys.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut operator_sets = file
+        .operator_sets
+        .into_iter()
+        .map(|set| Ok(OperatorSetEntry { avs: address(&set.avs)?, id: set.id, key: set.key }))
+        .collect::<Result<Vec<_>, _>>()?;
+    operator_sets.sort();
+    let mut requesters = file.requesters.into_iter().map(requester).collect::<Result<Vec<_>, _>>()?;
+    requesters.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut nodes = BTreeMap::new();
+    for entry in &file.nodes {
+        if entry.id == 0 || nodes.insert(NodeId(entry.id), node(entry)?).is_some() {
+            return Err(invalid(format!("node id {} is zero or used twice", entry.id)));
+        }
+    }
+    let organisations: BTreeSet<_> = file.organisations.iter().map(|organisation| organisation.name.clone()).collect();
+    if organisations.len() != file.organisations.len() {
+        return Err(invalid("duplicate organisation"));
+    }
+    let chain = Chain { id: file.chain.id, allocation_manager: address(&file.chain.allocation_manager)? };
+    Ok(Definition { name: file.name, chain, organisations, nodes, keys, operator_sets, requesters })
+}
+
+fn node(entry: &FileNode) -> Result<Node, Refusal> {
+    let bytes = |text: &str| hex::decode(text).map_err(|_| invalid(format!("node {}: hex expected", entry.name)));
+    Ok(Node {
+        name: entry.name.clone(),
+        organisation: entry.organisation.clone(),
+        region: entry.region.clone(),
+        provider: entry.provider.clone(),
+        peer_id: entry.peer_id.clone(),
+        author_key: AuthorKey::from_slice(&bytes(&entry.author_key)?)
+            .map_err(|refusal| invalid(format!("node {}: {refusal}", entry.name)))?,
+        vault_key: Point::from_slice(&bytes(&entry.vault_key)?)
+            .map_err(|refusal| invalid(format!("node {}: {refusal}", entry.name)))?,
+        addresses: entry.addresses.clone(),
+    })
+}
+
+fn key(entry: &FileKey) -> Result<KeyDefinition, Refusal> {
+    let purpose = match entry.purpose.as_str() {
+        "slash" => Purpose::Slash,
+        other => return Err(invalid(format!("key {}: unknown purpose {other}", entry.name))),
+    };
+    let members: BTreeMap<_, _> = entry.members.iter().map(|m| (Identifier(m.identifier), NodeId(m.node))).collect();
+    if members.len() != entry.members.len() {
+        return Err(invalid(format!("key {}: duplicate identifier", entry.name)));
+    }
+    Ok(KeyDefinition { name: entry.name.clone(), purpose, threshold: entry.threshold, members })
+}
+
+fn requester(entry: FileRequester) -> Result<Requester, Refusal> {
+    let avs = entry.avs.iter().map(|avs| address(avs)).collect::<Result<_, _>>()?;
+    Ok(Requester { name: entry.name, address: address(&entry.address)?, operations: entry.operations, avs })
+}
+
+fn address(text: &str) -> Result<Address, Refusal> {
+    text.parse().map_err(|_| invalid(format!("`{text}` is not an address")))
+}
+
+pub(super) fn write(definition: &Definition) -> String {
+    let file = File {
+        name: definition.name.clone(),
+        version: 1,
+        chain: FileChain {
+            id: definition.chain.id,
+            allocation_manager: definition.chain.allocation_manager.to_string(),
+        },
+        organisations: definition.organisations.iter().map(|name| FileOrganisation { name: name.clone() }).collect(),
+        nodes: definition
+            .nodes
+            .iter()
+            .map(|(id, node)| FileNode {
+                id: id.0,
+                name: node.name.clone(),
+                organisation: node.organisation.clone(),
+                region: node.region.clone(),
+                provider: node.provider.clone(),
+                peer_id: node.peer_id.clone(),
+                author_key: hex::encode(node.author_key.as_bytes()),
+                vault_key: hex::encode(node.vault_key.as_bytes()),
+                addresses: node.addresses.clone(),
+            })
+            .collect(),
+        keys: definition
+            .keys
+            .iter()
+            .map(|key| FileKey {
+                name: key.name.clone(),
+                purpose: key.purpose.as_str().to_owned(),
+                threshold: key.threshold,
+                members: key.members.iter().map(|(id, node)| FileMember { identifier: id.0, node: node.0 }).collect(),
+            })
+            .collect(),
+        operator_sets: definition
+            .operator_sets
+            .iter()
+            .map(|set| FileOperatorSet { avs: set.avs.to_string(), id: set.id, key: set.key.clone() })
+            .collect(),
+        requesters: definition
+            .requesters
+            .iter()
+            .map(|requester| FileRequester {
+                name: requester.name.clone(),
+                address: requester.address.to_string(),
+                operations: requester.operations.clone(),
+                avs: requester.avs.iter().map(ToString::to_string).collect(),
+            })
+            .collect(),
+    };
+    // Serialising strings, integers and lists of tables cannot fail.
+    toml::to_string(&file).unwrap_or_default()
+}

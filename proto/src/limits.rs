@@ -1,0 +1,26 @@
+//! Bounds of the wire, with their arithmetic.
+
+/// Largest frame, hence largest envelope, in bytes. The largest body is a signing package of 100 members:
+/// 100 x (2 x 65 + 64 + 32 + about 40) = 27 kB; dealings of 100 members are 100 x (65 + 56) = 12 kB. Tenfold room.
+pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+
+/// Most members of one key. Costs grow with the square (docs/spec/keygen.md); 100 is what was measured.
+pub const MEMBERS_MAX: usize = 100;
+
+/// Most strategies in one slash. Each costs about 50 kgas, so 64 stay well below a block.
+pub const STRATEGIES_MAX: usize = 64;
+
+/// Longest description of a slash in bytes. It is logged on chain, 16 gas a byte.
+pub const DESCRIPTION_BYTES_MAX: usize = 1024;
+
+/// Longest life of a request in seconds: 14 days, EigenLayer's deallocation delay. A later slash finds nothing.
+pub const REQUEST_LIFETIME_SECONDS_MAX: u64 = 14 * 24 * 3600;
+
+/// Largest request body over HTTP in bytes: 64 strategies x about 130 characters plus description, threefold.
+pub const REQUEST_JSON_BYTES_MAX: usize = 32 * 1024;
+
+/// Largest network definition file in bytes: 100 nodes x about 700 characters, threefold.
+pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
+
+/// Most identifiers in one catch-up message: 3 x 1,000 x 34 bytes is below the frame.
+pub const HEADS_MAX: usize = 1_000;

@@ -1,0 +1,538 @@
+//! Protocol messages in their typed form, and their one encoding.
+
+use crate::author::AuthorSignature;
+use crate::certificate::{KeyCertificate, KeyProposal, ascending, signature_from};
+use crate::code::{Code, Refusal};
+use crate::commitments::Commitments;
+use crate::definition::Definition;
+use crate::envelope::{Header, decode_strict};
+use crate::ids::{Digest, Epoch, Identifier, KeyId, NodeId, SubjectId};
+use crate::limits::{FRAME_BYTES_MAX, HEADS_MAX, MEMBERS_MAX};
+use crate::point::{Point, PublicScalar};
+use crate::request::{Request, SignedRequest};
+use crate::signature::GroupSignature;
+use crate::wire;
+use prost::Message as _;
+use std::collections::BTreeMap;
+
+/// Everything that members say to each other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Message {
+    /// Start an attempt at a key. Session: the key id.
+    KeyProposal(KeyProposal),
+    /// An operator of the sender agreed to take part.
+    KeyAccept,
+    /// Round 1 of the key generation.
+    KeyRound1(KeyRound1),
+    /// The digests of all round-1 packages as the sender saw them.
+    KeyEcho(BTreeMap<Identifier, Digest>),
+    /// Round 2: encrypted shares for all.
+    KeyShares(KeyShares),
+    /// The sender's share from a dealer does not fit; proof included.
+    KeyComplaint(KeyComplaint),
+    /// The sender's certificate signature.
+    KeyCertified(KeyCertified),
+    /// The whole certificate, for late comers.
+    KeyCertificate(Box<KeyCertificate>),
+    /// The sender has ended its attempt.
+    KeyAbort(KeyAbort),
+    /// The sender's signed abandonment of an undecided attempt.
+    KeyAbandon(AuthorSignature),
+    /// Another member's envelope.
+    Relay(Vec<u8>),
+    /// A request. Session: its id.
+    RequestSpread {
+        /// The checked request.
+        request: Box<Request>,
+        /// The node that took it in.
+        origin: NodeId,
+    },
+    /// Whether the sender would lend a share.
+    Willingness(Willingness),
+    /// The sender coordinates and asks for fresh commitments.
+    Solicit {
+        /// The attempt that it will open.
+        attempt: u32,
+    },
+    /// Sign this.
+    SigningPackage(Box<SigningPackage>),
+    /// A signature share.
+    SignatureShare(SignatureShare),
+    /// The sender will not answer a package.
+    ShareRefused {
+        /// Hash of the package.
+        package: Digest,
+        /// Why.
+        code: Code,
+    },
+    /// The finished signature.
+    Signed(GroupSignature),
+    /// What the sender knows: for catch-up.
+    Heads(Heads),
+}
+
+/// A round-1 package: commitment to the polynomial and proof of knowledge of its constant term (RFC 9591 appendix C).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyRound1 {
+    /// Commitment to each coefficient, constant term first: t points.
+    pub commitment: Vec<Point>,
+    /// R of the Schnorr proof.
+    pub proof_r: Point,
+    /// z of the Schnorr proof.
+    pub proof_z: PublicScalar,
+}
+
+/// A dealer's encrypted shares.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyShares {
+    /// The dealing's ephemeral public key.
+    pub ephemeral: Point,
+    /// For each other member, the sealed share: 32 bytes and a 16-byte tag.
+    pub sealed: BTreeMap<Identifier, Vec<u8>>,
+}
+
+/// A complaint that anybody can judge: the opened Diffie-Hellman point and a proof that it is the right one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyComplaint {
+    /// The accused dealer.
+    pub dealer: Identifier,
+    /// The complainer's vault key times the dealing's ephemeral key.
+    pub shared_point: Point,
+    /// Chaum-Pedersen challenge.
+    pub challenge: PublicScalar,
+    /// Chaum-Pedersen response.
+    pub response: PublicScalar,
+}
+
+/// A member's certificate signature.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyCertified {
+    /// The transcript it signed.
+    pub transcript: Digest,
+    /// Its signature over [`crate::certificate::certificate_digest`].
+    pub signature: AuthorSignature,
+}
+
+/// The end of an attempt at one member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyAbort {
+    /// Why.
+    pub code: Code,
+    /// Who was missing.
+    pub missing: Vec<Identifier>,
+    /// Who is at fault, where that is provable.
+    pub culprit: Option<Identifier>,
+}
+
+/// A member's answer to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Willingness {
+    /// The answer.
+    pub status: Status,
+    /// Fresh commitments for the receiver, if it coordinates.
+    pub commitments: Option<Commitments>,
+}
+
+/// Whether a member would lend a share. None of these is ever evidence against it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Status {
+    /// Yes.
+    Willing,
+    /// No, and it will not change.
+    Declined(Code),
+    /// Not at this moment.
+    NotYet(Code),
+}
+
+/// A coordinator's package: who signs with which commitments, and the finalised block it relies on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SigningPackage {
+    /// What is signed.
+    pub subject: SubjectId,
+    /// With which key.
+    pub key_id: KeyId,
+    /// And shares of which epoch.
+    pub epoch: Epoch,
+    /// The coordinator's count of attempts.
+    pub attempt: u32,
+    /// The coordinator: the commitments were offered to it.
+    pub coordinator: NodeId,
+    /// The finalised block.
+    pub block: BlockReference,
+    /// Commitments of the signers, by node, each signed by its owner.
+    pub commitments: BTreeMap<NodeId, Commitments>,
+}
+
+/// A block of the chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BlockReference {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+/// A signer's answer to a package.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignatureShare {
+    /// Hash of the package it answers.
+    pub package: Digest,
+    /// z_i (RFC 9591 section 5.2).
+    pub share: PublicScalar,
+    /// Commitments for the next attempt with the same coordinator.
+    pub next: Option<Commitments>,
+}
+
+/// What a node knows, for catch-up: each list holds at most [`HEADS_MAX`] entries.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Heads {
+    /// Open subjects.
+    pub open: Vec<SubjectId>,
+    /// Signed subjects.
+    pub signed: Vec<SubjectId>,
+    /// Certified keys.
+    pub keys: Vec<KeyId>,
+}
+
+impl SigningPackage {
+    /// Hash of the package: what a share answers and what the durable marker records.
+    #[must_use]
+    pub fn hash(&self) -> Digest {
+        crate::digest::CanonicalHasher::new("firn/signing-package/v1")
+            .field(self.subject.0.0)
+            .field(self.to_wire().encode_to_vec())
+            .finish()
+    }
+
+    fn to_wire(&self) -> wire::SigningPackage {
+        wire::SigningPackage {
+            key_id: self.key_id.0.0.to_vec(),
+            epoch: self.epoch.0,
+            attempt: self.attempt,
+            coordinator: self.coordinator.0.into(),
+            block_number: self.block.number,
+            block_hash: self.block.hash.0.to_vec(),
+            commitments: self.commitments.values().map(Commitments::to_wire).collect(),
+        }
+    }
+
+    fn from_wire(wire: &wire::SigningPackage, header: &Header, definition: &Definition) -> Result<Self, Refusal> {
+        if wire.commitments.len() > MEMBERS_MAX {
+            return Err(malformed("commitments"));
+        }
+        let commitments = ascending(wire.commitments.iter().map(|c| {
+            let commitments = Commitments::from_wire(c, definition)?;
+            Ok((commitments.statement().owner, commitments))
+        }))?;
+        let coordinator = node(wire.coordinator)?;
+        if coordinator != header.sender {
+            return Err(malformed("coordinator"));
+        }
+        Ok(Self {
+            subject: header.session.into(),
+            key_id: KeyId(digest(&wire.key_id)?),
+            epoch: Epoch(wire.epoch),
+            attempt: wire.attempt,
+            coordinator,
+            block: BlockReference { number: wire.block_number, hash: digest(&wire.block_hash)? },
+            commitments,
+        })
+    }
+}
+
+impl Message {
+    /// The kind number and canonical body.
+    #[must_use]
+    pub fn encode(&self) -> (u32, Vec<u8>) {
+        match self {
+            Self::KeyProposal(proposal) => (1, proposal.to_wire().encode_to_vec()),
+            Self::KeyAccept => (2, Vec::new()),
+            Self::KeyRound1(package) => (3, round1_to(package).encode_to_vec()),
+            Self::KeyEcho(digests) => (4, echo_to(digests).encode_to_vec()),
+            Self::KeyShares(dealing) => (5, shares_to(dealing).encode_to_vec()),
+            Self::KeyComplaint(complaint) => (6, complaint_to(complaint).encode_to_vec()),
+            Self::KeyCertified(certified) => (7, certified_to(certified).encode_to_vec()),
+            Self::KeyCertificate(certificate) => (8, certificate.to_wire().encode_to_vec()),
+            Self::KeyAbort(abort) => (9, abort_to(abort).encode_to_vec()),
+            Self::KeyAbandon(signature) => (10, wire::KeyAbandon { signature: signature.0.to_vec() }.encode_to_vec()),
+            Self::Relay(envelope) => (11, wire::Relay { envelope: envelope.clone() }.encode_to_vec()),
+            Self::RequestSpread { request, origin } => (
+                12,
+                wire::RequestSpread { request: Some(request.signed().to_wire()), origin: origin.0.into() }
+                    .encode_to_vec(),
+            ),
+            Self::Willingness(willingness) => (13, willingness_to(willingness).encode_to_vec()),
+            Self::Solicit { attempt } => (14, wire::Solicit { attempt: *attempt }.encode_to_vec()),
+            Self::SigningPackage(package) => (15, package.to_wire().encode_to_vec()),
+            Self::SignatureShare(share) => (16, share_to(share).encode_to_vec()),
+            Self::ShareRefused { package, code } => {
+                (17, wire::ShareRefused { package: package.0.to_vec(), code: code.to_wire() }.encode_to_vec())
+            }
+            Self::Signed(signature) => (18, wire::Signed { signature: signature.as_bytes().to_vec() }.encode_to_vec()),
+            Self::Heads(heads) => (19, heads_to(heads).encode_to_vec()),
+        }
+    }
+
+    /// Decodes a body and checks everything in it that a definition can check, nested signatures included.
+    pub(crate) fn decode(kind: u32, body: &[u8], header: &Header, definition: &Definition) -> Result<Self, Refusal> {
+        Ok(match kind {
+            1 => proposal_from(body, header, definition)?,
+            2 if body.is_empty() => Self::KeyAccept,
+            3 => Self::KeyRound1(round1_from(&strict(body)?)?),
+            4 => Self::KeyEcho(echo_from(&strict(body)?)?),
+            5 => Self::KeyShares(shares_from(strict(body)?)?),
+            6 => Self::KeyComplaint(complaint_from(&strict(body)?)?),
+            7 => Self::KeyCertified(certified_from(&strict(body)?)?),
+            8 => certificate_from(body, header, definition)?,
+            9 => Self::KeyAbort(abort_from(&strict(body)?)?),
+            10 => Self::KeyAbandon(signature_from(&strict::<wire::KeyAbandon>(body)?.signature)?),
+            11 => Self::Relay(strict::<wire::Relay>(body)?.envelope),
+            12 => request_from(body, header, definition)?,
+            13 => Self::Willingness(willingness_from(&strict(body)?, header, definition)?),
+            14 => Self::Solicit { attempt: strict::<wire::Solicit>(body)?.attempt },
+            15 => Self::SigningPackage(Box::new(SigningPackage::from_wire(&strict(body)?, header, definition)?)),
+            16 => Self::SignatureShare(share_from(&strict(body)?, header, definition)?),
+            17 => {
+                let refused: wire::ShareRefused = strict(body)?;
+                Self::ShareRefused { package: digest(&refused.package)?, code: code(refused.code)? }
+            }
+            18 => Self::Signed(GroupSignature::from_slice(&strict::<wire::Signed>(body)?.signature)?),
+            19 => Self::Heads(heads_from(&strict(body)?)?),
+            _ => return Err(malformed("kind")),
+        })
+    }
+}
+
+fn proposal_from(body: &[u8], header: &Header, definition: &Definition) -> Result<Message, Refusal> {
+    let proposal = KeyProposal::from_wire(&strict(body)?)?;
+    if proposal.key_id(definition.network_id()) != header.session.into() {
+        return Err(malformed("session is not the key id"));
+    }
+    Ok(Message::KeyProposal(proposal))
+}
+
+fn certificate_from(body: &[u8], header: &Header, definition: &Definition) -> Result<Message, Refusal> {
+    let certificate = KeyCertificate::from_wire(&strict(body)?, definition)?;
+    if certificate.key_id() != header.session.into() {
+        return Err(malformed("session is not the key id"));
+    }
+    Ok(Message::KeyCertificate(Box::new(certificate)))
+}
+
+fn request_from(body: &[u8], header: &Header, definition: &Definition) -> Result<Message, Refusal> {
+    let spread: wire::RequestSpread = strict(body)?;
+    let signed = SignedRequest::from_wire(spread.request.as_ref().ok_or_else(|| malformed("request"))?)?;
+    let request = signed.verify(definition)?;
+    if request.id() != header.session.into() {
+        return Err(malformed("session is not the request id"));
+    }
+    Ok(Message::RequestSpread { request: Box::new(request), origin: node(spread.origin)? })
+}
+
+fn round1_to(package: &KeyRound1) -> wire::KeyRound1 {
+    wire::KeyRound1 {
+        commitment: package.commitment.iter().map(|point| point.as_bytes().to_vec()).collect(),
+        proof_r: package.proof_r.as_bytes().to_vec(),
+        proof_z: package.proof_z.as_bytes().to_vec(),
+    }
+}
+
+fn round1_from(wire: &wire::KeyRound1) -> Result<KeyRound1, Refusal> {
+    if wire.commitment.len() > MEMBERS_MAX {
+        return Err(malformed("commitment"));
+    }
+    Ok(KeyRound1 {
+        commitment: wire.commitment.iter().map(|bytes| point(bytes)).collect::<Result<_, _>>()?,
+        proof_r: point(&wire.proof_r)?,
+        proof_z: PublicScalar::from_slice(&wire.proof_z)?,
+    })
+}
+
+fn echo_to(digests: &BTreeMap<Identifier, Digest>) -> wire::KeyEcho {
+    let entry = |(member, digest): (&Identifier, &Digest)| wire::Round1Digest {
+        member: member.0.into(),
+        digest: digest.0.to_vec(),
+    };
+    wire::KeyEcho { round1: digests.iter().map(entry).collect() }
+}
+
+fn echo_from(wire: &wire::KeyEcho) -> Result<BTreeMap<Identifier, Digest>, Refusal> {
+    ascending(wire.round1.iter().map(|entry| Ok((identifier(entry.member)?, digest(&entry.digest)?))))
+}
+
+fn shares_to(dealing: &KeyShares) -> wire::KeyShares {
+    let entry = |(recipient, ciphertext): (&Identifier, &Vec<u8>)| wire::SealedShare {
+        recipient: recipient.0.into(),
+        ciphertext: ciphertext.clone(),
+    };
+    wire::KeyShares {
+        ephemeral: dealing.ephemeral.as_bytes().to_vec(),
+        sealed: dealing.sealed.iter().map(entry).collect(),
+    }
+}
+
+fn shares_from(wire: wire::KeyShares) -> Result<KeyShares, Refusal> {
+    let ephemeral = point(&wire.ephemeral)?;
+    let sealed = ascending(wire.sealed.into_iter().map(|share| {
+        (share.ciphertext.len() == 48)
+            .then_some(share.ciphertext)
+            .ok_or_else(|| malformed("ciphertext"))
+            .and_then(|ciphertext| Ok((identifier(share.recipient)?, ciphertext)))
+    }))?;
+    Ok(KeyShares { ephemeral, sealed })
+}
+
+fn complaint_to(complaint: &KeyComplaint) -> wire::KeyComplaint {
+    wire::KeyComplaint {
+        dealer: complaint.dealer.0.into(),
+        shared_point: complaint.shared_point.as_bytes().to_vec(),
+        challenge: complaint.challenge.as_bytes().to_vec(),
+        response: complaint.response.as_bytes().to_vec(),
+    }
+}
+
+fn complaint_from(wire: &wire::KeyComplaint) -> Result<KeyComplaint, Refusal> {
+    Ok(KeyComplaint {
+        dealer: identifier(wire.dealer)?,
+        shared_point: point(&wire.shared_point)?,
+        challenge: PublicScalar::from_slice(&wire.challenge)?,
+        response: PublicScalar::from_slice(&wire.response)?,
+    })
+}
+
+fn certified_to(certified: &KeyCertified) -> wire::KeyCertified {
+    let signature = wire::CertificateSignature { member: 0, signature: certified.signature.0.to_vec() };
+    wire::KeyCertified { transcript: certified.transcript.0.to_vec(), signature: Some(signature) }
+}
+
+fn certified_from(wire: &wire::KeyCertified) -> Result<KeyCertified, Refusal> {
+    let signature = wire.signature.as_ref().filter(|s| s.member == 0).ok_or_else(|| malformed("signature"))?;
+    Ok(KeyCertified { transcript: digest(&wire.transcript)?, signature: signature_from(&signature.signature)? })
+}
+
+fn abort_to(abort: &KeyAbort) -> wire::KeyAbort {
+    wire::KeyAbort {
+        code: abort.code.to_wire(),
+        missing: abort.missing.iter().map(|member| member.0.into()).collect(),
+        culprit: abort.culprit.map_or(0, |member| member.0.into()),
+    }
+}
+
+fn abort_from(wire: &wire::KeyAbort) -> Result<KeyAbort, Refusal> {
+    if wire.missing.len() > MEMBERS_MAX {
+        return Err(malformed("missing"));
+    }
+    Ok(KeyAbort {
+        code: code(wire.code)?,
+        missing: wire.missing.iter().map(|member| identifier(*member)).collect::<Result<_, _>>()?,
+        culprit: if wire.culprit == 0 { None } else { Some(identifier(wire.culprit)?) },
+    })
+}
+
+fn willingness_to(willingness: &Willingness) -> wire::Willingness {
+    let (status, code) = match willingness.status {
+        Status::Willing => (1, 0),
+        Status::Declined(code) => (2, code.to_wire()),
+        Status::NotYet(code) => (3, code.to_wire()),
+    };
+    wire::Willingness { status, code, commitments: willingness.commitments.as_ref().map(Commitments::to_wire) }
+}
+
+fn willingness_from(
+    wire: &wire::Willingness,
+    header: &Header,
+    definition: &Definition,
+) -> Result<Willingness, Refusal> {
+    let status = match (wire.status, wire.code) {
+        (1, 0) => Status::Willing,
+        (2, number) => Status::Declined(code(number)?),
+        (3, number) => Status::NotYet(code(number)?),
+        _ => return Err(malformed("status")),
+    };
+    Ok(Willingness { status, commitments: own_commitments(wire.commitments.as_ref(), header, definition)? })
+}
+
+fn share_to(share: &SignatureShare) -> wire::SignatureShare {
+    wire::SignatureShare {
+        package: share.package.0.to_vec(),
+        share: share.share.as_bytes().to_vec(),
+        next: share.next.as_ref().map(Commitments::to_wire),
+    }
+}
+
+fn share_from(
+    wire: &wire::SignatureShare,
+    header: &Header,
+    definition: &Definition,
+) -> Result<SignatureShare, Refusal> {
+    Ok(SignatureShare {
+        package: digest(&wire.package)?,
+        share: PublicScalar::from_slice(&wire.share)?,
+        next: own_commitments(wire.next.as_ref(), header, definition)?,
+    })
+}
+
+/// Commitments that ride on a message must be its sender's own.
+fn own_commitments(
+    wire: Option<&wire::Commitments>,
+    header: &Header,
+    definition: &Definition,
+) -> Result<Option<Commitments>, Refusal> {
+    let commitments = wire.map(|wire| Commitments::from_wire(wire, definition)).transpose()?;
+    if commitments.as_ref().is_some_and(|c| c.statement().owner != header.sender) {
+        return Err(malformed("commitments of another"));
+    }
+    Ok(commitments)
+}
+
+fn heads_to(heads: &Heads) -> wire::Heads {
+    wire::Heads {
+        open: heads.open.iter().map(|id| id.0.0.to_vec()).collect(),
+        signed: heads.signed.iter().map(|id| id.0.0.to_vec()).collect(),
+        keys: heads.keys.iter().map(|id| id.0.0.to_vec()).collect(),
+    }
+}
+
+fn heads_from(wire: &wire::Heads) -> Result<Heads, Refusal> {
+    if [&wire.open, &wire.signed, &wire.keys].iter().any(|list| list.len() > HEADS_MAX) {
+        return Err(malformed("heads"));
+    }
+    let subjects = |list: &[Vec<u8>]| list.iter().map(|id| digest(id).map(SubjectId)).collect::<Result<_, _>>();
+    Ok(Heads {
+        open: subjects(&wire.open)?,
+        signed: subjects(&wire.signed)?,
+        keys: wire.keys.iter().map(|id| digest(id).map(KeyId)).collect::<Result<_, _>>()?,
+    })
+}
+
+fn strict<M: prost::Message + Default>(body: &[u8]) -> Result<M, Refusal> {
+    debug_assert!(body.len() <= FRAME_BYTES_MAX, "the envelope was size-checked");
+    decode_strict(body).ok_or_else(|| malformed("not canonical"))
+}
+
+fn malformed(detail: &str) -> Refusal {
+    Refusal::new(Code::BodyMalformed, detail)
+}
+
+fn digest(bytes: &[u8]) -> Result<Digest, Refusal> {
+    Digest::from_slice(bytes).ok_or_else(|| malformed("digest"))
+}
+
+fn code(number: u32) -> Result<Code, Refusal> {
+    Code::from_wire(number).ok_or_else(|| malformed("code"))
+}
+
+fn node(number: u32) -> Result<NodeId, Refusal> {
+    u16::try_from(number).map(NodeId).map_err(|_| malformed("node"))
+}
+
+pub(crate) fn identifier(number: u32) -> Result<Identifier, Refusal> {
+    u16::try_from(number).ok().filter(|id| *id != 0).map(Identifier).ok_or_else(|| malformed("identifier"))
+}
+
+pub(crate) fn point(bytes: &[u8]) -> Result<Point, Refusal> {
+    Point::from_slice(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! What the vault can be asked, and what it answers. No type here holds a secret.
+
+use firn_proto::author::AuthorSignature;
+use firn_proto::certificate::{KeyCertificate, KeyProposal};
+use firn_proto::commitments::Commitments;
+use firn_proto::message::{KeyCertified, KeyComplaint, KeyRound1, KeyShares, SigningPackage};
+use firn_proto::request;
+use firn_proto::time::WallTime;
+use firn_proto::{
+    Code, Digest, Epoch, GroupSignature, Identifier, KeyId, Message, NodeId, Point, PublicScalar, SessionId, SubjectId,
+};
+use std::collections::BTreeMap;
+
+/// A question to the vault. It trusts none of it: everything that decides over a share is checked again.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Put a message of this node into a signed envelope. Answer: [`Reply::Envelope`].
+    Author {
+        /// The session it belongs to.
+        session: SessionId,
+        /// What to say.
+        message: Box<Message>,
+    },
+    /// Start an attempt: make a polynomial and its round-1 package. Answer: [`Reply::Dealt`].
+    Deal {
+        /// The proposal, whose digest is the key id.
+        proposal: KeyProposal,
+    },
+    /// Check all round-1 packages, freeze them, and encrypt a share to every other member. Answer: [`Reply::Shared`].
+    Share {
+        /// The attempt.
+        key_id: KeyId,
+        /// The packages of all members, our own included.
+        round1: BTreeMap<Identifier, KeyRound1>,
+    },
+    /// Open our shares and check their sum; store the key as pending. Answer: [`Reply::Finished`], or
+    /// [`Reply::BadShares`] where a dealer's share does not fit its commitment.
+    Finish {
+        /// The attempt.
+        key_id: KeyId,
+        /// The dealings of all members, our own included.
+        dealings: BTreeMap<Identifier, KeyShares>,
+    },
+    /// Sign the certificate, given the sealed record as it was read back from storage. Answer: [`Reply::Certified`].
+    Certify {
+        /// The attempt.
+        key_id: KeyId,
+        /// The record under [`crate::Vault::share_record`], read back by the host; `None` where it is absent.
+        stored: Option<Vec<u8>>,
+    },
+    /// Make a pending key usable. After our own abandonment was signed, only together with an activation signature:
+    /// that proves t members who never abandon. Answer: [`Reply::Done`].
+    AcceptCertificate {
+        /// The whole certificate.
+        certificate: Box<KeyCertificate>,
+        /// The activation signature, where it is known.
+        activation: Option<GroupSignature>,
+    },
+    /// Sign the abandonment of a pending key without certificate. Answer: [`Reply::Abandoned`].
+    Abandon {
+        /// The attempt.
+        key_id: KeyId,
+    },
+    /// Erase a pending key that all members have abandoned. Answer: [`Reply::Done`].
+    Erase {
+        /// The attempt.
+        key_id: KeyId,
+        /// The abandonment signatures of all members.
+        abandonments: BTreeMap<Identifier, AuthorSignature>,
+    },
+    /// Forget an attempt that ended before its certificate signature was made. Answer: [`Reply::Done`].
+    Forget {
+        /// The attempt.
+        key_id: KeyId,
+    },
+    /// Make nonces and commit to them, for one coordinator. Answer: [`Reply::Committed`].
+    Commit {
+        /// The key.
+        key_id: KeyId,
+        /// The epoch of the share.
+        epoch: Epoch,
+        /// The one coordinator that may use them.
+        coordinator: NodeId,
+    },
+    /// Lend a signature share. Answer: [`Reply::Released`].
+    Release(Box<ReleaseRequest>),
+}
+
+/// Everything the vault needs to decide over a share by itself (DESIGN section 3, rule 2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReleaseRequest {
+    /// What is signed. The vault rebuilds the digest from it.
+    pub subject: Subject,
+    /// The coordinator's package.
+    pub package: SigningPackage,
+    /// The time to compare deadlines with.
+    pub now: WallTime,
+}
+
+/// What a group key can sign: a closed set of typed things, never a hash.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// A requester's request.
+    Request(Box<request::Request>),
+    /// The activation of a freshly certified key.
+    Activation(Box<KeyCertificate>),
+}
+
+/// The answer, and the records that must be durable before anybody sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decision {
+    /// Records to write, in order, in one synced batch.
+    pub writes: Vec<Write>,
+    /// The answer.
+    pub reply: Reply,
+}
+
+/// A change to the vault's records. Values are sealed; keys are public.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Write {
+    /// Insert or replace.
+    Put {
+        /// Record key.
+        key: Vec<u8>,
+        /// Sealed value.
+        value: Vec<u8>,
+    },
+    /// Remove.
+    Delete {
+        /// Record key.
+        key: Vec<u8>,
+    },
+}
+
+/// What the vault answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// To [`Request::Author`]: the encoded envelope.
+    Envelope(Vec<u8>),
+    /// To [`Request::Deal`].
+    Dealt {
+        /// The attempt.
+        key_id: KeyId,
+        /// Our round-1 package.
+        package: KeyRound1,
+    },
+    /// To [`Request::Share`].
+    Shared {
+        /// The attempt.
+        key_id: KeyId,
+        /// Our dealing.
+        dealing: KeyShares,
+    },
+    /// To [`Request::Finish`]: the key is stored as pending.
+    Finished {
+        /// The attempt.
+        key_id: KeyId,
+        /// What to certify.
+        outcome: KeyOutcome,
+    },
+    /// To [`Request::Finish`]: one complaint per dealer whose share does not fit.
+    BadShares {
+        /// The attempt.
+        key_id: KeyId,
+        /// The complaints, with proofs.
+        complaints: Vec<KeyComplaint>,
+    },
+    /// To [`Request::Certify`].
+    Certified {
+        /// The attempt.
+        key_id: KeyId,
+        /// Our certificate signature.
+        certified: KeyCertified,
+    },
+    /// To [`Request::Abandon`].
+    Abandoned {
+        /// The attempt.
+        key_id: KeyId,
+        /// Our signature.
+        signature: AuthorSignature,
+    },
+    /// To [`Request::AcceptCertificate`], [`Request::Erase`] and [`Request::Forget`].
+    Done {
+        /// The attempt.
+        key_id: KeyId,
+    },
+    /// To [`Request::Commit`].
+    Committed(Commitments),
+    /// To [`Request::Release`].
+    Released {
+        /// What was signed.
+        subject: SubjectId,
+        /// The package it answers.
+        package: Digest,
+        /// The signature share.
+        share: PublicScalar,
+        /// Fresh commitments for the same coordinator.
+        next: Commitments,
+    },
+    /// The vault refuses. Nothing was changed.
+    Refused(VaultRefusal),
+}
+
+/// The public result of a key generation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyOutcome {
+    /// The digest to certify ([`firn_proto::certificate::transcript`]).
+    pub transcript: Digest,
+    /// The group's public key.
+    pub group_key: Point,
+    /// All members' verifying shares.
+    pub verifying_shares: BTreeMap<Identifier, Point>,
+}
+
+/// Why the vault refused, about what, and through whose provable fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VaultRefusal {
+    /// The stable code.
+    pub code: Code,
+    /// The session asked about.
+    pub session: SessionId,
+    /// The package asked about, for a release.
+    pub package: Option<Digest>,
+    /// The member at fault, where the input proves it.
+    pub culprit: Option<Identifier>,
+}
+
+impl Subject {
+    /// The subject's id within `definition`'s network.
+    #[must_use]
+    pub fn id(&self, network: firn_proto::NetworkId) -> SubjectId {
+        match self {
+            Self::Request(request) => request.id(),
+            Self::Activation(certificate) => certificate.activation(network),
+        }
+    }
+
+    /// The 32 bytes that the group key signs: an EIP-712 digest, or the activation's digest.
+    #[must_use]
+    pub fn digest(&self, definition: &firn_proto::Definition) -> Digest {
+        match self {
+            Self::Request(request) => request.payload_digest(definition),
+            Self::Activation(certificate) => certificate.activation(definition.network_id()).0,
+        }
+    }
+}
