@@ -1,0 +1,122 @@
+# Everything a developer and CI run. `make help` lists the targets. Targets that write say so; the others never do.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# Build products lie outside the clone, so that a second clone compiles only our own crates.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/firn
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export CCACHE_DIR ?= $(CACHE)/ccache
+export ANVIL_BIN ?= $(CURDIR)/contracts/node_modules/.bin/anvil
+# RocksDB's C++ takes ten minutes and more; through ccache that is paid once. Looked up late: setup installs ccache.
+ifeq ($(origin CXX),default)
+CXX = $(if $(shell command -v ccache),ccache g++,g++)
+endif
+export CXX
+
+CARGO := cargo
+FORGE := node_modules/.bin/forge
+FIRN := $(CARGO_TARGET_DIR)/debug/firn
+RELEASE := $(CARGO_TARGET_DIR)/release
+
+# Always the whole workspace: cargo resolves features per command, and another selection rebuilds dependencies.
+# Always all targets: test dependencies add features to shared ones, so that demo and test would differ.
+WORKSPACE := --workspace --locked
+BUILD := build $(WORKSPACE) --all-targets
+
+# What `make bench` runs: examples of the workspace by name, and the contracts' gas figures.
+BENCHES := bench
+
+say = @printf '\n==> %s\n' '$(1)' >&2
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install what is missing on this machine (packages, node modules, nextest)
+	@scripts/setup
+
+.PHONY: build
+build: setup ## compile the workspace, tests included
+	$(call say,build)
+	@$(CARGO) $(BUILD)
+
+.PHONY: demo
+demo: build ## five nodes, a key, three slashes, killed and returning nodes: the whole of Firn in a minute
+	$(call say,demo)
+	@$(FIRN) devnet demo
+
+.PHONY: test
+test: setup fmt-check lint contracts-check contracts-test build unit ## everything CI checks, in CI's order
+
+.PHONY: check
+check: setup fmt-check lint contracts-check ## formatting, lints, contract artifacts; writes nothing
+
+.PHONY: fix
+fix: setup fmt contracts ## format, apply clippy's suggestions, rebuild contract artifacts; writes
+	$(call say,clippy --fix)
+	@$(CARGO) clippy $(WORKSPACE) --all-targets --fix --allow-dirty --allow-staged
+
+.PHONY: fmt
+fmt: ## format the Rust code; writes
+	@$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check: ## is the Rust code formatted?
+	$(call say,format)
+	@$(CARGO) fmt --all --check || { echo 'not formatted; run: make fmt' >&2; exit 1; }
+
+.PHONY: lint
+lint: ## clippy over all targets, warnings are errors
+	$(call say,clippy)
+	@$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
+
+.PHONY: unit
+unit: ## Rust tests only, end-to-end ones included
+	$(call say,tests)
+	@$(CARGO) nextest run $(WORKSPACE)
+
+.PHONY: contracts
+contracts: setup ## compile the contracts and rewrite contracts/artifacts; writes
+	$(call say,contracts)
+	@cd contracts && node build.js
+
+.PHONY: contracts-check
+contracts-check: ## do the committed artifacts match the Solidity sources?
+	$(call say,contract artifacts)
+	@node contracts/build.js --check || { echo 'artifacts differ from the sources; run: make contracts' >&2; exit 1; }
+
+.PHONY: contracts-test
+contracts-test: ## Solidity tests
+	$(call say,contract tests)
+	@cd contracts && $(FORGE) test
+
+.PHONY: bench
+bench: setup ## the figures: gas, vault, end to end, memory
+	$(call say,gas)
+	@cd contracts && npm run --silent gas
+	$(call say,release build)
+	@$(CARGO) build --release $(WORKSPACE) --bins --examples
+	@for bench in $(BENCHES); do printf '\n==> %s\n' "$$bench" >&2; $(RELEASE)/examples/$$bench; done
+
+.PHONY: deny
+deny: ## licences, sources and duplicates of the dependencies, by cargo-deny if installed
+	@command -v cargo-deny >/dev/null || { echo 'cargo-deny is missing; run (four minutes): cargo install --locked cargo-deny' >&2; exit 1; }
+	@$(CARGO) deny --workspace --locked check bans licenses sources
+
+.PHONY: advisories
+advisories: ## known vulnerabilities of the dependencies, by cargo-deny; needs the network
+	@command -v cargo-deny >/dev/null || { echo 'cargo-deny is missing; run (four minutes): cargo install --locked cargo-deny' >&2; exit 1; }
+	@$(CARGO) deny --workspace --locked check advisories
+
+.PHONY: env
+env: ## the settings above for a shell of your own: eval "$(make env)"
+	@printf 'export %s=%q\n' CARGO_TARGET_DIR "$$CARGO_TARGET_DIR" CCACHE_DIR "$$CCACHE_DIR" ANVIL_BIN "$$ANVIL_BIN" CXX "$$CXX"
+
+.PHONY: clean
+clean: ## remove build products; the compiler cache stays
+	rm -rf '$(CARGO_TARGET_DIR)' contracts/out contracts/cache contracts/node_modules
