@@ -292,6 +292,7 @@ contract FrostVerifierTest is Signer {
         expectKey(false, x1 + P, y1, "P.x = p + 1");
         check(FrostSchnorr.isOnCurve(N, yOfN), "(n, y) is on the curve");
         expectKey(false, N, yOfN, "P.x = n");
+        check(!FrostSchnorr.isOnCurve(x1 + P, y1), "a curve point has x < p");
     }
 
     /// @dev Even without the mock nothing verifies under such a key: ecrecover refuses r >= n.
