@@ -1,0 +1,156 @@
+//! Local configuration: `config.toml`, environment and flags, parsed once into types that cannot be wrong.
+//!
+//! Nothing shared lives here. Who the members are, what the keys may do, which chain it is: all that comes from
+//! the signed network definition, so that no two nodes can disagree about it by a local edit. No secret lives
+//! here either; a secret is named by the file it is in.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use libp2p::Multiaddr;
+use serde::Deserialize;
+
+mod error;
+mod layers;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use error::ConfigError;
+pub(crate) use layers::{Layers, Origin, Overrides};
+
+/// Everything one node is told locally.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// This node's name in the network definition.
+    pub(crate) node: String,
+    /// Where other members reach it.
+    pub(crate) listen: Vec<Multiaddr>,
+    /// The local API.
+    pub(crate) api: Api,
+    /// The chain's RPC endpoints.
+    pub(crate) chain: Chain,
+    /// How the keystore is opened at start.
+    #[serde(default)]
+    pub(crate) unseal: Unseal,
+    /// Bounds that depend on the machine.
+    pub(crate) limits: Limits,
+}
+
+/// The local API.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Api {
+    /// A loopback address: the API has no TLS, so nothing else may reach it.
+    pub(crate) listen: SocketAddr,
+}
+
+/// Access to the chain.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Chain {
+    /// Facts that matter are asked of all of them.
+    pub(crate) rpc: Vec<RpcUrl>,
+}
+
+/// How the keystore is opened at start.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Unseal {
+    /// Absent: the operator types the passphrase, or sends `unseal` later.
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Bounds that depend on the machine. Bounds of the protocol are constants, equal on every node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Connections with members and relays.
+    pub(crate) peer_connections: u32,
+    /// Clients of the API at a time.
+    pub(crate) api_connections: u32,
+    /// One request body.
+    pub(crate) api_body_bytes: u32,
+}
+
+/// An RPC endpoint. Providers put access keys into the path, so it is shown by its host only.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct RpcUrl(reqwest::Url);
+
+impl RpcUrl {
+    /// The whole address, for the client that connects to it.
+    pub(crate) fn expose(&self) -> &reqwest::Url {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RpcUrl {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self).map_err(|_| "not a URL")
+    }
+}
+
+impl fmt::Debug for RpcUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{self}")
+    }
+}
+
+impl fmt::Display for RpcUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden = !matches!(self.0.path(), "" | "/") || self.0.query().is_some() || !self.0.username().is_empty();
+        write!(out, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
+        if let Some(port) = self.0.port() {
+            write!(out, ":{port}")?;
+        }
+        if hidden { write!(out, "/...") } else { Ok(()) }
+    }
+}
+
+impl Config {
+    /// Reads the layers' result and checks what types alone cannot say.
+    pub(crate) fn parse(layers: &Layers) -> Result<Self, ConfigError> {
+        let config: Self = layers.merged().try_into().map_err(|error| layers.explain(&error))?;
+        let invalid = |key: &'static str, reason: String| Err(ConfigError::invalid(key, layers.origin(key), reason));
+        if config.node.is_empty() {
+            return invalid("node", "it is empty".to_owned());
+        }
+        if config.listen.is_empty() || config.listen.len() > ADDRESSES_MAX {
+            return invalid("listen", format!("give 1 to {ADDRESSES_MAX} addresses"));
+        }
+        // The parser takes an empty string for an address without parts.
+        if config.listen.iter().any(Multiaddr::is_empty) {
+            return invalid("listen", "one address is empty".to_owned());
+        }
+        if !config.api.listen.ip().is_loopback() {
+            return Err(ConfigError::ApiNotLoopback {
+                address: config.api.listen,
+                origin: layers.origin("api.listen"),
+            });
+        }
+        if config.chain.rpc.is_empty() || config.chain.rpc.len() > ADDRESSES_MAX {
+            return invalid("chain.rpc", format!("give 1 to {ADDRESSES_MAX} addresses"));
+        }
+        if let Some(url) = config.chain.rpc.iter().find(|url| !matches!(url.0.scheme(), "http" | "https")) {
+            return invalid("chain.rpc", format!("{url} is neither http nor https"));
+        }
+        let Limits { peer_connections, api_connections, api_body_bytes } = config.limits;
+        for (key, value, least, most) in [
+            ("limits.peer_connections", peer_connections, 8, 4096),
+            ("limits.api_connections", api_connections, 1, 1024),
+            ("limits.api_body_bytes", api_body_bytes, 4 * 1024, 1024 * 1024),
+        ] {
+            if !(least..=most).contains(&value) {
+                return invalid(key, format!("{value} is outside {least} to {most}"));
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// Of listen addresses and of RPC endpoints; more is a mistake.
+const ADDRESSES_MAX: usize = 16;

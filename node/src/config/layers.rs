@@ -1,0 +1,228 @@
+//! Where each value comes from: flag over environment over file over default.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::ConfigError;
+
+/// The layers merged, each value with its origin.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    values: BTreeMap<&'static str, (Value, Origin)>,
+}
+
+/// Who set a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody.
+    Default,
+    /// `config.toml`.
+    File,
+    /// An environment variable of this name.
+    Environment(String),
+    /// A command-line flag for this key.
+    Flag,
+}
+
+/// What stands above the file. Tests give their own; `main` gives the process's.
+#[derive(Debug, Default)]
+pub(crate) struct Overrides {
+    /// Names and values; those that do not start with `FIRN__` are not ours.
+    pub(crate) environment: Vec<(String, String)>,
+    /// Keys such as `api.listen`, and values.
+    pub(crate) flags: Vec<(&'static str, String)>,
+}
+
+impl Layers {
+    /// Reads the file at `path` and lays the overrides on it.
+    pub(crate) fn read(path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        Self::merge(path, &text, overrides)
+    }
+
+    /// The same for a file already read.
+    pub(crate) fn merge(path: &Path, text: &str, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let mut layers = Self { values: BTreeMap::new() };
+        for (key, _, default) in KEYS {
+            if let Some(default) = default {
+                layers.set_text(key, default, Origin::Default)?;
+            }
+        }
+        let file: Table = text.parse().map_err(|error: toml::de::Error| {
+            // The parser's own message shows the line, and the line may hold a misplaced secret.
+            let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+            ConfigError::Syntax { path: path.to_owned(), line: before.matches('\n').count() + 1 }
+        })?;
+        layers.set_table("", file)?;
+        for (name, value) in &overrides.environment {
+            if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) {
+                let key = key.to_ascii_lowercase().replace("__", ".");
+                layers.set_text(&key, value, Origin::Environment(name.clone()))?;
+            }
+        }
+        for (key, value) in &overrides.flags {
+            layers.set_text(key, value, Origin::Flag)?;
+        }
+        for (key, _, _) in KEYS {
+            if !layers.values.contains_key(key) && !OPTIONAL.contains(&key) {
+                return Err(ConfigError::MissingKey { key });
+            }
+        }
+        Ok(layers)
+    }
+
+    /// Where the value of `key` comes from.
+    pub(crate) fn origin(&self, key: &str) -> Origin {
+        self.values.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
+    }
+
+    /// Every key that has a value, with its origin.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = (&'static str, &Origin)> {
+        self.values.iter().map(|(key, (_, origin))| (*key, origin))
+    }
+
+    pub(super) fn merged(&self) -> Table {
+        let mut merged = Table::new();
+        for (key, (value, _)) in &self.values {
+            match key.split_once('.') {
+                None => drop(merged.insert((*key).to_owned(), value.clone())),
+                Some((section, name)) => {
+                    let section = merged.entry(section).or_insert_with(|| Value::Table(Table::new()));
+                    if let Value::Table(section) = section {
+                        section.insert(name.to_owned(), value.clone());
+                    }
+                }
+            }
+        }
+        merged
+    }
+
+    /// Says which key a value did not fit. The parser knows; its message for a bad address names no value.
+    pub(super) fn explain(&self, error: &toml::de::Error) -> ConfigError {
+        let message = error.to_string();
+        let key = message.lines().filter_map(|line| line.strip_prefix("in `")?.strip_suffix('`')).next_back();
+        let key = key.unwrap_or("config").split('[').next().unwrap_or_default();
+        ConfigError::invalid(key, self.origin(key), error.message().to_owned())
+    }
+
+    fn set_table(&mut self, section: &str, table: Table) -> Result<(), ConfigError> {
+        for (name, value) in table {
+            let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+            match value {
+                Value::Table(inner) if section.is_empty() => self.set_table(&name, inner)?,
+                value => self.set(&key, value, Origin::File)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn set_text(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), ConfigError> {
+        let number = KEYS.iter().any(|(known, kind, _)| *known == key && *kind == Kind::Number);
+        let value = match text.parse::<i64>() {
+            Ok(value) if number => Value::Integer(value),
+            _ => Value::String(text.to_owned()),
+        };
+        self.set(key, value, origin)
+    }
+
+    fn set(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
+        let Some((known, kind, _)) = KEYS.iter().find(|(known, _, _)| *known == key) else {
+            return Err(ConfigError::UnknownKey { key: key.to_owned(), origin, nearest: nearest(key) });
+        };
+        let value = match (kind, value) {
+            // One way to write a list in a variable or a flag, and no harm in the file.
+            (Kind::List, Value::String(text)) => {
+                let items = text.split(',').map(|item| Value::String(item.trim().to_owned()));
+                Value::Array(items.collect())
+            }
+            (_, value) => value,
+        };
+        let fits = match kind {
+            Kind::Text => value.is_str(),
+            Kind::List => value.as_array().is_some_and(|items| items.iter().all(Value::is_str)),
+            Kind::Number => value.is_integer(),
+        };
+        if !fits {
+            return Err(ConfigError::invalid(key, origin, format!("expected {}", kind.expected())));
+        }
+        self.values.insert(known, (value, origin));
+        Ok(())
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => write!(out, "default"),
+            Self::File => write!(out, "config.toml"),
+            Self::Environment(name) => write!(out, "environment variable {name}"),
+            Self::Flag => write!(out, "command line"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    List,
+    Number,
+}
+
+impl Kind {
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "a string",
+            Self::List => "a list of strings",
+            Self::Number => "a whole number",
+        }
+    }
+}
+
+/// The known key within reach of a slip: up to a third of the letters, or the right name in another section.
+fn nearest(key: &str) -> Option<&'static str> {
+    let last = |key: &str| key.rsplit('.').next().map(str::to_owned);
+    let close = KEYS.iter().map(|(known, _, _)| (distance(key, known), *known)).min();
+    let close = close.filter(|(distance, known)| *distance <= known.len() / 3);
+    let moved = || KEYS.iter().map(|(known, _, _)| *known).find(|known| last(known) == last(key));
+    close.map(|(_, known)| known).or_else(moved)
+}
+
+/// Insertions, deletions and replacements between two keys.
+fn distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
+    for (index, from) in left.chars().enumerate() {
+        let mut diagonal = index;
+        let mut before = index + 1;
+        for (to, cell) in right.chars().zip(row.iter_mut().skip(1)) {
+            let replaced = diagonal + usize::from(from != to);
+            diagonal = *cell;
+            before = replaced.min(before + 1).min(*cell + 1);
+            *cell = before;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = index + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+const ENVIRONMENT_PREFIX: &str = "FIRN__";
+
+/// Every key with its kind and default.
+const KEYS: [(&str, Kind, Option<&str>); 8] = [
+    ("node", Kind::Text, None),
+    ("listen", Kind::List, Some("/ip4/0.0.0.0/tcp/7600, /ip4/0.0.0.0/udp/7600/quic-v1")),
+    ("api.listen", Kind::Text, Some("127.0.0.1:7601")),
+    ("chain.rpc", Kind::List, None),
+    ("unseal.passphrase_file", Kind::Text, None),
+    ("limits.peer_connections", Kind::Number, Some("256")),
+    ("limits.api_connections", Kind::Number, Some("64")),
+    ("limits.api_body_bytes", Kind::Number, Some("65536")),
+];
+
+/// May stay without a value.
+const OPTIONAL: [&str; 1] = ["unseal.passphrase_file"];

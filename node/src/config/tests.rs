@@ -1,0 +1,127 @@
+//! Precedence, strictness, and the API's address.
+
+use std::path::Path;
+
+use super::*;
+
+const FILE: &str = "\
+node = 'alpha-1'
+listen = ['/ip4/10.0.0.1/tcp/7600']
+[api]
+listen = '127.0.0.1:9000'
+[chain]
+rpc = ['https://rpc.example/v1/canary', 'http://127.0.0.1:8545']
+";
+
+fn parse(file: &str, overrides: &Overrides) -> Result<Config, ConfigError> {
+    Config::parse(&Layers::merge(Path::new("config.toml"), file, overrides)?)
+}
+
+fn environment(name: &str, value: &str) -> Overrides {
+    Overrides { environment: vec![(name.to_owned(), value.to_owned())], flags: vec![] }
+}
+
+fn flag(key: &'static str, value: &str) -> Overrides {
+    Overrides { environment: vec![], flags: vec![(key, value.to_owned())] }
+}
+
+#[track_caller]
+fn check_refused(result: Result<Config, ConfigError>, code: &str, names: &str) {
+    let error = result.expect_err("must be refused");
+    let shown = format!("{error} {error:?} {}", error.hint());
+    assert_eq!(error.code(), code, "{shown}");
+    assert!(shown.contains(names), "{shown} names {names}");
+    assert!(!shown.contains("canary"), "{shown}");
+}
+
+#[test]
+fn a_small_file_is_enough() {
+    let config = parse(FILE, &Overrides::default()).unwrap();
+    assert_eq!(config.node, "alpha-1");
+    assert_eq!(config.listen, ["/ip4/10.0.0.1/tcp/7600".parse::<Multiaddr>().unwrap()]);
+    assert_eq!(config.api.listen.port(), 9000);
+    assert_eq!(config.chain.rpc.len(), 2);
+    assert_eq!(config.unseal.passphrase_file, None);
+    assert_eq!(config.limits, Limits { peer_connections: 256, api_connections: 64, api_body_bytes: 65_536 });
+}
+
+#[test]
+fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+    let mut overrides = environment("FIRN__API__LISTEN", "127.0.0.1:9001");
+    assert_eq!(parse("node='a'\nchain.rpc='http://x'", &Overrides::default()).unwrap().api.listen.port(), 7601);
+    assert_eq!(parse(FILE, &overrides).unwrap().api.listen.port(), 9001);
+    overrides.flags.push(("api.listen", "[::1]:9002".to_owned()));
+    let layers = Layers::merge(Path::new("config.toml"), FILE, &overrides).unwrap();
+    assert_eq!(Config::parse(&layers).unwrap().api.listen.port(), 9002);
+    assert_eq!(layers.origin("api.listen"), Origin::Flag);
+    assert_eq!(layers.origin("node"), Origin::File);
+    assert_eq!(layers.origin("limits.api_connections"), Origin::Default);
+    assert_eq!(layers.origins().count(), 7);
+}
+
+#[test]
+fn lists_and_numbers_fit_into_variables() {
+    let overrides = environment("FIRN__LISTEN", "/ip4/127.0.0.1/tcp/1, /ip4/127.0.0.1/tcp/2");
+    assert_eq!(parse(FILE, &overrides).unwrap().listen.len(), 2);
+    let overrides = environment("FIRN__LIMITS__PEER_CONNECTIONS", "300");
+    assert_eq!(parse(FILE, &overrides).unwrap().limits.peer_connections, 300);
+    let overrides = environment("FIRN__UNSEAL__PASSPHRASE_FILE", "/run/credentials/1");
+    let file = parse(FILE, &overrides).unwrap().unseal.passphrase_file;
+    assert_eq!(file.as_deref(), Some(Path::new("/run/credentials/1")));
+    assert!(parse(FILE, &environment("HOME", "/root")).is_ok());
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_nearest_neighbour() {
+    let append = |line: &str| parse(&format!("{line}\n{FILE}"), &Overrides::default());
+    check_refused(append("lisen = 'canary'"), "CONFIG_UNKNOWN_KEY", "did you mean listen?");
+    check_refused(append("limits.api_body_byte = 1"), "CONFIG_UNKNOWN_KEY", "did you mean limits.api_body_bytes?");
+    check_refused(append("passphrase_file = 'canary'"), "CONFIG_UNKNOWN_KEY", "mean unseal.passphrase_file?");
+    check_refused(append("threshold = 3"), "CONFIG_UNKNOWN_KEY", "network definition");
+    check_refused(append("unseal.deep.er = 3"), "CONFIG_UNKNOWN_KEY", "unseal.deep");
+    let overrides = environment("FIRN__API__LISTN", "127.0.0.1:1");
+    check_refused(parse(FILE, &overrides), "CONFIG_UNKNOWN_KEY", "FIRN__API__LISTN");
+    // A secret has no key to be put under, only a file to be named.
+    let overrides = environment("FIRN__UNSEAL__PASSPHRASE", "canary");
+    check_refused(parse(FILE, &overrides), "CONFIG_UNKNOWN_KEY", "unseal.passphrase_file");
+}
+
+#[test]
+fn an_api_beyond_loopback_is_refused() {
+    for address in ["0.0.0.0:9000", "10.0.0.1:9000", "[::]:9000", "[::ffff:127.0.0.1]:9000", "192.168.0.1:1"] {
+        check_refused(parse(FILE, &flag("api.listen", address)), "API_NOT_LOOPBACK", address);
+    }
+    for address in ["127.0.0.1:0", "127.8.8.8:1", "[::1]:9000"] {
+        parse(FILE, &flag("api.listen", address)).unwrap();
+    }
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused_by_key_and_origin() {
+    check_refused(parse(FILE, &flag("api.listen", "localhost")), "CONFIG_INVALID_VALUE", "api.listen (command line)");
+    check_refused(parse(FILE, &flag("listen", "/ip4/nowhere")), "CONFIG_INVALID_VALUE", "listen (command line)");
+    check_refused(parse(FILE, &flag("listen", "")), "CONFIG_INVALID_VALUE", "listen");
+    check_refused(parse(FILE, &flag("node", "")), "CONFIG_INVALID_VALUE", "node");
+    check_refused(parse(FILE, &flag("chain.rpc", "ws://host/canary")), "CONFIG_INVALID_VALUE", "ws://host/...");
+    check_refused(parse(FILE, &flag("chain.rpc", "canary")), "CONFIG_INVALID_VALUE", "chain.rpc (command line)");
+    for value in ["7", "4097", "-1", "many", "99999999999"] {
+        let parsed = parse(FILE, &flag("limits.peer_connections", value));
+        check_refused(parsed, "CONFIG_INVALID_VALUE", "limits.peer_connections (command line)");
+    }
+    check_refused(parse("node = 'a'", &Overrides::default()), "CONFIG_MISSING_KEY", "chain.rpc");
+    check_refused(parse("node = 3", &Overrides::default()), "CONFIG_INVALID_VALUE", "node");
+    check_refused(parse("node = 'a'\napi = 'canary'", &Overrides::default()), "CONFIG_UNKNOWN_KEY", "api");
+    check_refused(parse("node = 'a'\nkey = canary\n", &Overrides::default()), "CONFIG_SYNTAX", "line 2");
+}
+
+#[test]
+fn an_rpc_address_is_shown_by_its_host() {
+    let config = parse(FILE, &Overrides::default()).unwrap();
+    let shown = format!("{config:?}");
+    assert!(shown.contains("https://rpc.example/..., http://127.0.0.1:8545"), "{shown}");
+    assert!(!shown.contains("canary"));
+    assert_eq!(config.chain.rpc[0].expose().path(), "/v1/canary");
+    let with = |url: &str| parse(FILE, &flag("chain.rpc", url)).unwrap().chain.rpc[0].to_string();
+    assert_eq!(with("https://canary:canary@host/"), "https://host/...");
+    assert_eq!(with("https://host/?key=canary"), "https://host/...");
+}
