@@ -1,2 +1,7 @@
 //! firn
+mod config;
+mod data_dir;
+mod hardening;
+mod keystore;
+mod store;
 fn main() {}
