@@ -12,7 +12,7 @@ use firn_proto::{
 use std::collections::BTreeMap;
 
 /// A question to the vault. It trusts none of it: everything that decides over a share is checked again.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request {
     /// Put a message of this node into a signed envelope. Answer: [`Reply::Envelope`].
     Author {
@@ -56,10 +56,16 @@ pub enum Request {
         /// The activation signature, where it is known.
         activation: Option<GroupSignature>,
     },
-    /// Sign the abandonment of a pending key without certificate. Answer: [`Reply::Abandoned`].
+    /// Sign the abandonment of a pending key without certificate, or of an attempt in memory, which ends. Answer: [`Reply::Abandoned`].
     Abandon {
         /// The attempt.
         key_id: KeyId,
+    },
+    /// As [`Self::Abandon`], for an attempt that this vault holds nothing of: it ended, or its memory went with a
+    /// restart. The key id is used up for good. Answer: [`Reply::Abandoned`].
+    AbandonProposal {
+        /// The attempt's proposal, which names the key and so our identifier.
+        proposal: KeyProposal,
     },
     /// Erase a pending key that all members have abandoned. Answer: [`Reply::Done`].
     Erase {
@@ -172,7 +178,7 @@ pub enum Reply {
         /// Our certificate signature.
         certified: KeyCertified,
     },
-    /// To [`Request::Abandon`].
+    /// To [`Request::Abandon`] and [`Request::AbandonProposal`].
     Abandoned {
         /// The attempt.
         key_id: KeyId,
@@ -197,7 +203,8 @@ pub enum Reply {
         /// Fresh commitments for the same coordinator.
         next: Commitments,
     },
-    /// The vault refuses. Nothing was changed.
+    /// The vault refuses, and no record changes. A refused [`Request::Share`] or [`Request::Finish`] has ended the
+    /// attempt where its inputs were used, and a release that failed inside the signature has spent its nonces.
     Refused(VaultRefusal),
 }
 
@@ -210,6 +217,37 @@ pub struct KeyOutcome {
     pub group_key: Point,
     /// All members' verifying shares.
     pub verifying_shares: BTreeMap<Identifier, Point>,
+}
+
+/// A key that the vault holds a share of: the public side.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeldKeyView {
+    /// The key.
+    pub key_id: KeyId,
+    /// The epoch of our share.
+    pub epoch: Epoch,
+    /// The key's name in the definition.
+    pub name: String,
+    /// Our identifier in it.
+    pub identifier: Identifier,
+    /// Transcript, group key and verifying shares.
+    pub outcome: KeyOutcome,
+    /// What has become of it.
+    pub status: KeyStatus,
+}
+
+/// What has become of a stored key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyStatus {
+    /// Stored; no certificate yet.
+    Pending {
+        /// Our certificate signature was made: the attempt can no longer be forgotten.
+        attested: bool,
+        /// Our abandonment was signed.
+        abandoned: bool,
+    },
+    /// Usable.
+    Certified,
 }
 
 /// Why the vault refused, about what, and through whose provable fault.

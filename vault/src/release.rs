@@ -1,0 +1,225 @@
+//! Release of a signature share: every check of DESIGN section 4 that a vault can make by itself.
+
+use crate::Vault;
+use crate::api::{Decision, ReleaseRequest, Reply, Subject, Write};
+use crate::denial::Denial;
+use crate::held::HeldKey;
+use crate::limits::RELEASED_MAX;
+use crate::nonces::Nonces;
+use crate::record::Kind;
+use crate::suite::{self, frost};
+use firn_proto::account::nonce_of;
+use firn_proto::certificate::KeyCertificate;
+use firn_proto::commitments::{CommitmentStatement, Commitments};
+use firn_proto::definition::Purpose;
+use firn_proto::message::SigningPackage;
+use firn_proto::request::{Operation, Request};
+use firn_proto::time::WallTime;
+use firn_proto::{Code, Digest, Epoch, Identifier, KeyId, NodeId, Point};
+use rand_core::{CryptoRng, RngCore};
+use std::collections::BTreeMap;
+
+/// A share that left, or may have: asked the same again, the vault answers the same again.
+pub(crate) struct Released {
+    package: Digest,
+    decision: Decision,
+}
+
+/// A lock to be taken: its record key and the payload that it belongs to.
+type Lock = (Kind, Vec<u8>, Digest);
+
+impl Vault {
+    /// Makes nonces for one coordinator and commits to them.
+    pub(crate) fn commit<R: RngCore + CryptoRng>(
+        &mut self,
+        key_id: KeyId,
+        epoch: Epoch,
+        coordinator: NodeId,
+        rng: &mut R,
+    ) -> Result<Commitments, Denial> {
+        let held = self.certified(key_id, epoch)?;
+        let key = self.definition.key(&held.facts.proposal.key_name).ok_or(Code::KeyUnknown)?;
+        key.identifier_of(coordinator).ok_or(Code::VaultRefused)?;
+        let generated = Nonces::generate(held.package().signing_share(), rng);
+        let (nonces, (hiding, binding)) = generated.ok_or(Code::VaultRefused)?;
+        let statement = CommitmentStatement {
+            key_id,
+            epoch,
+            coordinator,
+            owner: self.node,
+            incarnation: self.incarnation,
+            serial: self.pools.next_serial(),
+            hiding,
+            binding,
+        };
+        let author = &self.keys.author;
+        let commitments = Commitments::seal(self.network, statement, |digest| author.sign(digest, rng));
+        self.pools.insert((key_id, epoch, coordinator), nonces, commitments);
+        Ok(commitments)
+    }
+
+    /// Lends a share, once per commitment. All checks come before the nonces move; the lock, the marker and the share
+    /// belong to one decision, whose writes the host syncs before the reply leaves.
+    pub(crate) fn release<R: RngCore + CryptoRng>(
+        &mut self,
+        ask: &ReleaseRequest,
+        rng: &mut R,
+    ) -> Result<Decision, Denial> {
+        let package = &ask.package;
+        if ask.subject.id(self.network) != package.subject {
+            return Err(Code::VaultRefused.into());
+        }
+        let held = self.certified(package.key_id, package.epoch)?;
+        let signers = self.check_package(held, package)?;
+        let locks = match &ask.subject {
+            Subject::Request(request) => self.check_request(held, request, ask.now)?,
+            Subject::Activation(certificate) => check_activation(held, certificate).map(|()| Vec::new())?,
+        };
+        let message = ask.subject.digest(&self.definition);
+        let signing_package = suite::signing_package(&signers, &message.0).ok_or(Code::PackageInvalid)?;
+        let own = *package.commitments.get(&self.node).ok_or(Code::PackageInvalid)?.statement();
+        let pool = (package.key_id, package.epoch, package.coordinator);
+        let hash = package.hash();
+        match self.released.get(&own.serial).filter(|_| own.incarnation == self.incarnation) {
+            Some(released) if released.package == hash => return Ok(released.decision.clone()),
+            Some(_) => return Err(Code::PackageRival.into()),
+            None => {}
+        }
+        self.check_locks(&locks)?;
+        let share = self.consume(&pool, package, &signing_package)?;
+        let next = self.commit(package.key_id, package.epoch, package.coordinator, rng)?;
+        let writes = self.release_writes(hash, &own, package, locks, rng);
+        let reply = Reply::Released { subject: package.subject, package: hash, share, next };
+        let decision = Decision { writes, reply };
+        let released = Released { package: hash, decision: decision.clone() };
+        let replaced = self.released.insert(own.serial, released);
+        assert!(replaced.is_none(), "one commitment pair releases one share");
+        while self.released.len() > RELEASED_MAX {
+            self.released.pop_first();
+        }
+        Ok(decision)
+    }
+
+    /// Moves the nonces of our commitments out of the pool and signs with them.
+    fn consume(
+        &mut self,
+        pool: &(KeyId, Epoch, NodeId),
+        package: &SigningPackage,
+        signing_package: &frost::SigningPackage,
+    ) -> Result<firn_proto::PublicScalar, Denial> {
+        let own = package.commitments.get(&self.node).filter(|own| self.pools.offers(pool, own));
+        let serial = own.ok_or(Code::CommitmentUnknown)?.statement().serial;
+        let nonces = self.pools.take(pool, serial).ok_or(Code::CommitmentUnknown)?;
+        let held = self.certified(package.key_id, package.epoch)?;
+        nonces.sign(signing_package, held.package()).ok_or_else(|| Code::PackageInvalid.into())
+    }
+
+    /// Who signs: exactly t members, with commitments for this key, epoch and coordinator, our own among them.
+    fn check_package(
+        &self,
+        held: &HeldKey,
+        package: &SigningPackage,
+    ) -> Result<BTreeMap<Identifier, (Point, Point)>, Denial> {
+        let key = self.definition.key(&held.facts.proposal.key_name).ok_or(Code::KeyUnknown)?;
+        if package.commitments.len() != usize::from(held.facts.threshold) || package.commitments.len() < 2 {
+            return Err(Code::PackageInvalid.into());
+        }
+        let mut signers = BTreeMap::new();
+        for (owner, commitments) in &package.commitments {
+            let statement = commitments.statement();
+            let identifier = key.identifier_of(*owner).ok_or(Code::PackageInvalid)?;
+            if statement.epoch != package.epoch {
+                return Err(Code::EpochMismatch.into());
+            }
+            if statement.owner != *owner
+                || statement.key_id != package.key_id
+                || statement.coordinator != package.coordinator
+            {
+                return Err(Code::PackageInvalid.into());
+            }
+            signers.insert(identifier, (statement.hiding, statement.binding));
+        }
+        if !signers.contains_key(&held.facts.identifier) {
+            return Err(Code::PackageInvalid.into());
+        }
+        Ok(signers)
+    }
+
+    /// Checks a request anew against our own definition, and names the locks that it takes.
+    fn check_request(&self, held: &HeldKey, request: &Request, now: WallTime) -> Result<Vec<Lock>, Denial> {
+        let verified = request.signed().clone().verify(&self.definition)?;
+        if verified != *request {
+            return Err(Code::VaultRefused.into());
+        }
+        let key = request.key(&self.definition).ok_or(Code::KeyUnknown)?;
+        if key.name != held.facts.proposal.key_name || key.purpose != purpose(request.operation()) {
+            return Err(Code::PackageInvalid.into());
+        }
+        if request.account().into_array() != held.account {
+            return Err(Code::AccountMismatch.into());
+        }
+        request.check_time(now)?;
+        let Operation::SlashOperator(slash) = request.operation();
+        let payload = request.payload_digest(&self.definition);
+        let account_nonce = nonce_of(request.id()).to_be_bytes::<32>();
+        let requester_nonce = slash.nonce.to_be_bytes::<32>();
+        let lock = |kind: Kind, address: &[u8], nonce: &[u8]| (kind, kind.key(&[address, nonce]), payload);
+        Ok(vec![
+            lock(Kind::AccountLock, &held.account, &account_nonce),
+            lock(Kind::RequesterLock, request.requester().as_slice(), &requester_nonce),
+        ])
+    }
+
+    fn check_locks(&self, locks: &[Lock]) -> Result<(), Denial> {
+        let rival = |(_, key, payload): &Lock| self.locks.get(key).is_some_and(|taken| taken != payload);
+        if locks.iter().any(rival) { Err(Code::RivalLocked.into()) } else { Ok(()) }
+    }
+
+    /// The new locks, then the marker: which package our commitments went into.
+    fn release_writes<R: RngCore + CryptoRng>(
+        &mut self,
+        hash: Digest,
+        own: &CommitmentStatement,
+        package: &SigningPackage,
+        locks: Vec<Lock>,
+        rng: &mut R,
+    ) -> Vec<Write> {
+        let mut writes = Vec::new();
+        for (kind, key, payload) in locks {
+            if self.locks.insert(key.clone(), payload).is_none() {
+                writes.push(self.put(kind, key, &payload.0, rng));
+            }
+        }
+        let marker = [
+            &package.subject.0.0[..],
+            &package.key_id.0.0,
+            &package.epoch.0.to_be_bytes(),
+            &package.coordinator.0.to_be_bytes(),
+            &own.incarnation.0.to_be_bytes(),
+            &own.serial.to_be_bytes(),
+        ];
+        writes.push(self.put(Kind::Release, Kind::Release.key(&[&hash.0]), &marker.concat(), rng));
+        writes
+    }
+}
+
+/// Length of a release marker: subject, key id, epoch, coordinator, incarnation, serial.
+pub(crate) const MARKER_BYTES: usize = 32 + 32 + 4 + 2 + 8 + 8;
+
+/// A member that abandoned a key may follow its activation, but never takes part in it.
+fn check_activation(held: &HeldKey, certificate: &KeyCertificate) -> Result<(), Denial> {
+    if held.abandoned {
+        return Err(Code::DkgAbandoned.into());
+    }
+    if held.is_certified_by(certificate) { Ok(()) } else { Err(Code::VaultRefused.into()) }
+}
+
+/// What a key must be for to sign `operation`.
+fn purpose(operation: &Operation) -> Purpose {
+    match operation {
+        Operation::SlashOperator(_) => Purpose::Slash,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! The root secret of a node's vault, and the three keys derived from it.
+
+use crate::seal::Sealer;
+use crate::suite::{SecretScalar, point, projective};
+use firn_proto::author::{AuthorKey, AuthorSignature};
+use firn_proto::{Digest, Point};
+use hkdf::Hkdf;
+use k256::schnorr::SigningKey;
+use rand_core::{CryptoRng, RngCore};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// 32 uniform bytes that everything long-lived in a vault is derived from. The host keeps them sealed.
+pub struct RootSecret(Zeroizing<[u8; 32]>);
+
+impl RootSecret {
+    /// A fresh root.
+    pub fn generate<R: RngCore + CryptoRng>(rng: &mut R) -> Self {
+        let mut bytes = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *bytes);
+        Self(bytes)
+    }
+
+    /// The root that a host has kept.
+    #[must_use]
+    pub fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for the host to seal.
+    #[must_use]
+    pub fn as_bytes(&self) -> &Zeroizing<[u8; 32]> {
+        &self.0
+    }
+
+    /// The public keys that the network definition lists for this node: author key and vault key.
+    #[must_use]
+    pub fn public_keys(&self) -> (AuthorKey, Point) {
+        let keys = self.derive();
+        (keys.author.public(), keys.decryption.public())
+    }
+
+    pub(crate) fn derive(&self) -> RootKeys {
+        RootKeys {
+            author: Author(self.curve_key("firn/vault/author/v1", |bytes| SigningKey::from_bytes(bytes).ok())),
+            decryption: DecryptionKey(self.curve_key("firn/vault/share-decryption/v1", SecretScalar::parse)),
+            sealer: Sealer::new(self.expand("firn/vault/record/v1", 0)),
+        }
+    }
+
+    /// The first derived candidate that is a valid key: nearly always the first, as all but 2^-127 of them are.
+    fn curve_key<K>(&self, label: &str, parse: impl Fn(&[u8]) -> Option<K>) -> K {
+        let key = (0..=u8::MAX).find_map(|counter| parse(&*self.expand(label, counter)));
+        let Some(key) = key else { unreachable!("256 candidates above the curve order") };
+        key
+    }
+
+    fn expand(&self, label: &str, counter: u8) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        let expanded =
+            Hkdf::<Sha256>::new(None, &*self.0).expand_multi_info(&[label.as_bytes(), &[counter]], &mut *key);
+        assert!(expanded.is_ok(), "32 bytes are below HKDF's bound of 255 blocks");
+        key
+    }
+}
+
+/// What the root derives.
+pub(crate) struct RootKeys {
+    pub(crate) author: Author,
+    pub(crate) decryption: DecryptionKey,
+    pub(crate) sealer: Sealer,
+}
+
+/// Signs what this node says (BIP-340).
+pub(crate) struct Author(SigningKey);
+
+impl Author {
+    pub(crate) fn public(&self) -> AuthorKey {
+        let key = AuthorKey::from_slice(&self.0.verifying_key().to_bytes());
+        let Ok(key) = key else { unreachable!("a signing key has a valid verifying key") };
+        key
+    }
+
+    /// Signs a digest of a domain of its own. `rng` only hedges: the nonce depends on the key and the digest as well.
+    pub(crate) fn sign<R: RngCore + CryptoRng>(&self, digest: Digest, rng: &mut R) -> AuthorSignature {
+        let mut hedge = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *hedge);
+        let signature = self.0.sign_raw(&digest.0, &hedge);
+        let Ok(signature) = signature else { unreachable!("a hash of zero or of the curve order and above") };
+        AuthorSignature(signature.to_bytes())
+    }
+}
+
+/// Opens the shares that dealers encrypt to this node, and is used for nothing else (CRYPTO section 6).
+pub(crate) struct DecryptionKey(SecretScalar);
+
+impl DecryptionKey {
+    pub(crate) fn public(&self) -> Point {
+        let public = point(&self.0.public());
+        let Some(public) = public else { unreachable!("a secret scalar is not zero") };
+        public
+    }
+
+    /// The Diffie-Hellman point with a dealing's ephemeral key.
+    pub(crate) fn shared_point(&self, ephemeral: &Point) -> k256::ProjectivePoint {
+        projective(ephemeral) * self.0.scalar()
+    }
+
+    pub(crate) fn secret(&self) -> &SecretScalar {
+        &self.0
+    }
+}
