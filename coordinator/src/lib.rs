@@ -1,1 +1,20 @@
-//! coordinator
+//! The protocol: a pure, synchronous, deterministic engine without secrets.
+//!
+//! [`Engine::step`] takes an event and returns effects, in order. A host (the node, or the simulator) carries them out;
+//! [`api`] is the contract between the two.
+
+pub mod api;
+pub mod arithmetic;
+mod audit;
+mod catch_up;
+pub mod election;
+mod engine;
+mod keygen;
+pub mod limits;
+mod record;
+mod relay;
+mod roast;
+mod sign;
+pub mod view;
+
+pub use engine::{Config, Engine};

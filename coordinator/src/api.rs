@@ -1,0 +1,360 @@
+//! Events into the engine and effects out of it: the contract between core and world (docs/spec/engine.md).
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use firn_proto::account::Execute;
+use firn_proto::certificate::KeyProposal;
+use firn_proto::message::BlockReference;
+use firn_proto::time::MonotonicTime;
+use firn_proto::{
+    Code, Digest, Identifier, Incarnation, KeyId, Message, NodeId, Request, SessionId, SubjectId, Verified,
+};
+use firn_vault::api::{Reply, Request as VaultRequest};
+
+/// Something that happened. [`crate::Engine::step`] is total over all of these, in any order.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The host has started: arms timers and takes up what was open.
+    Started,
+    /// An authenticated message from a peer. `from` is the channel's owner, who may relay another's envelope only
+    /// inside [`Message::Relay`].
+    Received {
+        /// The peer on the channel.
+        from: NodeId,
+        /// The message.
+        message: Verified<Message>,
+    },
+    /// A channel to a member opened. A hint: never relied on for safety.
+    PeerUp {
+        /// The member.
+        node: NodeId,
+        /// Its start count, as it said.
+        incarnation: Incarnation,
+    },
+    /// A channel closed. A hint.
+    PeerDown {
+        /// The member.
+        node: NodeId,
+    },
+    /// A timer fired. A stale one is ignored.
+    TimerFired(Timer),
+    /// A request came in through this node's API, checked by `proto`.
+    Submitted {
+        /// The request.
+        request: Box<Request>,
+    },
+    /// The chain finalised a block.
+    ChainFinalised {
+        /// The block.
+        block: BlockReference,
+    },
+    /// An answer to [`Effect::AskChain`].
+    ChainReplied {
+        /// What was asked about.
+        subject: SubjectId,
+        /// The answer.
+        answer: ChainAnswer,
+    },
+    /// An answer to [`Effect::SubmitToChain`].
+    SubmissionSettled {
+        /// What was submitted.
+        subject: SubjectId,
+        /// What came of it.
+        outcome: SubmissionOutcome,
+    },
+    /// An answer to [`Effect::AskVault`]; its writes are durable.
+    VaultReplied {
+        /// The answer.
+        reply: Reply,
+    },
+    /// An operator's command.
+    Operator(Command),
+}
+
+/// What an operator can tell the engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Propose a key generation, and accept it here.
+    ProposeKey(KeyProposal),
+    /// Accept a proposal.
+    AcceptKey(KeyId),
+    /// Abandon an undecided attempt.
+    AbandonKey(KeyId),
+}
+
+/// Something to be done, in order. Nothing after a `Persist` happens before it is durable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Records to write in one synced batch: a barrier.
+    Persist(Vec<Record>),
+    /// Sign a message of this node and send it to each of `to`.
+    Send {
+        /// Receivers, never ourselves.
+        to: Vec<NodeId>,
+        /// The session it belongs to.
+        session: SessionId,
+        /// The message.
+        message: Message,
+        /// Its queue.
+        class: Class,
+    },
+    /// Ask the vault; the reply comes back as an event.
+    AskVault(VaultRequest),
+    /// Fire `timer` at `at`.
+    SetTimer {
+        /// The timer.
+        timer: Timer,
+        /// When.
+        at: MonotonicTime,
+    },
+    /// Read facts at the finalised block.
+    AskChain {
+        /// What they are for.
+        subject: SubjectId,
+        /// Which facts.
+        query: ChainQuery,
+    },
+    /// Relay a signed payload.
+    SubmitToChain {
+        /// What it settles.
+        subject: SubjectId,
+        /// The account to call.
+        account: Address,
+        /// The typed data.
+        execute: Execute,
+        /// The group's signature.
+        signature: firn_proto::GroupSignature,
+    },
+    /// Tell the submitter or operator what became of an input.
+    Answer {
+        /// The request or key it was about.
+        session: SessionId,
+        /// Accepted, or why not.
+        outcome: Result<(), Code>,
+    },
+    /// Count a peer's misbehaviour at network level.
+    Penalise {
+        /// The peer.
+        peer: NodeId,
+        /// What it did.
+        reason: Code,
+    },
+    /// A metric or a log line: the only logging the core has.
+    Observe(Observation),
+}
+
+/// Which queue a message takes when the network is slow.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Class {
+    /// Part of a running protocol.
+    Protocol,
+    /// Spread and catch-up: dropped first.
+    Bulk,
+}
+
+/// A timer that says itself what it is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Timer {
+    /// A phase of a key generation has lasted long enough.
+    KeyPhase {
+        /// The attempt.
+        key_id: KeyId,
+        /// The phase in which it was set.
+        phase: u8,
+    },
+    /// Our turn to coordinate, unless it is signed.
+    Takeover {
+        /// The subject.
+        subject: SubjectId,
+    },
+    /// Ask members for commitments again.
+    Solicit {
+        /// The subject.
+        subject: SubjectId,
+        /// The how-manieth call.
+        round: u32,
+    },
+    /// Signers have had their time for a package.
+    Stalled {
+        /// The subject.
+        subject: SubjectId,
+        /// Hash of the package.
+        package: Digest,
+    },
+    /// Read chain facts again.
+    Recheck {
+        /// The subject.
+        subject: SubjectId,
+    },
+    /// Our turn to relay, unless it is executed.
+    Relay {
+        /// The subject.
+        subject: SubjectId,
+    },
+}
+
+/// Facts to read, all at one finalised block.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ChainQuery {
+    /// Everything that decides over a slash.
+    Slash {
+        /// The AVS.
+        avs: Address,
+        /// The operator.
+        operator: Address,
+        /// The operator set.
+        operator_set_id: u32,
+        /// The account that shall call.
+        account: Address,
+        /// The account nonce of the request.
+        nonce: U256,
+    },
+    /// Whether an account has used a nonce.
+    NonceUsed {
+        /// The account.
+        account: Address,
+        /// The nonce.
+        nonce: U256,
+    },
+}
+
+/// What the chain says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ChainAnswer {
+    /// Facts for [`ChainQuery::Slash`].
+    Slash(SlashFacts),
+    /// The answer to [`ChainQuery::NonceUsed`].
+    NonceUsed {
+        /// At which block.
+        block: BlockReference,
+        /// Used or invalidated.
+        used: bool,
+    },
+    /// No answer, or none at a finalised block.
+    Unavailable(Code),
+}
+
+/// Facts about a slash at one finalised block.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SlashFacts {
+    /// The block.
+    pub block: BlockReference,
+    /// `getSlasher` of the set.
+    pub slasher: Address,
+    /// `isOperatorSlashable`.
+    pub slashable: bool,
+    /// `getStrategiesInOperatorSet`.
+    pub strategies: Vec<Address>,
+    /// `signer()` of the account: verifier || key; `None` where there is no contract.
+    pub signer: Option<Bytes>,
+    /// Whether the request's nonce is used or invalidated.
+    pub nonce_used: bool,
+}
+
+/// What came of a relayed transaction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SubmissionOutcome {
+    /// Mined with success.
+    Included {
+        /// Its hash.
+        transaction: B256,
+        /// Gas used.
+        gas: u64,
+    },
+    /// The call would revert, or did.
+    Reverted {
+        /// The revert data.
+        data: Bytes,
+    },
+    /// Nobody knows: no receipt in time, or the endpoint failed. It may still execute.
+    Unknown,
+    /// This node has no relayer key.
+    NoRelayer,
+}
+
+/// A durable record of the engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Its family.
+    pub family: Family,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its value; `None` deletes.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Families of records, one column family each.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Family {
+    /// Key generations and certificates.
+    Keys,
+    /// Requests and what became of them.
+    Requests,
+    /// The audit log.
+    Audit,
+}
+
+/// What the core has to tell people and metrics. Text is made from it in the host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Observation {
+    /// A key generation entered a phase.
+    KeyPhase {
+        /// The attempt.
+        key_id: KeyId,
+        /// Name of the phase.
+        phase: &'static str,
+    },
+    /// A key generation ended without a key.
+    KeyEnded {
+        /// The attempt.
+        key_id: KeyId,
+        /// Why.
+        code: Code,
+        /// Who was missing.
+        missing: Vec<Identifier>,
+        /// Who is at fault.
+        culprit: Option<Identifier>,
+    },
+    /// A subject changed its state.
+    Subject {
+        /// The subject.
+        subject: SubjectId,
+        /// Name of the state.
+        state: &'static str,
+        /// The code, for refusals.
+        code: Option<Code>,
+    },
+    /// We lent a share.
+    ShareReleased {
+        /// The subject.
+        subject: SubjectId,
+        /// The coordinator.
+        coordinator: NodeId,
+    },
+    /// An attempt was opened by us.
+    AttemptOpened {
+        /// The subject.
+        subject: SubjectId,
+        /// Our count.
+        attempt: u32,
+        /// The signers.
+        signers: Vec<NodeId>,
+    },
+    /// A member's share did not fit, or it signed two contradicting things. The envelopes prove it.
+    Evidence {
+        /// The member.
+        culprit: NodeId,
+        /// What it did.
+        code: Code,
+        /// Its signed envelopes.
+        envelopes: Vec<Vec<u8>>,
+    },
+    /// Input that was ignored, and why.
+    Ignored {
+        /// From whom.
+        from: NodeId,
+        /// In which session.
+        session: SessionId,
+        /// Why.
+        code: Code,
+    },
+}

@@ -1,0 +1,212 @@
+//! Peers coming and going, and what they missed meanwhile.
+
+use crate::api::Class;
+use crate::engine::{Engine, Inbound};
+use crate::keygen::Phase;
+use crate::sign::State;
+use crate::view::{KeyView, MemberView, PeerView, SubjectView};
+use firn_proto::account::account_address;
+use firn_proto::limits::HEADS_MAX;
+use firn_proto::message::{Heads, Status};
+use firn_proto::{Code, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId};
+use std::collections::BTreeSet;
+
+impl Engine {
+    pub(crate) fn peer_up(&mut self, node: NodeId, incarnation: Incarnation) {
+        if node == self.me || !self.definition.nodes.contains_key(&node) {
+            return;
+        }
+        self.connected.insert(node, incarnation);
+        self.pools.iter_mut().filter(|((_, owner), _)| *owner == node).for_each(|(_, pool)| {
+            pool.retain(|commitments| commitments.statement().incarnation == incarnation);
+        });
+        self.key_peer_up(node, incarnation);
+        let heads = self.heads();
+        self.send(node, SessionId::default(), Message::Heads(heads), Class::Bulk);
+        let coordinated: Vec<_> =
+            self.subjects.iter().filter(|(_, s)| s.is_open() && s.coordinator.is_some()).map(|(id, _)| *id).collect();
+        for id in coordinated {
+            self.send(node, id.into(), Message::Solicit { attempt: 0 }, Class::Protocol);
+        }
+    }
+
+    pub(crate) fn peer_down(&mut self, node: NodeId) {
+        self.connected.remove(&node);
+        self.signer_gone(node);
+    }
+
+    fn heads(&self) -> Heads {
+        let requests = |pick: fn(&State) -> bool| {
+            let recent = self.subjects.iter().rev().filter(move |(_, state)| state.request().is_some() && pick(state));
+            recent.map(|(id, _)| *id).take(HEADS_MAX).collect::<Vec<_>>()
+        };
+        let certified = |phase: Phase| matches!(phase, Phase::Certified | Phase::Active);
+        Heads {
+            open: requests(State::is_open),
+            signed: requests(|state| state.signature.is_some()),
+            keys: self.attempts.iter().filter(|(_, a)| certified(a.phase)).map(|(id, _)| *id).take(HEADS_MAX).collect(),
+        }
+    }
+
+    /// A peer says what it knows: it gets what it lacks.
+    pub(crate) fn on_heads(&mut self, inbound: &Inbound<'_>, heads: &Heads) {
+        let known: BTreeSet<_> = heads.open.iter().chain(&heads.signed).copied().collect();
+        let signed: BTreeSet<_> = heads.signed.iter().copied().collect();
+        let keys: BTreeSet<_> = heads.keys.iter().copied().collect();
+        self.tell_keys(inbound.from, &keys);
+        let ids: Vec<_> = self
+            .subjects
+            .iter()
+            .filter(|(_, state)| state.closed.is_none() && !state.executed && state.request().is_some())
+            .map(|(id, state)| (*id, state.signature.is_some()))
+            .take(HEADS_MAX)
+            .collect();
+        for (id, is_signed) in ids {
+            if !known.contains(&id) {
+                self.tell_request(id, inbound.from);
+            }
+            if is_signed && !signed.contains(&id) {
+                self.tell_outcome(id, inbound.from);
+            }
+        }
+    }
+
+    /// Certificates that a peer lacks, and activations, which are harmless to hear twice.
+    fn tell_keys(&mut self, to: NodeId, known: &BTreeSet<KeyId>) {
+        let network = self.definition.network_id();
+        let certified: Vec<_> = self
+            .attempts
+            .iter()
+            .filter_map(|(id, attempt)| Some((*id, attempt.certificate.clone()?, attempt.activation)))
+            .collect();
+        for (key_id, certificate, activation) in certified {
+            let session = certificate.activation(network).into();
+            if !known.contains(&key_id) {
+                self.send(to, key_id.into(), Message::KeyCertificate(Box::new(certificate)), Class::Protocol);
+            }
+            if let Some(signature) = activation {
+                self.send(to, session, Message::Signed(signature), Class::Protocol);
+            }
+        }
+    }
+
+    pub(crate) fn tell_request(&mut self, id: SubjectId, to: NodeId) {
+        let Some(state) = self.subjects.get(&id) else { return };
+        let Some(request) = state.request() else { return };
+        let message = Message::RequestSpread { request: Box::new(request.clone()), origin: state.origin };
+        self.send(to, id.into(), message, Class::Protocol);
+    }
+
+    pub(crate) fn tell_outcome(&mut self, id: SubjectId, to: NodeId) {
+        if let Some(signature) = self.subjects.get(&id).and_then(|state| state.signature).filter(|_| to != self.me) {
+            self.send(to, id.into(), Message::Signed(signature), Class::Protocol);
+        }
+    }
+
+    // ---- views ----
+
+    /// All key generation attempts and keys.
+    #[must_use]
+    pub fn keys(&self) -> Vec<KeyView> {
+        self.attempts.iter().map(|(key_id, attempt)| self.key_view(*key_id, attempt)).collect()
+    }
+
+    /// All requests.
+    #[must_use]
+    pub fn requests(&self) -> Vec<SubjectView> {
+        self.subjects.keys().filter_map(|id| self.request(*id)).collect()
+    }
+
+    /// One request.
+    #[must_use]
+    pub fn request(&self, id: SubjectId) -> Option<SubjectView> {
+        let state = self.subjects.get(&id)?;
+        let request = state.request()?;
+        let key = request.key(&self.definition)?;
+        Some(SubjectView {
+            id,
+            request: request.clone(),
+            state: self.state_name(id, state),
+            origin: state.origin,
+            received: state.received.0,
+            threshold: key.threshold,
+            members: key.nodes().map(|node| self.member_view(node, state)).collect(),
+            signature: state.signature,
+            signers: state.signers.clone(),
+            transaction: state.transaction,
+            code: state.closed,
+        })
+    }
+
+    /// All other nodes of the definition.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerView> {
+        let others = self.definition.nodes.keys().filter(|node| **node != self.me);
+        others.map(|node| PeerView { node: *node, connected: self.connected.get(node).copied() }).collect()
+    }
+
+    fn key_view(&self, key_id: KeyId, attempt: &crate::keygen::Attempt) -> KeyView {
+        let node = |id: &Identifier| attempt.key.members.get(id).copied();
+        let state = match attempt.phase {
+            Phase::Proposed => "proposed",
+            Phase::Accepted => "accepting",
+            Phase::Round1 => "round-1",
+            Phase::Echo => "echo",
+            Phase::Round2 => "round-2",
+            Phase::Checking => "checking",
+            Phase::Certifying if attempt.undecided => "undecided",
+            Phase::Certifying => "certifying",
+            Phase::Certified => "certified",
+            Phase::Active => "active",
+            Phase::Aborted => "aborted",
+            Phase::Abandoned => "abandoned",
+        };
+        let certificate = attempt.certificate.as_ref().filter(|_| attempt.phase >= Phase::Certified);
+        KeyView {
+            key_id,
+            name: attempt.proposal.key_name.clone(),
+            state,
+            proposer: attempt.proposal.proposer,
+            epoch: certificate.map(firn_proto::certificate::KeyCertificate::epoch).unwrap_or_default(),
+            threshold: attempt.key.threshold,
+            members: attempt.key.members.clone(),
+            group_key: certificate.map(|certificate| *certificate.group_key()),
+            account: certificate.map(|certificate| account_address(certificate.group_key())),
+            certified_by: attempt
+                .certified
+                .keys()
+                .chain(certificate.into_iter().flat_map(|c| c.signatures().keys()))
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .filter_map(node)
+                .collect(),
+            waiting_for: attempt.waiting_for().iter().filter_map(node).collect(),
+            code: attempt.ended.as_ref().map(|ended| ended.code),
+            culprit: attempt.ended.as_ref().and_then(|ended| ended.culprit).as_ref().and_then(node),
+        }
+    }
+
+    fn state_name(&self, id: SubjectId, state: &State) -> &'static str {
+        match state {
+            State { executed: true, .. } => "executed",
+            State { signature: Some(_), .. } => "signed",
+            State { closed: Some(Code::RequestExpired), .. } => "expired",
+            State { closed: Some(_), .. } => "refused",
+            State { status: None, .. } => "checking",
+            _ if self.is_signing(id) => "signing",
+            _ => "waiting",
+        }
+    }
+
+    fn member_view(&self, node: NodeId, state: &State) -> MemberView {
+        let connected = node == self.me || self.connected.contains_key(&node);
+        let (status, code) = match state.answers.get(&node) {
+            _ if !connected => ("disconnected", None),
+            None => ("silent", None),
+            Some(Status::Willing) => ("willing", None),
+            Some(Status::Declined(code)) => ("declined", Some(*code)),
+            Some(Status::NotYet(code)) => ("not yet", Some(*code)),
+        };
+        MemberView { node, status, code }
+    }
+}

@@ -1,0 +1,258 @@
+//! The engine: its state, and the dispatch of events. Each protocol has a file of its own.
+
+use crate::api::{Class, Command, Effect, Event, Family, Observation, Record, Timer};
+use crate::audit::AuditLog;
+use crate::keygen::Attempt;
+use crate::sign::State;
+use firn_proto::commitments::Commitments;
+use firn_proto::definition::KeyDefinition;
+use firn_proto::message::BlockReference;
+use firn_proto::time::{MonotonicTime, Time};
+use firn_proto::{Code, Definition, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId, Verified};
+use firn_vault::api::{Reply, Request as VaultRequest};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Who this engine is, and in which network.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The network definition.
+    pub definition: Definition,
+    /// This node.
+    pub me: NodeId,
+}
+
+/// The protocol state of one node. Free of secrets, clocks, entropy and input or output.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) definition: Definition,
+    pub(crate) me: NodeId,
+    pub(crate) now: Time,
+    pub(crate) finalised: BlockReference,
+    pub(crate) connected: BTreeMap<NodeId, Incarnation>,
+    pub(crate) attempts: BTreeMap<KeyId, Attempt>,
+    pub(crate) subjects: BTreeMap<SubjectId, State>,
+    /// Commitments offered to us as coordinator, newest last.
+    pub(crate) pools: BTreeMap<(KeyId, NodeId), Vec<Commitments>>,
+    /// For which subjects we have asked the vault for commitments, by the coordinator they are for.
+    pub(crate) wanted: BTreeMap<NodeId, VecDeque<SubjectId>>,
+    audit: AuditLog,
+    effects: Vec<Effect>,
+    local: VecDeque<(SessionId, Message)>,
+}
+
+/// A message as the protocols see it, from a peer or from ourselves.
+pub(crate) struct Inbound<'a> {
+    pub(crate) from: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) session: SessionId,
+    /// The signed envelope; empty for our own messages.
+    pub(crate) envelope: &'a [u8],
+}
+
+impl Engine {
+    /// Takes up where `records` end: all records of the families keys and requests, and the last of the audit log.
+    ///
+    /// # Errors
+    /// `RECORD_CORRUPT` with the record's key: nothing is guessed or made anew.
+    pub fn restore(config: Config, records: &[Record]) -> Result<Self, (Code, Vec<u8>)> {
+        let last_audit = records.iter().rev().find(|record| record.family == Family::Audit);
+        let last = last_audit.and_then(|record| Some((record.key.as_slice(), record.value.as_deref()?)));
+        let audit = AuditLog::restore(last)
+            .ok_or_else(|| (Code::RecordCorrupt, last_audit.map(|record| record.key.clone()).unwrap_or_default()))?;
+        let mut engine = Self {
+            definition: config.definition,
+            me: config.me,
+            now: Time::default(),
+            finalised: BlockReference::default(),
+            connected: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            audit,
+            effects: Vec::new(),
+            local: VecDeque::new(),
+        };
+        for family in [Family::Keys, Family::Requests] {
+            for record in records.iter().filter(|record| record.family == family) {
+                let value = record.value.as_deref().unwrap_or_default();
+                let restored = match family {
+                    Family::Keys => engine.restore_attempt(value),
+                    _ => engine.restore_subject(value),
+                };
+                restored.ok_or_else(|| (Code::RecordCorrupt, record.key.clone()))?;
+            }
+        }
+        Ok(engine)
+    }
+
+    /// Takes one event and returns what to do about it, in order.
+    #[must_use]
+    pub fn step(&mut self, now: Time, event: Event) -> Vec<Effect> {
+        self.now = now;
+        match event {
+            Event::Started => self.started(),
+            Event::Received { from, message } => self.received(from, &message),
+            Event::PeerUp { node, incarnation } => self.peer_up(node, incarnation),
+            Event::PeerDown { node } => self.peer_down(node),
+            Event::TimerFired(timer) => self.timer(timer),
+            Event::Submitted { request } => self.submitted(*request),
+            Event::ChainFinalised { block } => self.chain_finalised(block),
+            Event::ChainReplied { subject, answer } => self.chain_replied(subject, answer),
+            Event::SubmissionSettled { subject, outcome } => self.submission_settled(subject, outcome),
+            Event::VaultReplied { reply } => self.vault_replied(reply),
+            Event::Operator(command) => self.operator(command),
+        }
+        while let Some((session, message)) = self.local.pop_front() {
+            let inbound = Inbound { from: self.me, incarnation: Incarnation(0), session, envelope: &[] };
+            self.dispatch(&inbound, &message);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    fn started(&mut self) {
+        let attempts: Vec<_> = self.attempts.keys().copied().collect();
+        attempts.into_iter().for_each(|key_id| self.resume_attempt(key_id));
+        let subjects: Vec<_> = self.subjects.keys().copied().collect();
+        subjects.into_iter().for_each(|subject| self.resume_subject(subject));
+    }
+
+    fn received(&mut self, from: NodeId, message: &Verified<Message>) {
+        let header = message.header();
+        if header.sender != from || from == self.me {
+            self.effect(Effect::Penalise { peer: from, reason: Code::SenderMismatch });
+            return;
+        }
+        let inbound =
+            Inbound { from, incarnation: header.incarnation, session: header.session, envelope: message.envelope() };
+        self.dispatch(&inbound, message.content());
+    }
+
+    fn dispatch(&mut self, inbound: &Inbound<'_>, message: &Message) {
+        match message {
+            Message::KeyProposal(proposal) => self.on_proposal(inbound, proposal),
+            Message::KeyAccept
+            | Message::KeyRound1(_)
+            | Message::KeyEcho(_)
+            | Message::KeyShares(_)
+            | Message::KeyComplaint(_)
+            | Message::KeyCertified(_)
+            | Message::KeyAbort(_)
+            | Message::KeyAbandon(_) => self.on_key_message(inbound, message),
+            Message::KeyCertificate(certificate) => self.on_certificate(inbound, certificate),
+            Message::Relay(envelope) => self.on_relay(inbound, envelope),
+            Message::RequestSpread { request, origin } => self.on_request(inbound, request, *origin),
+            Message::Willingness(willingness) => self.on_willingness(inbound, willingness),
+            Message::Solicit { .. } => self.on_solicit(inbound),
+            Message::SigningPackage(package) => self.on_package(inbound, package),
+            Message::SignatureShare(share) => self.on_share(inbound, share),
+            Message::ShareRefused { package, code } => self.on_share_refused(inbound, *package, *code),
+            Message::Signed(signature) => self.on_signed(inbound, signature),
+            Message::Heads(heads) => self.on_heads(inbound, heads),
+        }
+    }
+
+    fn timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::KeyPhase { key_id, phase } => self.key_phase_over(key_id, phase),
+            Timer::Takeover { subject } => self.takeover(subject),
+            Timer::Solicit { subject, round } => self.solicit_again(subject, round),
+            Timer::Stalled { subject, package } => self.stalled(subject, package),
+            Timer::Recheck { subject } => self.evaluate(subject),
+            Timer::Relay { subject } => self.relay(subject),
+        }
+    }
+
+    fn vault_replied(&mut self, reply: Reply) {
+        match reply {
+            // The host puts envelopes on the wire itself.
+            Reply::Envelope(_) => {}
+            Reply::Committed(commitments) => self.on_committed(commitments),
+            Reply::Released { subject, package, share, next } => self.on_released(subject, package, share, next),
+            Reply::Refused(refusal) => match refusal.package {
+                Some(package) => self.on_release_refused(refusal.session.into(), package, refusal.code),
+                None => self.on_key_refused(refusal),
+            },
+            other => self.on_key_reply(other),
+        }
+    }
+
+    fn operator(&mut self, command: Command) {
+        let (session, outcome) = match command {
+            Command::ProposeKey(proposal) => {
+                (proposal.key_id(self.definition.network_id()).into(), self.propose(proposal))
+            }
+            Command::AcceptKey(key_id) => (key_id.into(), self.accept(key_id)),
+            Command::AbandonKey(key_id) => (key_id.into(), self.abandon(key_id)),
+        };
+        self.effect(Effect::Answer { session, outcome });
+    }
+
+    // ---- what the protocols share ----
+
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(crate) fn observe(&mut self, observation: Observation) {
+        self.effect(Effect::Observe(observation));
+    }
+
+    pub(crate) fn ask_vault(&mut self, request: VaultRequest) {
+        self.effect(Effect::AskVault(request));
+    }
+
+    pub(crate) fn set_timer(&mut self, timer: Timer, milliseconds: u64) {
+        let at: MonotonicTime = self.now.monotonic.plus(milliseconds);
+        self.effect(Effect::SetTimer { timer, at });
+    }
+
+    /// Writes records and the audit entry that explains them, in one batch.
+    pub(crate) fn persist(&mut self, mut records: Vec<Record>, entry: AuditNote<'_>) {
+        let AuditNote { session, event, code, members, reference } = entry;
+        records.push(self.audit.append(self.now.wall, session, event, code, members, reference));
+        self.effect(Effect::Persist(records));
+    }
+
+    /// Sends to one node, ourselves included.
+    pub(crate) fn send(&mut self, to: NodeId, session: SessionId, message: Message, class: Class) {
+        if to == self.me {
+            self.local.push_back((session, message));
+        } else {
+            self.effect(Effect::Send { to: vec![to], session, message, class });
+        }
+    }
+
+    /// Sends to all members of a key but ourselves, as one envelope.
+    pub(crate) fn broadcast(&mut self, key: &KeyDefinition, session: SessionId, message: Message, class: Class) {
+        let to: Vec<_> = key.nodes().filter(|node| *node != self.me).collect();
+        if !to.is_empty() {
+            self.effect(Effect::Send { to, session, message, class });
+        }
+    }
+
+    /// Our identifier in a key.
+    pub(crate) fn my_identifier(&self, key: &KeyDefinition) -> Option<Identifier> {
+        key.identifier_of(self.me)
+    }
+
+    pub(crate) fn ignored(&mut self, inbound: &Inbound<'_>, code: Code) {
+        self.observe(Observation::Ignored { from: inbound.from, session: inbound.session, code });
+    }
+}
+
+/// What an audit entry says.
+pub(crate) struct AuditNote<'a> {
+    pub(crate) session: SessionId,
+    pub(crate) event: &'static str,
+    pub(crate) code: Option<Code>,
+    pub(crate) members: &'a [NodeId],
+    pub(crate) reference: &'a [u8],
+}
+
+impl AuditNote<'_> {
+    /// An entry without code, members and reference.
+    pub(crate) fn new(session: impl Into<SessionId>, event: &'static str) -> Self {
+        Self { session: session.into(), event, code: None, members: &[], reference: &[] }
+    }
+}

@@ -1,0 +1,566 @@
+//! Key generation (docs/spec/keygen.md): PedPop with what frost-core leaves to its caller. Echo broadcast of round 1,
+//! shares encrypted to vaults, complaints that anybody can judge, a certificate signed by all n, and an activation.
+//!
+//! The certificate signature is the commit point: before ours leaves we may abort, after it our share stays pending
+//! until the whole certificate, or an abandonment signed by all n, arrives.
+
+use crate::api::{Class, Effect, Observation, Timer};
+use crate::engine::{AuditNote, Engine, Inbound};
+use crate::limits::{KEY_ATTEMPTS_MAX, KEY_PHASE_MS, KEY_PROPOSAL_SECONDS_MAX};
+use firn_proto::author::AuthorSignature;
+use firn_proto::certificate::{
+    KeyCertificate, KeyProposal, abandon_digest, certificate_digest, round1_digest, verify_member,
+};
+use firn_proto::definition::KeyDefinition;
+use firn_proto::message::{KeyAbort, KeyCertified, KeyRound1, KeyShares};
+use firn_proto::{Code, Digest, GroupSignature, Identifier, Incarnation, KeyId, Message, NodeId};
+use firn_vault::api::{KeyOutcome, Reply, Request, VaultRefusal};
+use std::collections::{BTreeMap, BTreeSet};
+
+mod blame;
+mod store;
+
+/// Where an attempt stands. Ordered: later phases are greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Phase {
+    Proposed,
+    Accepted,
+    Round1,
+    Echo,
+    Round2,
+    Checking,
+    Certifying,
+    Certified,
+    Active,
+    Aborted,
+    Abandoned,
+}
+
+impl Phase {
+    /// All have accepted, and no certificate signature of ours has left.
+    fn is_exchanging(self) -> bool {
+        (Self::Round1..=Self::Checking).contains(&self)
+    }
+}
+
+/// One attempt at a key, or the key that came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) proposal: KeyProposal,
+    pub(crate) key: KeyDefinition,
+    pub(crate) phase: Phase,
+    pub(crate) accepted: BTreeMap<Identifier, Incarnation>,
+    pub(crate) round1: BTreeMap<Identifier, Round1>,
+    echoes: BTreeMap<Identifier, BTreeMap<Identifier, Digest>>,
+    pub(crate) dealings: BTreeMap<Identifier, Dealing>,
+    /// Dealings of others that a complainer passed on, by (complainer, dealer).
+    pub(crate) relayed: BTreeMap<(Identifier, Identifier), KeyShares>,
+    outcome: Option<KeyOutcome>,
+    pub(crate) certified: BTreeMap<Identifier, KeyCertified>,
+    pub(crate) certificate: Option<KeyCertificate>,
+    abandonments: BTreeMap<Identifier, AuthorSignature>,
+    pub(crate) activation: Option<GroupSignature>,
+    pub(crate) ended: Option<KeyAbort>,
+    /// The bound has passed while the certificate was incomplete.
+    pub(crate) undecided: bool,
+}
+
+/// A round-1 package with the envelope that proves who sent it.
+#[derive(Clone, Debug)]
+pub(crate) struct Round1 {
+    pub(crate) package: KeyRound1,
+    pub(crate) envelope: Vec<u8>,
+}
+
+/// A dealing with its envelope.
+#[derive(Clone, Debug)]
+pub(crate) struct Dealing {
+    pub(crate) shares: KeyShares,
+    pub(crate) envelope: Vec<u8>,
+}
+
+impl Attempt {
+    fn new(proposal: KeyProposal, key: KeyDefinition) -> Self {
+        Self {
+            proposal,
+            key,
+            phase: Phase::Proposed,
+            accepted: BTreeMap::new(),
+            round1: BTreeMap::new(),
+            echoes: BTreeMap::new(),
+            dealings: BTreeMap::new(),
+            relayed: BTreeMap::new(),
+            outcome: None,
+            certified: BTreeMap::new(),
+            certificate: None,
+            abandonments: BTreeMap::new(),
+            activation: None,
+            ended: None,
+            undecided: false,
+        }
+    }
+
+    /// Whether secrets of this attempt exist or may come to exist here.
+    fn is_running(&self) -> bool {
+        (Phase::Accepted..=Phase::Certifying).contains(&self.phase)
+    }
+
+    /// Whom the present phase waits for.
+    pub(crate) fn waiting_for(&self) -> Vec<Identifier> {
+        let have: BTreeSet<Identifier> = match self.phase {
+            Phase::Proposed | Phase::Accepted => self.accepted.keys().copied().collect(),
+            Phase::Round1 => self.round1.keys().copied().collect(),
+            Phase::Echo => self.echoes.keys().copied().collect(),
+            Phase::Round2 => self.dealings.keys().copied().collect(),
+            Phase::Certifying => self.certified.keys().copied().collect(),
+            Phase::Aborted => return self.ended.as_ref().map(|ended| ended.missing.clone()).unwrap_or_default(),
+            Phase::Checking | Phase::Certified | Phase::Active | Phase::Abandoned => return Vec::new(),
+        };
+        self.key.members.keys().filter(|member| !have.contains(member)).copied().collect()
+    }
+
+    fn digests(&self, key_id: KeyId) -> BTreeMap<Identifier, Digest> {
+        self.round1.iter().map(|(id, round1)| (*id, round1_digest(key_id, *id, &round1.package))).collect()
+    }
+
+    /// What we have said so far, to be said again to a peer whose channel was lost.
+    fn said(&self, key_id: KeyId, me: Identifier) -> Vec<Message> {
+        let mut said = Vec::new();
+        if self.phase >= Phase::Certified {
+            return said;
+        }
+        said.push(Message::KeyProposal(self.proposal.clone()));
+        if self.accepted.contains_key(&me) {
+            said.push(Message::KeyAccept);
+        }
+        said.extend(self.round1.get(&me).map(|own| Message::KeyRound1(own.package.clone())));
+        if self.echoes.contains_key(&me) {
+            said.push(Message::KeyEcho(self.digests(key_id)));
+        }
+        said.extend(self.dealings.get(&me).map(|own| Message::KeyShares(own.shares.clone())));
+        said.extend(self.certified.get(&me).map(|own| Message::KeyCertified(*own)));
+        said.extend(self.abandonments.get(&me).map(|own| Message::KeyAbandon(*own)));
+        said
+    }
+}
+
+impl Engine {
+    // ---- proposing and accepting ----
+
+    /// Starts an attempt and accepts it here.
+    pub(crate) fn propose(&mut self, proposal: KeyProposal) -> Result<(), Code> {
+        let key_id = proposal.key_id(self.definition.network_id());
+        self.admit(&proposal)?;
+        let key = self.definition.key(&proposal.key_name).cloned().ok_or(Code::KeyUnknown)?;
+        self.attempts.insert(key_id, Attempt::new(proposal.clone(), key.clone()));
+        self.broadcast(&key, key_id.into(), Message::KeyProposal(proposal), Class::Protocol);
+        self.accept(key_id)
+    }
+
+    pub(crate) fn on_proposal(&mut self, inbound: &Inbound<'_>, proposal: &KeyProposal) {
+        let key_id = inbound.session.into();
+        if self.attempts.contains_key(&key_id) {
+            return;
+        }
+        match self.admit(proposal) {
+            Ok(key) => {
+                self.attempts.insert(key_id, Attempt::new(proposal.clone(), key));
+                self.observe(Observation::KeyPhase { key_id, phase: "proposed" });
+            }
+            Err(code) => self.ignored(inbound, code),
+        }
+    }
+
+    /// Whether a proposal can be taken up at all. Does not yet look at other attempts for the same name.
+    fn admit(&self, proposal: &KeyProposal) -> Result<KeyDefinition, Code> {
+        let key = self.definition.key(&proposal.key_name).ok_or(Code::KeyUnknown)?;
+        let now = self.now.wall.0;
+        let deadline = now..=now.saturating_add(KEY_PROPOSAL_SECONDS_MAX);
+        if proposal.definition != self.definition.digest()
+            || !deadline.contains(&proposal.deadline.0)
+            || key.identifier_of(proposal.proposer).is_none()
+            || key.identifier_of(self.me).is_none()
+        {
+            return Err(Code::DkgProposalInvalid);
+        }
+        if self.attempts.len() >= KEY_ATTEMPTS_MAX {
+            return Err(Code::DkgConflict);
+        }
+        Ok(key.clone())
+    }
+
+    /// Accepts a proposal on behalf of this node's operator.
+    pub(crate) fn accept(&mut self, key_id: KeyId) -> Result<(), Code> {
+        let attempt = self.attempts.get(&key_id).ok_or(Code::KeyUnknown)?;
+        if attempt.phase != Phase::Proposed {
+            return Err(Code::DkgConflict);
+        }
+        let name = attempt.proposal.key_name.clone();
+        let taken = |other: &Attempt| {
+            other.proposal.key_name == name
+                && (other.is_running() || matches!(other.phase, Phase::Certified | Phase::Active))
+        };
+        if self.attempts.values().any(taken) {
+            return Err(Code::DkgConflict);
+        }
+        if attempt.proposal.deadline < self.now.wall {
+            return Err(Code::DkgExpired);
+        }
+        let (key, seconds) = (attempt.key.clone(), attempt.proposal.deadline.0 - self.now.wall.0);
+        let me = self.my_identifier(&key).ok_or(Code::DkgProposalInvalid)?;
+        if let Some(attempt) = self.attempts.get_mut(&key_id) {
+            attempt.accepted.insert(me, Incarnation(0));
+        }
+        self.persist(Vec::new(), AuditNote::new(key_id, "key-accepted"));
+        self.enter(key_id, Phase::Accepted, "accepting", seconds.saturating_mul(1000));
+        self.broadcast(&key, key_id.into(), Message::KeyAccept, Class::Protocol);
+        self.advance(key_id);
+        Ok(())
+    }
+
+    // ---- messages ----
+
+    pub(crate) fn on_key_message(&mut self, inbound: &Inbound<'_>, message: &Message) {
+        let key_id = KeyId::from(inbound.session);
+        let Some(attempt) = self.attempts.get(&key_id) else { return };
+        let Some(from) = attempt.key.identifier_of(inbound.from) else {
+            return self.ignored(inbound, Code::SenderUnknown);
+        };
+        let known = attempt.accepted.get(&from).copied();
+        let local = inbound.from == self.me;
+        if !local && self.restarted(key_id, from, known, inbound.incarnation) {
+            return;
+        }
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        match message {
+            Message::KeyAccept if attempt.phase <= Phase::Accepted => {
+                attempt.accepted.insert(from, inbound.incarnation);
+            }
+            Message::KeyRound1(package) => return self.on_round1(key_id, from, package, inbound),
+            Message::KeyEcho(digests) if attempt.phase <= Phase::Echo => {
+                attempt.echoes.entry(from).or_insert_with(|| digests.clone());
+            }
+            Message::KeyShares(shares) => return self.on_dealing(key_id, from, shares, inbound),
+            Message::KeyComplaint(complaint) => return self.on_complaint(key_id, from, complaint),
+            Message::KeyCertified(certified) => return self.on_certified(key_id, from, *certified, inbound),
+            Message::KeyAbort(abort) if !local => return self.on_abort(key_id, abort),
+            Message::KeyAbandon(signature) => return self.on_abandonment(key_id, from, *signature, inbound),
+            _ => {}
+        }
+        self.advance(key_id);
+    }
+
+    /// A member that restarted has lost its polynomial. While people are still accepting it only has to accept again;
+    /// later the attempt ends without blame, unless certificate signatures are already leaving.
+    fn restarted(&mut self, key_id: KeyId, from: Identifier, known: Option<Incarnation>, now: Incarnation) -> bool {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return false };
+        let changed = known.is_some_and(|known| known != now);
+        match attempt.phase {
+            Phase::Accepted | Phase::Proposed if changed => {
+                attempt.accepted.remove(&from);
+                false
+            }
+            phase if changed && phase.is_exchanging() => {
+                self.abort(key_id, Code::DkgRestarted, vec![from], None);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn on_certified(&mut self, key_id: KeyId, from: Identifier, certified: KeyCertified, inbound: &Inbound<'_>) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        if attempt.phase >= Phase::Certified {
+            return;
+        }
+        let digest = certificate_digest(self.definition.network_id(), key_id, certified.transcript, from);
+        if verify_member(&self.definition, &attempt.key, from, digest, &certified.signature).is_err() {
+            return self.effect(Effect::Penalise { peer: inbound.from, reason: Code::EnvelopeSignatureInvalid });
+        }
+        attempt.certified.entry(from).or_insert(certified);
+        let differs = |own: &KeyOutcome| own.transcript != certified.transcript;
+        if attempt.phase < Phase::Certifying && attempt.outcome.as_ref().is_some_and(differs) {
+            return self.abort(key_id, Code::DkgTranscriptMismatch, Vec::new(), None);
+        }
+        self.advance(key_id);
+    }
+
+    fn on_abort(&mut self, key_id: KeyId, abort: &KeyAbort) {
+        // Another's word neither blames anybody nor undoes our certificate signature.
+        if self.attempts.get(&key_id).is_some_and(|attempt| attempt.phase < Phase::Certifying) {
+            self.abort(key_id, Code::DkgStopped, abort.missing.clone(), None);
+        }
+    }
+
+    pub(crate) fn on_certificate(&mut self, inbound: &Inbound<'_>, certificate: &KeyCertificate) {
+        let key_id = certificate.key_id();
+        match self.attempts.get(&key_id).map(|attempt| attempt.phase) {
+            Some(Phase::Certifying) => self.accept_certificate(certificate.clone()),
+            Some(_) => {}
+            None => self.ignored(inbound, Code::KeyUnknown),
+        }
+    }
+
+    // ---- progress ----
+
+    /// Moves the attempt on as far as what has arrived allows.
+    pub(crate) fn advance(&mut self, key_id: KeyId) {
+        let Some(attempt) = self.attempts.get(&key_id) else { return };
+        let n = attempt.key.members.len();
+        match attempt.phase {
+            Phase::Accepted if attempt.accepted.len() == n => {
+                let proposal = attempt.proposal.clone();
+                self.enter(key_id, Phase::Round1, "round-1", KEY_PHASE_MS);
+                self.ask_vault(Request::Deal { proposal });
+            }
+            Phase::Round1 if attempt.round1.len() == n => self.echo(key_id),
+            Phase::Echo if attempt.echoes.len() == n => self.compare_echoes(key_id),
+            Phase::Round2 if attempt.dealings.len() == n => {
+                let dealings = attempt.dealings.iter().map(|(id, dealing)| (*id, dealing.shares.clone())).collect();
+                self.enter(key_id, Phase::Checking, "checking", KEY_PHASE_MS);
+                self.ask_vault(Request::Finish { key_id, dealings });
+            }
+            Phase::Certifying if attempt.certified.len() == n => self.assemble(key_id),
+            _ => {}
+        }
+    }
+
+    fn echo(&mut self, key_id: KeyId) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        let Some(me) = attempt.key.identifier_of(self.me) else { return };
+        let (key, digests) = (attempt.key.clone(), attempt.digests(key_id));
+        attempt.echoes.insert(me, digests.clone());
+        self.enter(key_id, Phase::Echo, "echo", KEY_PHASE_MS);
+        self.broadcast(&key, key_id.into(), Message::KeyEcho(digests), Class::Protocol);
+        self.advance(key_id);
+    }
+
+    fn compare_echoes(&mut self, key_id: KeyId) {
+        let Some(attempt) = self.attempts.get(&key_id) else { return };
+        let ours = attempt.digests(key_id);
+        let disagreeing: Vec<_> = attempt.echoes.iter().filter(|(_, theirs)| **theirs != ours).collect();
+        if disagreeing.is_empty() {
+            let round1 = attempt.round1.iter().map(|(id, round1)| (*id, round1.package.clone())).collect();
+            self.enter(key_id, Phase::Round2, "round-2", KEY_PHASE_MS);
+            return self.ask_vault(Request::Share { key_id, round1 });
+        }
+        self.exchange_round1(key_id);
+        self.abort(key_id, Code::DkgEchoMismatch, Vec::new(), None);
+    }
+
+    fn assemble(&mut self, key_id: KeyId) {
+        let Some(attempt) = self.attempts.get(&key_id) else { return };
+        let Some(outcome) = &attempt.outcome else { return };
+        if attempt.certified.values().any(|certified| certified.transcript != outcome.transcript) {
+            // Our signature has left: only the members together can abandon now.
+            return self.observe(Observation::KeyEnded {
+                key_id,
+                code: Code::DkgTranscriptMismatch,
+                missing: Vec::new(),
+                culprit: None,
+            });
+        }
+        let signatures = attempt.certified.iter().map(|(id, certified)| (*id, certified.signature)).collect();
+        let assembled = KeyCertificate::assemble(
+            &self.definition,
+            attempt.proposal.clone(),
+            outcome.transcript,
+            outcome.group_key,
+            outcome.verifying_shares.clone(),
+            signatures,
+        );
+        if let Ok(certificate) = assembled {
+            self.accept_certificate(certificate);
+        }
+    }
+
+    fn accept_certificate(&mut self, certificate: KeyCertificate) {
+        let Some(attempt) = self.attempts.get_mut(&certificate.key_id()) else { return };
+        let activation = attempt.activation;
+        attempt.certificate = Some(certificate.clone());
+        self.ask_vault(Request::AcceptCertificate { certificate: Box::new(certificate), activation });
+    }
+
+    // ---- the vault's answers ----
+
+    pub(crate) fn on_key_reply(&mut self, reply: Reply) {
+        match reply {
+            Reply::Dealt { key_id, package } => self.say(key_id, Message::KeyRound1(package)),
+            Reply::Shared { key_id, dealing } => self.say(key_id, Message::KeyShares(dealing)),
+            Reply::Finished { key_id, outcome } => {
+                let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+                if attempt.phase != Phase::Checking {
+                    return;
+                }
+                let differs = attempt.certified.values().any(|certified| certified.transcript != outcome.transcript);
+                attempt.outcome = Some(outcome);
+                if differs {
+                    return self.abort(key_id, Code::DkgTranscriptMismatch, Vec::new(), None);
+                }
+                self.ask_vault(Request::Certify { key_id, stored: None });
+            }
+            Reply::BadShares { key_id, complaints } => self.complain(key_id, &complaints),
+            Reply::Certified { key_id, certified } => self.certify(key_id, certified),
+            Reply::Abandoned { key_id, signature } => self.say(key_id, Message::KeyAbandon(signature)),
+            Reply::Done { key_id } => self.settled(key_id),
+            Reply::Envelope(_) | Reply::Committed(_) | Reply::Released { .. } | Reply::Refused(_) => {}
+        }
+    }
+
+    /// Says something of our own in an attempt, to the others and to ourselves.
+    fn say(&mut self, key_id: KeyId, message: Message) {
+        let Some(attempt) = self.attempts.get(&key_id) else { return };
+        let key = attempt.key.clone();
+        self.broadcast(&key, key_id.into(), message.clone(), Class::Protocol);
+        self.send(self.me, key_id.into(), message, Class::Protocol);
+    }
+
+    /// Our certificate signature is about to leave: from here on the share stays until all decide.
+    fn certify(&mut self, key_id: KeyId, certified: KeyCertified) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        if attempt.phase != Phase::Checking {
+            return;
+        }
+        let Some(me) = attempt.key.identifier_of(self.me) else { return };
+        attempt.certified.insert(me, certified);
+        self.enter(key_id, Phase::Certifying, "certifying", KEY_PHASE_MS);
+        self.persist_attempt(key_id, "key-certificate-signed", None);
+        self.say(key_id, Message::KeyCertified(certified));
+    }
+
+    pub(crate) fn on_key_refused(&mut self, refusal: VaultRefusal) {
+        let key_id = KeyId::from(refusal.session);
+        match self.attempts.get(&key_id).map(|attempt| attempt.phase) {
+            Some(phase) if phase == Phase::Accepted || phase.is_exchanging() => {
+                self.abort(key_id, refusal.code, Vec::new(), refusal.culprit)
+            }
+            Some(_) => {
+                self.wanted.clear();
+                self.effect(Effect::Answer { session: refusal.session, outcome: Err(refusal.code) });
+            }
+            None => {}
+        }
+    }
+
+    /// The vault has accepted a certificate, erased an abandoned share, or forgotten an aborted attempt.
+    fn settled(&mut self, key_id: KeyId) {
+        let Some(attempt) = self.attempts.get(&key_id) else { return };
+        match (&attempt.certificate, attempt.phase) {
+            (Some(certificate), Phase::Certifying) => {
+                let certificate = certificate.clone();
+                self.enter(key_id, Phase::Certified, "certified", 0);
+                self.persist_attempt(key_id, "key-certified", None);
+                self.activate(certificate);
+            }
+            (None, Phase::Certifying) if attempt.abandonments.len() == attempt.key.members.len() => {
+                self.enter(key_id, Phase::Abandoned, "abandoned", 0);
+                self.persist_attempt(key_id, "key-abandoned", Some(Code::DkgAbandoned));
+            }
+            _ => {}
+        }
+    }
+
+    /// The activation was signed by t members: the key may be used.
+    pub(crate) fn activated(&mut self, key_id: KeyId, signature: GroupSignature) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        attempt.activation = Some(signature);
+        if attempt.phase == Phase::Certified {
+            self.enter(key_id, Phase::Active, "active", 0);
+            self.persist_attempt(key_id, "key-activated", None);
+        }
+    }
+
+    // ---- ending ----
+
+    /// The phase's bound has passed.
+    pub(crate) fn key_phase_over(&mut self, key_id: KeyId, phase: u8) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        if attempt.phase as u8 != phase {
+            return;
+        }
+        let missing = attempt.waiting_for();
+        match attempt.phase {
+            Phase::Proposed | Phase::Accepted => self.abort(key_id, Code::DkgExpired, missing, None),
+            phase if phase.is_exchanging() => self.abort(key_id, Code::DkgMissing, missing, None),
+            Phase::Certifying => {
+                attempt.undecided = true;
+                self.observe(Observation::KeyEnded { key_id, code: Code::DkgMissing, missing, culprit: None });
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends an attempt whose certificate signature has not left, tells the others, and has the vault forget it.
+    pub(crate) fn abort(&mut self, key_id: KeyId, code: Code, missing: Vec<Identifier>, culprit: Option<Identifier>) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        if attempt.phase >= Phase::Certifying {
+            return;
+        }
+        let abort = KeyAbort { code, missing: missing.clone(), culprit };
+        attempt.phase = Phase::Aborted;
+        attempt.ended = Some(abort.clone());
+        let key = attempt.key.clone();
+        self.observe(Observation::KeyEnded { key_id, code, missing, culprit });
+        self.persist_attempt(key_id, "key-aborted", Some(code));
+        self.ask_vault(Request::Forget { key_id });
+        self.broadcast(&key, key_id.into(), Message::KeyAbort(abort), Class::Protocol);
+    }
+
+    /// Signs the abandonment of an undecided attempt.
+    pub(crate) fn abandon(&mut self, key_id: KeyId) -> Result<(), Code> {
+        let attempt = self.attempts.get(&key_id).ok_or(Code::KeyUnknown)?;
+        if !matches!(attempt.phase, Phase::Certifying | Phase::Aborted) {
+            return Err(Code::DkgConflict);
+        }
+        self.persist(Vec::new(), AuditNote::new(key_id, "key-abandonment-signed"));
+        self.ask_vault(Request::Abandon { key_id });
+        Ok(())
+    }
+
+    fn on_abandonment(&mut self, key_id: KeyId, from: Identifier, signature: AuthorSignature, inbound: &Inbound<'_>) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        let digest = abandon_digest(self.definition.network_id(), key_id, from);
+        if verify_member(&self.definition, &attempt.key, from, digest, &signature).is_err() {
+            return self.effect(Effect::Penalise { peer: inbound.from, reason: Code::EnvelopeSignatureInvalid });
+        }
+        attempt.abandonments.insert(from, signature);
+        let complete = attempt.abandonments.len() == attempt.key.members.len();
+        if complete && attempt.phase == Phase::Certifying {
+            let abandonments = attempt.abandonments.clone();
+            self.ask_vault(Request::Erase { key_id, abandonments });
+        } else if inbound.from == self.me {
+            self.persist_attempt(key_id, "key-abandonment-sent", None);
+        }
+    }
+
+    // ---- peers and restart ----
+
+    pub(crate) fn key_peer_up(&mut self, node: NodeId, incarnation: Incarnation) {
+        let attempts: Vec<_> =
+            self.attempts.iter().map(|(id, attempt)| (*id, attempt.key.identifier_of(node))).collect();
+        for (key_id, identifier) in attempts {
+            let Some(identifier) = identifier else { continue };
+            let known = self.attempts.get(&key_id).and_then(|attempt| attempt.accepted.get(&identifier)).copied();
+            self.restarted(key_id, identifier, known, incarnation);
+            let Some(attempt) = self.attempts.get(&key_id) else { continue };
+            let Some(me) = attempt.key.identifier_of(self.me) else { continue };
+            for message in attempt.said(key_id, me) {
+                self.send(node, key_id.into(), message, Class::Protocol);
+            }
+        }
+    }
+
+    /// Enters a phase; `milliseconds` bounds it, zero for phases that may last.
+    fn enter(&mut self, key_id: KeyId, phase: Phase, name: &'static str, milliseconds: u64) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        attempt.phase = phase;
+        attempt.undecided = false;
+        self.observe(Observation::KeyPhase { key_id, phase: name });
+        if milliseconds > 0 {
+            self.set_timer(Timer::KeyPhase { key_id, phase: phase as u8 }, milliseconds);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

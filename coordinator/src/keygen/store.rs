@@ -1,0 +1,120 @@
+//! An attempt on disk: written when our certificate signature leaves, when it is certified, activated, or ends.
+
+use super::{Attempt, Phase};
+use crate::api::Family;
+use crate::engine::{AuditNote, Engine};
+use crate::limits::KEY_PHASE_MS;
+use crate::record::{self, SCHEMA};
+use firn_proto::author::AuthorSignature;
+use firn_proto::certificate::{KeyCertificate, KeyProposal};
+use firn_proto::message::{KeyAbort, KeyCertified};
+use firn_proto::{Code, Digest, GroupSignature, Identifier, KeyId, Point, wire};
+use firn_vault::api::KeyOutcome;
+use std::collections::BTreeMap;
+
+impl Engine {
+    pub(super) fn persist_attempt(&mut self, key_id: KeyId, event: &'static str, code: Option<Code>) {
+        let Some(attempt) = self.attempts.get(&key_id) else { return };
+        let Some(me) = attempt.key.identifier_of(self.me) else { return };
+        let transcript = attempt.outcome.as_ref().map(|outcome| outcome.transcript.0).unwrap_or_default();
+        let record = record::put(Family::Keys, key_id.0, &stored(attempt, me));
+        self.persist(vec![record], AuditNote { code, reference: &transcript, ..AuditNote::new(key_id, event) });
+    }
+
+    pub(crate) fn restore_attempt(&mut self, value: &[u8]) -> Option<()> {
+        let stored: wire::StoredKey = record::decode(value)?;
+        if stored.schema != SCHEMA {
+            return None;
+        }
+        let proposal = KeyProposal::from_wire(stored.proposal.as_ref()?).ok()?;
+        let key = self.definition.key(&proposal.key_name)?.clone();
+        let me = key.identifier_of(self.me)?;
+        let key_id = proposal.key_id(self.definition.network_id());
+        let mut attempt = Attempt::new(proposal, key);
+        let signature = |bytes: &[u8]| bytes.try_into().ok().map(AuthorSignature);
+        if !stored.own_signature.is_empty() {
+            let transcript = Digest::from_slice(&stored.transcript)?;
+            attempt.outcome = Some(KeyOutcome {
+                transcript,
+                group_key: Point::from_slice(&stored.group_key).ok()?,
+                verifying_shares: shares(&stored.shares)?,
+            });
+            let signature = signature(&stored.own_signature)?;
+            attempt.certified.insert(me, KeyCertified { transcript, signature });
+            attempt.phase = Phase::Certifying;
+        }
+        if !stored.own_abandonment.is_empty() {
+            attempt.abandonments.insert(me, signature(&stored.own_abandonment)?);
+        }
+        if let Some(certificate) = &stored.certificate {
+            let certificate = KeyCertificate::from_wire(certificate, &self.definition).ok()?;
+            attempt.certificate = Some(certificate);
+            attempt.phase = Phase::Certified;
+        }
+        if !stored.activation.is_empty() {
+            attempt.activation = Some(GroupSignature::from_slice(&stored.activation).ok()?);
+            attempt.phase = Phase::Active;
+        }
+        if let Some(ended) = &stored.ended {
+            attempt.ended = Some(restore_end(ended)?);
+            attempt.phase = if ended.code == Code::DkgAbandoned.to_wire() { Phase::Abandoned } else { Phase::Aborted };
+        }
+        self.attempts.insert(key_id, attempt);
+        Some(())
+    }
+
+    pub(crate) fn resume_attempt(&mut self, key_id: KeyId) {
+        let Some(attempt) = self.attempts.get(&key_id) else { return };
+        match (attempt.phase, &attempt.certificate) {
+            (Phase::Certifying, _) => self.enter(key_id, Phase::Certifying, "certifying", KEY_PHASE_MS),
+            (Phase::Certified, Some(certificate)) => self.activate(certificate.clone()),
+            _ => {}
+        }
+    }
+}
+
+fn stored(attempt: &Attempt, me: Identifier) -> wire::StoredKey {
+    let outcome = attempt.outcome.as_ref();
+    let share = |(member, point): (&Identifier, &Point)| wire::VerifyingShare {
+        member: member.0.into(),
+        point: point.as_bytes().to_vec(),
+    };
+    let abandoned = KeyAbort { code: Code::DkgAbandoned, missing: Vec::new(), culprit: None };
+    let ended = if attempt.phase == Phase::Abandoned { Some(&abandoned) } else { attempt.ended.as_ref() };
+    wire::StoredKey {
+        schema: SCHEMA,
+        proposal: Some(attempt.proposal.to_wire()),
+        transcript: outcome.map(|outcome| outcome.transcript.0.to_vec()).unwrap_or_default(),
+        group_key: outcome.map(|outcome| outcome.group_key.as_bytes().to_vec()).unwrap_or_default(),
+        shares: outcome.map(|outcome| outcome.verifying_shares.iter().map(share).collect()).unwrap_or_default(),
+        own_signature: attempt.certified.get(&me).map(|own| own.signature.0.to_vec()).unwrap_or_default(),
+        certificate: attempt
+            .certificate
+            .as_ref()
+            .filter(|_| attempt.phase >= Phase::Certified)
+            .map(KeyCertificate::to_wire),
+        activation: attempt.activation.map(|signature| signature.as_bytes().to_vec()).unwrap_or_default(),
+        ended: ended.map(|ended| wire::KeyAbort {
+            code: ended.code.to_wire(),
+            missing: ended.missing.iter().map(|member| member.0.into()).collect(),
+            culprit: ended.culprit.map_or(0, |member| member.0.into()),
+        }),
+        own_abandonment: attempt.abandonments.get(&me).map(|signature| signature.0.to_vec()).unwrap_or_default(),
+    }
+}
+
+fn shares(stored: &[wire::VerifyingShare]) -> Option<BTreeMap<Identifier, Point>> {
+    stored
+        .iter()
+        .map(|share| Some((Identifier(u16::try_from(share.member).ok()?), Point::from_slice(&share.point).ok()?)))
+        .collect()
+}
+
+fn restore_end(stored: &wire::KeyAbort) -> Option<KeyAbort> {
+    let member = |id: &u32| u16::try_from(*id).ok().map(Identifier);
+    Some(KeyAbort {
+        code: Code::from_wire(stored.code)?,
+        missing: stored.missing.iter().map(member).collect::<Option<_>>()?,
+        culprit: if stored.culprit == 0 { None } else { member(&stored.culprit) },
+    })
+}

@@ -1,0 +1,257 @@
+//! The coordinator's role in signing, after ROAST (eprint 2022/550): an attempt opens with t members whose fresh
+//! commitments are here; one that is silent, refuses or lies costs one attempt and is left out of the next.
+//!
+//! A share is only checked when the aggregate fails. Nobody is blamed for silence.
+
+use crate::api::{Class, Observation, Timer};
+use crate::arithmetic::Session;
+use crate::engine::{AuditNote, Engine, Inbound};
+use crate::limits::{ATTEMPT_STALLED_MS, SOLICIT_MS};
+use firn_proto::message::{SignatureShare, SigningPackage, Status};
+use firn_proto::{Code, Digest, Message, NodeId, PublicScalar, SubjectId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Our own coordination of one subject.
+#[derive(Default)]
+pub(crate) struct Coordinator {
+    /// How many attempts we have opened.
+    attempts: u32,
+    /// Attempts that may still complete, by the hash of their package.
+    open: BTreeMap<Digest, Attempt>,
+    /// Members whose share did not fit. They take no further part in this subject.
+    malicious: BTreeSet<NodeId>,
+}
+
+struct Attempt {
+    package: SigningPackage,
+    session: Session,
+    shares: BTreeMap<NodeId, (PublicScalar, Vec<u8>)>,
+    /// A signer was silent, refused or is gone: it no longer holds up the next attempt.
+    stalled: bool,
+}
+
+impl std::fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Coordinator {{ attempts: {}, open: {} }}", self.attempts, self.open.len())
+    }
+}
+
+impl Engine {
+    /// Takes up the coordinator's role for a subject.
+    pub(crate) fn coordinate(&mut self, id: SubjectId) {
+        let me = self.me;
+        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.is_open() && state.coordinator.is_none())
+        else {
+            return;
+        };
+        state.coordinator = Some(Coordinator::default());
+        let first = self.order(id).and_then(|(_, order)| order.first().copied());
+        // Members offer commitments to the first in the order by themselves.
+        if first == Some(me) {
+            self.set_timer(Timer::Solicit { subject: id, round: 1 }, SOLICIT_MS.0);
+            self.open_attempt(id);
+        } else {
+            self.solicit_again(id, 0);
+        }
+    }
+
+    /// Asks every member for commitments, again and again at growing intervals, until the subject is closed.
+    pub(crate) fn solicit_again(&mut self, id: SubjectId, round: u32) {
+        let Some((key, _)) = self.order(id) else { return };
+        let Some(state) = self.subjects.get(&id).filter(|state| state.is_open()) else { return };
+        let Some(coordinator) = &state.coordinator else { return };
+        let attempt = coordinator.attempts;
+        let waiting = coordinator.open.values().any(|attempt| !attempt.stalled);
+        if !waiting {
+            self.broadcast(&key, id.into(), Message::Solicit { attempt }, Class::Protocol);
+            self.offer(id, self.me);
+        }
+        let pause = SOLICIT_MS.0.saturating_mul(1 << round.min(8)).min(SOLICIT_MS.1);
+        self.set_timer(Timer::Solicit { subject: id, round: round.saturating_add(1) }, pause);
+    }
+
+    /// A coordinator asks us for commitments.
+    pub(crate) fn on_solicit(&mut self, inbound: &Inbound<'_>) {
+        let id = SubjectId::from(inbound.session);
+        let answer = match self.subjects.get(&id) {
+            None => Status::NotYet(Code::SubjectUnknown),
+            Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
+            Some(state) => match (state.closed, state.status) {
+                (Some(code), _) => Status::Declined(code),
+                (None, Some(Status::Willing)) => return self.offer(id, inbound.from),
+                (None, Some(status)) => status,
+                (None, None) => return,
+            },
+        };
+        let message = firn_proto::message::Willingness { status: answer, commitments: None };
+        self.send(inbound.from, inbound.session, Message::Willingness(message), Class::Protocol);
+    }
+
+    /// Opens an attempt, if we coordinate, none is under way, and t willing members have commitments here.
+    pub(crate) fn open_attempt(&mut self, id: SubjectId) {
+        let Some((key, order)) = self.order(id) else { return };
+        let Some((key_id, epoch)) = self.subject_key(id) else { return };
+        let Some(group_key) = self.subject_group_key(id) else { return };
+        let me = self.me;
+        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.is_open()) else { return };
+        let Some(coordinator) = &mut state.coordinator else { return };
+        if coordinator.open.values().any(|attempt| !attempt.stalled) || state.status != Some(Status::Willing) {
+            return;
+        }
+        let ready: Vec<NodeId> = order
+            .into_iter()
+            .filter(|node| state.answers.get(node) == Some(&Status::Willing) && !coordinator.malicious.contains(node))
+            .filter(|node| *node == me || self.connected.contains_key(node))
+            .filter(|node| self.pools.get(&(key_id, *node)).is_some_and(|pool| !pool.is_empty()))
+            .take(usize::from(key.threshold))
+            .collect();
+        if ready.len() < usize::from(key.threshold) {
+            return;
+        }
+        // The newest commitments first: a vault forgets the oldest.
+        let commitments: BTreeMap<_, _> = ready
+            .iter()
+            .filter_map(|node| Some((*node, self.pools.get_mut(&(key_id, *node))?.pop()?)))
+            .filter(|(_, commitments)| commitments.statement().epoch == epoch)
+            .collect();
+        let block = state.checked.unwrap_or(self.finalised);
+        let attempt = coordinator.attempts;
+        let package = SigningPackage { subject: id, key_id, epoch, attempt, coordinator: me, block, commitments };
+        let digest = state.subject.digest(&self.definition);
+        let Some(session) = Session::of_package(&package, &group_key, digest, |node| key.identifier_of(node)) else {
+            return;
+        };
+        let hash = package.hash();
+        coordinator.attempts = coordinator.attempts.saturating_add(1);
+        let opened = Attempt { package: package.clone(), session, shares: BTreeMap::new(), stalled: false };
+        coordinator.open.insert(hash, opened);
+        self.observe(Observation::AttemptOpened { subject: id, attempt, signers: ready.clone() });
+        self.set_timer(Timer::Stalled { subject: id, package: hash }, ATTEMPT_STALLED_MS);
+        let to: Vec<_> = ready.iter().copied().filter(|node| *node != me).collect();
+        let message = Message::SigningPackage(Box::new(package));
+        if ready.contains(&me) {
+            self.send(me, id.into(), message.clone(), Class::Protocol);
+        }
+        self.effect(crate::api::Effect::Send { to, session: id.into(), message, class: Class::Protocol });
+    }
+
+    /// A share: kept if it answers an open package of ours and its sender is among the signers.
+    pub(crate) fn on_share(&mut self, inbound: &Inbound<'_>, share: &SignatureShare) {
+        let id = SubjectId::from(inbound.session);
+        if let Some(next) = share.next {
+            self.pool(next);
+        }
+        let Some(coordinator) = self.subjects.get_mut(&id).and_then(|state| state.coordinator.as_mut()) else { return };
+        let Some(attempt) = coordinator.open.get_mut(&share.package) else { return };
+        if !attempt.package.commitments.contains_key(&inbound.from) {
+            return self.ignored(inbound, Code::PackageInvalid);
+        }
+        attempt.shares.entry(inbound.from).or_insert_with(|| (share.share, inbound.envelope.to_vec()));
+        if attempt.shares.len() < attempt.package.commitments.len() {
+            return self.open_attempt(id);
+        }
+        let Some(complete) = coordinator.open.remove(&share.package) else { return };
+        match complete.session.aggregate(complete.shares.values().map(|(share, _)| share)) {
+            Some(signature) => {
+                let signers: Vec<_> = complete.shares.keys().copied().collect();
+                if self.finish(id, signature, signers)
+                    && let Some((key, _)) = self.order(id)
+                {
+                    self.broadcast(&key, id.into(), Message::Signed(signature), Class::Protocol);
+                }
+            }
+            None => self.blame(id, &complete),
+        }
+    }
+
+    /// The aggregate does not verify: finds the shares that do not fit, and opens the next attempt without their senders.
+    fn blame(&mut self, id: SubjectId, attempt: &Attempt) {
+        let Some((key_id, _)) = self.subject_key(id) else { return };
+        let Some((key, _)) = self.order(id) else { return };
+        let certificate = self.attempts.get(&key_id).and_then(|attempt| attempt.certificate.as_ref());
+        let Some(verifying) = certificate.map(|certificate| certificate.verifying_shares().clone()) else { return };
+        for (node, (share, envelope)) in &attempt.shares {
+            let fits = key.identifier_of(*node).is_some_and(|identifier| {
+                verifying.get(&identifier).is_some_and(|point| attempt.session.share_fits(identifier, point, share))
+            });
+            if fits {
+                continue;
+            }
+            if let Some(coordinator) = self.subjects.get_mut(&id).and_then(|state| state.coordinator.as_mut()) {
+                coordinator.malicious.insert(*node);
+            }
+            let code = Code::PackageInvalid;
+            self.observe(Observation::Evidence { culprit: *node, code, envelopes: vec![envelope.clone()] });
+            let note = AuditNote::new(id, "share-invalid");
+            let reference = attempt.package.hash().0;
+            self.persist(Vec::new(), AuditNote { members: &[*node], reference: &reference, ..note });
+        }
+        self.open_attempt(id);
+    }
+
+    pub(crate) fn on_share_refused(&mut self, inbound: &Inbound<'_>, package: Digest, code: Code) {
+        let id = SubjectId::from(inbound.session);
+        let Some(state) = self.subjects.get_mut(&id) else { return };
+        let Some(coordinator) = &mut state.coordinator else { return };
+        let Some(attempt) = coordinator.open.get(&package) else { return };
+        if !attempt.package.commitments.contains_key(&inbound.from) {
+            return self.ignored(inbound, Code::PackageInvalid);
+        }
+        if !matches!(code, Code::CommitmentUnknown | Code::ChainBehind) {
+            state.answers.insert(inbound.from, Status::NotYet(code));
+        }
+        self.stalled(id, package);
+    }
+
+    /// An attempt has had its time: the next may open beside it, and members are asked again.
+    pub(crate) fn stalled(&mut self, id: SubjectId, package: Digest) {
+        let Some(state) = self.subjects.get_mut(&id) else { return };
+        let Some(coordinator) = &mut state.coordinator else { return };
+        let Some(attempt) = coordinator.open.get_mut(&package).filter(|attempt| !attempt.stalled) else { return };
+        attempt.stalled = true;
+        // Each hanging attempt has a signer of its own that is silent, so more than n - t + 1 of them are old news.
+        let excess = coordinator.open.len().saturating_sub(state.answers.len().max(1));
+        let oldest: Vec<_> = {
+            let mut by_age: Vec<_> = coordinator.open.iter().map(|(hash, a)| (a.package.attempt, *hash)).collect();
+            by_age.sort_unstable();
+            by_age.into_iter().take(excess).map(|(_, hash)| hash).collect()
+        };
+        oldest.iter().for_each(|hash| drop(coordinator.open.remove(hash)));
+        let attempt = coordinator.attempts;
+        let members = self.order(id).map(|(key, _)| key);
+        self.open_attempt(id);
+        let under_way = self
+            .subjects
+            .get(&id)
+            .and_then(|state| state.coordinator.as_ref())
+            .is_some_and(|coordinator| coordinator.open.values().any(|attempt| !attempt.stalled));
+        if let Some(key) = members.filter(|_| !under_way) {
+            self.broadcast(&key, id.into(), Message::Solicit { attempt }, Class::Protocol);
+            self.offer(id, self.me);
+        }
+    }
+
+    /// A signer's channel is gone: what waits for it counts as stalled at once.
+    pub(crate) fn signer_gone(&mut self, node: NodeId) {
+        let waiting: Vec<_> = self
+            .subjects
+            .iter()
+            .filter_map(|(id, state)| Some((*id, state.coordinator.as_ref()?)))
+            .flat_map(|(id, coordinator)| coordinator.open.iter().map(move |(hash, attempt)| (id, *hash, attempt)))
+            .filter(|(_, _, attempt)| {
+                attempt.package.commitments.contains_key(&node) && !attempt.shares.contains_key(&node)
+            })
+            .map(|(id, hash, _)| (id, hash))
+            .collect();
+        waiting.into_iter().for_each(|(id, hash)| self.stalled(id, hash));
+    }
+
+    /// Whether an attempt of ours is under way.
+    pub(crate) fn is_signing(&self, id: SubjectId) -> bool {
+        let coordinator = self.subjects.get(&id).and_then(|state| state.coordinator.as_ref());
+        coordinator.is_some_and(|coordinator| coordinator.open.values().any(|attempt| !attempt.stalled))
+    }
+}
+
+#[cfg(test)]
+mod tests;

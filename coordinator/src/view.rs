@@ -1,0 +1,84 @@
+//! Read-only views of the engine for the API and the command line.
+
+use alloy_primitives::{Address, B256};
+use firn_proto::{Code, Epoch, GroupSignature, Identifier, Incarnation, KeyId, NodeId, Point, Request, SubjectId};
+use std::collections::BTreeMap;
+
+/// A key generation attempt, or the key that came of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyView {
+    /// Attempt and key.
+    pub key_id: KeyId,
+    /// Name in the definition.
+    pub name: String,
+    /// proposed, accepting, round-1, echo, round-2, checking, certifying, undecided, certified, active, aborted,
+    /// abandoned.
+    pub state: &'static str,
+    /// Who proposed.
+    pub proposer: NodeId,
+    /// The epoch.
+    pub epoch: Epoch,
+    /// t.
+    pub threshold: u16,
+    /// Members by identifier.
+    pub members: BTreeMap<Identifier, NodeId>,
+    /// The group key, once certified.
+    pub group_key: Option<Point>,
+    /// The account of the group key.
+    pub account: Option<Address>,
+    /// Who has signed the certificate.
+    pub certified_by: Vec<NodeId>,
+    /// Whom the current phase waits for, or who was missing at its end.
+    pub waiting_for: Vec<NodeId>,
+    /// Why it ended.
+    pub code: Option<Code>,
+    /// Who is provably at fault.
+    pub culprit: Option<NodeId>,
+}
+
+/// A request as this node sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SubjectView {
+    /// The id.
+    pub id: SubjectId,
+    /// The request.
+    pub request: Request,
+    /// received, checking, waiting, signing, signed, executed, refused, expired.
+    pub state: &'static str,
+    /// Which node took it in.
+    pub origin: NodeId,
+    /// When this node first saw it, in seconds since the epoch.
+    pub received: u64,
+    /// t.
+    pub threshold: u16,
+    /// Each member's answer, as far as it is known here.
+    pub members: Vec<MemberView>,
+    /// The finished signature.
+    pub signature: Option<GroupSignature>,
+    /// Who signed, where this node coordinated.
+    pub signers: Vec<NodeId>,
+    /// Hash of the transaction, where this node relayed it.
+    pub transaction: Option<B256>,
+    /// Why it is refused or expired.
+    pub code: Option<Code>,
+}
+
+/// One member's standing with a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberView {
+    /// The member.
+    pub node: NodeId,
+    /// willing, declined, not yet, silent, disconnected.
+    pub status: &'static str,
+    /// The code of a refusal.
+    pub code: Option<Code>,
+}
+
+/// One member as a peer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerView {
+    /// The member.
+    pub node: NodeId,
+    /// Its incarnation, while it is connected.
+    pub connected: Option<Incarnation>,
+}
