@@ -3,5 +3,6 @@ mod config;
 mod data_dir;
 mod hardening;
 mod keystore;
+mod net;
 mod store;
 fn main() {}
