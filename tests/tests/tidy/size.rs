@@ -33,10 +33,12 @@ fn function_length(file: &File) -> Vec<Problem> {
     .collect()
 }
 
-/// Lines of the vault that an auditor has to read: without test files and without test modules inside a file.
+/// Lines of the vault that an auditor has to read: without test modules, in files of their own or inside others.
 fn vault_length(files: &[File]) -> Vec<Problem> {
-    let is_vault = |file: &&File| file.path.starts_with("vault/src/") && file.has_extension(&["rs"]) && !file.is_test();
-    let files: Vec<_> = files.iter().filter(is_vault).collect();
+    let in_vault = |file: &&File| file.path.starts_with("vault/src/") && file.has_extension(&["rs"]);
+    let tests: Vec<_> = files.iter().filter(in_vault).flat_map(test_module_files).collect();
+    let is_read = |file: &&File| in_vault(file) && !file.is_test() && !tests.contains(&file.path);
+    let files: Vec<_> = files.iter().filter(is_read).collect();
     let lines: usize = files.iter().map(|file| file.text.lines().count() - test_module_lines(&file.text)).sum();
     match files.first() {
         Some(file) if lines >= VAULT_LINES_MAX => {
@@ -47,6 +49,18 @@ fn vault_length(files: &[File]) -> Vec<Problem> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Files of the modules that this one declares under `#[cfg(test)]`.
+fn test_module_files(file: &File) -> Vec<String> {
+    let folder = match file.name() {
+        "lib.rs" | "main.rs" => file.path.rsplit_once('/').map_or("", |(folder, _)| folder),
+        _ => file.path.trim_end_matches(".rs"),
+    };
+    let lines: Vec<_> = file.text.lines().map(str::trim).collect();
+    let pairs = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]");
+    let names = pairs.filter_map(|pair| pair[1].strip_suffix(';')?.rsplit_once("mod ").map(|(_, name)| name));
+    names.map(|name| format!("{folder}/{name}.rs")).collect()
 }
 
 fn test_module_lines(text: &str) -> usize {
@@ -93,6 +107,8 @@ fn a_vault_too_long_is_found() {
     let long = |path: &str| File::new(path, &"x\n".repeat(VAULT_LINES_MAX));
     assert_eq!(vault_length(&[long("vault/src/a.rs")]).len(), 1);
     assert_eq!(vault_length(&[long("vault/src/a/tests.rs"), long("node/src/a.rs")]).len(), 0);
+    let declares = File::new("vault/src/lib.rs", "#[cfg(test)]\npub(crate) mod testing;\nmod a;\n");
+    assert_eq!(vault_length(&[declares, long("vault/src/testing.rs")]).len(), 0);
     let tests = format!("fn a() {{}}\n#[cfg(test)]\nmod tests {{\n{}}}\n", "x\n".repeat(VAULT_LINES_MAX));
     assert_eq!(vault_length(&[File::new("vault/src/a.rs", &tests)]).len(), 0);
 }

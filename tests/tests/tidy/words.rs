@@ -45,7 +45,9 @@ fn sleeping_tests(file: &File) -> Vec<Problem> {
     let sleeps = [concat!("thread::", "sleep"), concat!("time::", "sleep"), concat!("vm.", "sleep(")];
     each_line(file, |line| {
         let found = sleeps.iter().find(|sleep| file.is_test() && is_code(file) && line.contains(**sleep));
-        found.map(|sleep| format!("`{sleep}` in a test; wait for the event itself, with a deadline"))
+        found.map(|sleep| {
+            format!("`{sleep}` in a test; wait for the event itself, or poll at an interval, with a deadline")
+        })
     })
 }
 
