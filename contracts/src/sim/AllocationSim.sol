@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {EnumerableSet} from "@openzeppelin/contracts/utils/structs/EnumerableSet.sol";
 import {ShareSim} from "./ShareSim.sol";
-import {IStrategy, OperatorSet} from "./EigenLayerTypes.sol";
+import {IStrategy, OperatorSet, SimModel} from "./EigenLayerTypes.sol";
 
 /// @title Simulation of the AllocationManager's part about operators: registration, allocations and slashing
 /// @notice Written from the published behaviour of core v1.5 to v1.13. Not EigenLayer's code.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
+import {SimModel} from "./EigenLayerTypes.sol";
 import {AllocationSim} from "./AllocationSim.sol";
 import {OperatorSetSim} from "./OperatorSetSim.sol";
 import {ShareSim} from "./ShareSim.sol";

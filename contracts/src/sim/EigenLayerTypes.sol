@@ -13,6 +13,12 @@ struct OperatorSet {
     uint32 id;
 }
 
+/// @notice Simulation only: which authority slashOperator obeys.
+enum SimModel {
+    AppointeeUpToV1_8_1,
+    SlasherFromV1_9
+}
+
 /// @notice What a service's registrar must answer. Source: EigenLayer core, IAVSRegistrar.
 interface IAVSRegistrar {
     /// @notice Called when an operator registers; a revert refuses the registration.

@@ -3,18 +3,12 @@ pragma solidity ^0.8.28;
 
 import {EnumerableSet} from "@openzeppelin/contracts/utils/structs/EnumerableSet.sol";
 import {PermissionSim} from "./PermissionSim.sol";
-import {IAVSRegistrar, IAllocationManagerTypes, IStrategy, OperatorSet} from "./EigenLayerTypes.sol";
+import {IAVSRegistrar, IAllocationManagerTypes, IStrategy, OperatorSet, SimModel} from "./EigenLayerTypes.sol";
 
 /// @title Simulation of the AllocationManager's part about operator sets, their slashers and their recipients
 /// @notice Written from the published behaviour of core v1.9 and later. Not EigenLayer's code.
 abstract contract OperatorSetSim is PermissionSim, IAllocationManagerTypes {
     using EnumerableSet for EnumerableSet.AddressSet;
-
-    /// @notice Which authority slashOperator obeys.
-    enum SimModel {
-        AppointeeUpToV1_8_1,
-        SlasherFromV1_9
-    }
 
     struct Slasher {
         address current;
