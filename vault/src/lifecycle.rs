@@ -62,7 +62,8 @@ impl Vault {
         Ok(Decision { writes, reply: Reply::Certified { key_id, certified } })
     }
 
-    /// Makes a pending key usable.
+    /// Makes a pending key usable. A certificate is a verified one by its type, and the proposal, which must be ours, names
+    /// the definition that it was verified against.
     pub(crate) fn accept_certificate<R: RngCore + CryptoRng>(
         &mut self,
         certificate: KeyCertificate,
@@ -74,15 +75,6 @@ impl Vault {
         if !held.is_certified_by(&certificate) {
             return Err(Code::DkgTranscriptMismatch.into());
         }
-        // The type says that it was verified, but against whose definition?
-        KeyCertificate::assemble(
-            &self.definition,
-            certificate.proposal().clone(),
-            certificate.transcript(),
-            *certificate.group_key(),
-            certificate.verifying_shares().clone(),
-            certificate.signatures().clone(),
-        )?;
         let activated = activation.is_some_and(|signature| {
             signature.verifies(certificate.group_key(), certificate.activation(self.network).0)
         });

@@ -110,3 +110,6 @@ impl DecryptionKey {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,3 +117,6 @@ pub(crate) fn key_package(
     let verifying_key = frost::VerifyingKey::deserialize(&group_key.compressed()).ok()?;
     Some(frost::keys::KeyPackage::new(identifier(member)?, signing_share, verifying_share, verifying_key, threshold))
 }
+
+#[cfg(test)]
+mod tests;

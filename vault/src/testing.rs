@@ -428,3 +428,38 @@ fn aggregate(
 pub(crate) fn digest(byte: u8) -> Digest {
     Digest([byte; 32])
 }
+
+/// Hands out given bytes, and nothing after them.
+pub(crate) struct Script(pub(crate) std::collections::VecDeque<u8>);
+
+impl Script {
+    pub(crate) fn new(parts: &[Vec<u8>]) -> Self {
+        Self(parts.concat().into())
+    }
+}
+
+impl RngCore for Script {
+    fn next_u32(&mut self) -> u32 {
+        unreachable!("scripts hand out bytes")
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        unreachable!("scripts hand out bytes")
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        bytes.fill_with(|| self.0.pop_front().expect("the script is long enough"));
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl rand_core::CryptoRng for Script {}
+
+/// The bytes of a hexadecimal string in a vector file.
+pub(crate) fn hex_at(value: &serde_json::Value) -> Vec<u8> {
+    hex::decode(value.as_str().expect("a string")).expect("hexadecimal")
+}
