@@ -48,9 +48,6 @@ impl Keystore {
         profile: KdfProfile,
     ) -> Result<(), KeystoreError> {
         let path = dir.join(FILE);
-        if path.symlink_metadata().is_ok() {
-            return Err(KeystoreError::Exists { path });
-        }
         let key = Key::generate()?;
         let seal = |field, plaintext: &[u8]| Sealed::seal(&key, field, context, plaintext);
         let relayer = secrets.relayer.as_ref().map(|relayer| seal(Field::Relayer, relayer.expose())).transpose()?;
@@ -65,7 +62,6 @@ impl Keystore {
             vault_root: seal(Field::VaultRoot, secrets.vault_root.expose())?,
             relayer,
         };
-        // The look above gives the clear answer; this write is what makes overwriting impossible.
         files::write_new(&path, document.encode().as_bytes()).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => KeystoreError::Exists { path: path.clone() },
             _ => KeystoreError::io(&path, error),

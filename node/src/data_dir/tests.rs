@@ -88,7 +88,8 @@ fn symlinks_are_refused_everywhere() {
             files::write_new(&target, b"x").unwrap();
         }
         symlink(&target, &path).unwrap();
-        check_refused(DataDir::open(&root), "DATA_DIR_PERMISSIONS", &path);
+        let error = check_refused(DataDir::open(&root), "DATA_DIR_PERMISSIONS", &path);
+        assert!(error.to_string().contains("symbolic link"), "{error}");
     }
 }
 

@@ -197,6 +197,17 @@ fn a_database_is_made_by_create_only_and_only_once() {
 }
 
 #[test]
+fn a_missing_family_is_not_made_anew() {
+    let (dir, mut store) = created();
+    put(&mut store, Family::Vault, b"key", b"sealed share");
+    store.db.drop_cf(Family::Vault.name()).unwrap();
+    drop(store);
+    for _ in 0..2 {
+        check_refused(Store::open(dir.path()), "STORE_CORRUPT", "vault");
+    }
+}
+
+#[test]
 fn a_crash_in_the_middle_of_create_is_completed() {
     let dir = tempfile::tempdir().unwrap();
     drop(Store::attach(dir.path(), true).unwrap());
