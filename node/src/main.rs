@@ -1,8 +1,26 @@
-//! firn
+//! `firn`: a node of a threshold-signing network, and the command line to it.
+
+mod api;
+mod chain;
+mod cli;
+mod client;
 mod config;
 mod data_dir;
+mod devnet;
+mod failure;
 mod hardening;
+mod host;
+mod init;
 mod keystore;
+mod metrics;
 mod net;
+mod requester;
+mod runtime;
 mod store;
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let weak = hardening::harden();
+    cli::main(&weak)
+}

@@ -3,6 +3,7 @@
 //! Nothing sleeps to let something happen: tests wait for events, under one generous deadline.
 
 mod cluster;
+mod halves;
 mod hostile;
 mod units;
 
@@ -76,6 +77,11 @@ impl Node {
             }
             at += 1;
         }
+    }
+
+    /// The next event, whatever it is.
+    async fn next(&mut self) -> Event {
+        timeout(PATIENCE, self.events.recv()).await.expect("no event").expect("the network ended")
     }
 
     async fn address(&mut self) -> Multiaddr {

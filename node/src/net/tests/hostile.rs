@@ -207,6 +207,18 @@ async fn half_a_frame_and_half_a_greeting_are_closed_on_time() {
 }
 
 #[tokio::test]
+async fn silence_instead_of_a_greeting_is_closed_on_time_in_both_directions() {
+    let (mut victim, address) = victim(|_| {}).await;
+    let mut member = Member::connect(2, &address).await;
+    remainder(member.open().await).await;
+    let (_, mut stream) = timeout(PATIENCE, member.incoming.next()).await.unwrap().unwrap();
+    frame::read(&mut stream, 1024, PATIENCE).await.unwrap();
+    remainder(stream).await;
+    assert_eq!(victim.refused(Some(2)).await.code, PEER_SLOW);
+    assert_serves(&mut victim, &address).await;
+}
+
+#[tokio::test]
 async fn a_frame_sent_drop_by_drop_is_closed_on_time() {
     let (mut victim, address) = victim(|_| {}).await;
     let mut member = Member::connect(2, &address).await;
@@ -266,14 +278,14 @@ async fn frames_stand_between_up_and_down() {
     for _ in 0..10 {
         frame::write(&mut outbound, b"early").await.unwrap();
     }
+    eventually("an early frame is in hand", || victim.status()[0].received == 1).await;
     let inbound = member.accept(&hello()).await;
+    assert!(matches!(victim.next().await, Event::Up { node: 2, .. }));
     for _ in 0..10 {
-        victim.frame(2).await;
+        assert!(matches!(victim.next().await, Event::Frame { from: 2, .. }));
     }
     drop(inbound);
-    victim.down(2).await;
-    // `until` keeps what it skips in order: the link came up before the first frame.
-    assert!(matches!(victim.passed[..], [Event::Up { node: 2, .. }]), "{:?}", victim.passed);
+    assert!(matches!(victim.next().await, Event::Down { node: 2 }));
 }
 
 /// Floods node 1 as node 2 until the task is dropped.
