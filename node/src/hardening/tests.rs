@@ -1,10 +1,13 @@
 //! Hardening changes the whole process, so every test of it runs in a child.
 
 use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::data_dir::child::TestChild;
+use crate::keystore::PassphraseSource;
 
 #[test]
 fn a_hardened_process_has_every_measure() {
@@ -32,6 +35,12 @@ fn child_hardens_itself() {
     let path = dir.join("file");
     File::create(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    // Not being dumpable hands /proc/self to root; a passphrase from a descriptor has to survive that.
+    let (reader, mut writer) = io::pipe().unwrap();
+    writer.write_all(b"passphrase").unwrap();
+    drop(writer);
+    let number = u32::try_from(reader.as_raw_fd()).unwrap();
+    PassphraseSource::Descriptor(number).read().unwrap();
     TestChild::say("hardened");
     TestChild::wait_for_parent();
 }
