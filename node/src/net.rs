@@ -254,6 +254,12 @@ impl Network {
         self.links.values().map(|link| link.status()).collect()
     }
 
+    /// A view of the peers that lives on its own, for the API.
+    pub(crate) fn status(&self) -> impl Fn() -> Vec<PeerStatus> + Send + Sync + 'static {
+        let links = self.links.clone();
+        move || links.values().map(|link| link.status()).collect()
+    }
+
     /// The addresses we listen on.
     pub(crate) fn listening(&self) -> Vec<Multiaddr> {
         self.listening.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -1,0 +1,259 @@
+//! The HTTP API: posting and watching requests, looking at keys and peers, and the operator's key ceremonies.
+//!
+//! It listens on loopback only. What changes the node's own state needs the token in `run/token`, which the node makes
+//! at every start and only its own user can read; posting a request needs none, since its requester signed it.
+
+use crate::metrics::{Metrics, PeerLabel};
+use crate::net::PeerStatus;
+use crate::runtime::{Input, wall_time};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use firn_coordinator::Engine;
+use firn_coordinator::api::Command;
+use firn_proto::certificate::KeyProposal;
+use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
+use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SessionId, SubjectId};
+use json::{Accepted, ErrorBody, Keys, Peers, ProposeBody, RequestBody, Requests, Status};
+use rand_core::{OsRng, RngCore};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) mod json;
+mod view;
+
+/// What the handlers share.
+pub(crate) struct Shared {
+    pub(crate) definition: Definition,
+    pub(crate) me: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) token: String,
+    /// The last finalised block, zero before the first.
+    pub(crate) finalised: Arc<AtomicU64>,
+    /// The network task's view of the peers.
+    pub(crate) peers: Box<dyn Fn() -> Vec<PeerStatus> + Send + Sync>,
+}
+
+type Api = State<Arc<Shared>>;
+
+/// A refusal as an HTTP response.
+struct Refused(StatusCode, ErrorBody);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(self.1)).into_response()
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(http_status(refusal.code), ErrorBody::from(&refusal))
+    }
+}
+
+impl From<Code> for Refused {
+    fn from(code: Code) -> Self {
+        Self(http_status(code), ErrorBody::from(code))
+    }
+}
+
+/// 400 malformed, 401 unauthorised, 404 unknown, 409 conflict, 413 too large, 422 refused by the rules, 429 too many,
+/// 503 not ready.
+fn http_status(code: Code) -> StatusCode {
+    match code {
+        Code::RequestMalformed => StatusCode::BAD_REQUEST,
+        Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::RequestUnknown | Code::KeyUnknown => StatusCode::NOT_FOUND,
+        Code::RequestConflict | Code::DkgConflict => StatusCode::CONFLICT,
+        Code::RequestLimit => StatusCode::TOO_MANY_REQUESTS,
+        Code::Draining | Code::KeyNotReady | Code::ChainUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+/// The routes.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/v1/requests", get(list_requests).post(post_request))
+        .route("/v1/requests/{id}", get(show_request))
+        .route("/v1/keys", get(list_keys).post(propose_key))
+        .route("/v1/keys/{id}/accept", post(accept_key))
+        .route("/v1/keys/{id}/abandon", post(abandon_key))
+        .route("/v1/peers", get(list_peers))
+        .route("/v1/status", get(status))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .fallback(|| async {
+            Refused(
+                StatusCode::NOT_FOUND,
+                ErrorBody::new("ROUTE_UNKNOWN", "there is no such route", "", "docs/reference/api.md lists the routes"),
+            )
+        })
+        .with_state(shared)
+}
+
+async fn post_request(State(api): Api, body: Body) -> Result<(StatusCode, Json<Accepted>), Refused> {
+    let body: RequestBody = read(body).await?;
+    let request = body.to_signed()?.verify(&api.definition)?;
+    request.check_time(wall_time())?;
+    let id = request.id();
+    let (answer, answered) = oneshot::channel();
+    api.send(Input::Submit(Box::new(request), answer)).await?;
+    answered.await.map_err(|_| Code::Draining)??;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id: id.to_string() })))
+}
+
+async fn list_requests(State(api): Api) -> Result<Json<Requests>, Refused> {
+    let views = api.look(Engine::requests).await?;
+    Ok(Json(Requests { requests: views.iter().map(|view| view::request(view, &api.definition)).collect() }))
+}
+
+async fn show_request(State(api): Api, Path(id): Path<String>) -> Result<Json<json::RequestView>, Refused> {
+    let id = Digest::from_hex(&id).map(SubjectId).ok_or_else(|| Refusal::new(Code::RequestUnknown, id))?;
+    let found = api.look(move |engine| engine.request(id)).await?;
+    let found = found.ok_or_else(|| Refusal::new(Code::RequestUnknown, id.to_string()))?;
+    Ok(Json(view::request(&found, &api.definition)))
+}
+
+async fn list_keys(State(api): Api) -> Result<Json<Keys>, Refused> {
+    let keys = api.look(Engine::keys).await?;
+    Ok(Json(Keys { keys: keys.iter().map(|key| view::key(key, &api.definition)).collect() }))
+}
+
+async fn propose_key(State(api): Api, headers: HeaderMap, body: Body) -> Result<(StatusCode, Json<Accepted>), Refused> {
+    api.authorise(&headers)?;
+    let body: ProposeBody = read(body).await?;
+    let mut salt = [0; 32];
+    OsRng.fill_bytes(&mut salt);
+    let proposal = KeyProposal {
+        key_name: body.name,
+        proposer: api.me,
+        deadline: firn_proto::time::WallTime(wall_time().0.saturating_add(body.within_seconds)),
+        salt,
+        definition: api.definition.digest(),
+    };
+    let key_id = proposal.key_id(api.definition.network_id());
+    api.command(key_id, Command::ProposeKey(proposal)).await
+}
+
+async fn accept_key(
+    State(api): Api,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Accepted>), Refused> {
+    api.authorise(&headers)?;
+    let key_id = key_id(&id)?;
+    api.command(key_id, Command::AcceptKey(key_id)).await
+}
+
+async fn abandon_key(
+    State(api): Api,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Accepted>), Refused> {
+    api.authorise(&headers)?;
+    let key_id = key_id(&id)?;
+    api.command(key_id, Command::AbandonKey(key_id)).await
+}
+
+async fn list_peers(State(api): Api) -> Json<Peers> {
+    Json(Peers { peers: view::peers(&(api.peers)(), &api.definition) })
+}
+
+async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
+    let (keys, requests) = api.look(|engine| (engine.keys(), engine.requests())).await?;
+    let peers = (api.peers)();
+    let checks = view::checks(&peers, &api.definition, api.me, api.finalised.load(Ordering::Relaxed));
+    let node = api.definition.nodes.get(&api.me);
+    let open = requests.iter().filter(|view| !matches!(view.state, "executed" | "refused" | "expired"));
+    Ok(Json(Status {
+        schema: "firn.status.v1".to_owned(),
+        node: api.me.0,
+        name: node.map(|node| node.name.clone()).unwrap_or_default(),
+        organisation: node.map(|node| node.organisation.clone()).unwrap_or_default(),
+        region: node.map(|node| node.region.clone()).unwrap_or_default(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        network: api.definition.network_id().0.to_string(),
+        definition: api.definition.digest().to_string(),
+        incarnation: api.incarnation.0,
+        ready: checks.iter().all(|check| check.ok),
+        checks,
+        finalised_block: api.finalised.load(Ordering::Relaxed),
+        keys: keys.iter().map(|key| view::key(key, &api.definition)).collect(),
+        peers: view::peers(&peers, &api.definition),
+        open_requests: open.map(|view| view::request(view, &api.definition)).collect(),
+    }))
+}
+
+async fn readyz(State(api): Api) -> Response {
+    let checks = view::checks(&(api.peers)(), &api.definition, api.me, api.finalised.load(Ordering::Relaxed));
+    let ready = checks.iter().all(|check| check.ok);
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(serde_json::json!({ "ready": ready, "checks": checks }))).into_response()
+}
+
+async fn metrics(State(api): Api) -> Response {
+    let peers = (api.peers)();
+    for peer in &peers {
+        let label = PeerLabel { peer: peer.name.clone() };
+        api.metrics.peer_connected.get_or_create(&label).set(i64::from(peer.up.is_some()));
+    }
+    let finalised = api.finalised.load(Ordering::Relaxed);
+    let ready = view::checks(&peers, &api.definition, api.me, finalised).iter().all(|check| check.ok);
+    api.metrics.ready.set(i64::from(ready));
+    api.metrics.finalised.set(i64::try_from(finalised).unwrap_or(i64::MAX));
+    let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, text)], api.metrics.render()).into_response()
+}
+
+impl Shared {
+    async fn send(&self, input: Input) -> Result<(), Refused> {
+        self.inputs.send(input).await.map_err(|_| Code::Draining.into())
+    }
+
+    /// Asks the loop for something about the engine.
+    async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Input::Look(Box::new(move |engine| drop(answer.send(look(engine)))))).await?;
+        answered.await.map_err(|_| Code::Draining.into())
+    }
+
+    async fn command(&self, key_id: KeyId, command: Command) -> Result<(StatusCode, Json<Accepted>), Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Input::Operator(SessionId::from(key_id), command, answer)).await?;
+        answered.await.map_err(|_| Code::Draining)??;
+        Ok((StatusCode::ACCEPTED, Json(Accepted { id: key_id.to_string() })))
+    }
+
+    /// Compares the whole token whatever the first difference, so that its time tells nothing.
+    fn authorise(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let expected = format!("Bearer {}", self.token);
+        let differs = given.bytes().zip(expected.bytes()).fold(0, |bits, (a, b)| bits | (a ^ b));
+        if differs == 0 && given.len() == expected.len() {
+            return Ok(());
+        }
+        let next = "use the CLI as the node's own user with --data-dir, or send the token in run/token";
+        let body = ErrorBody::new("TOKEN_MISSING", "this changes the node and needs its operator's token", "", next);
+        Err(Refused(StatusCode::UNAUTHORIZED, body))
+    }
+}
+
+/// Reads a body of bounded size as strict JSON.
+async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Refused> {
+    let bytes = to_bytes(body, REQUEST_JSON_BYTES_MAX)
+        .await
+        .map_err(|_| Refusal::new(Code::RequestTooLarge, format!("at most {REQUEST_JSON_BYTES_MAX} bytes")))?;
+    serde_json::from_slice(&bytes).map_err(|error| Refusal::new(Code::RequestMalformed, error.to_string()).into())
+}
+
+fn key_id(text: &str) -> Result<KeyId, Refused> {
+    Digest::from_hex(text).map(KeyId).ok_or_else(|| Refusal::new(Code::KeyUnknown, text).into())
+}

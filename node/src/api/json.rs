@@ -1,0 +1,264 @@
+//! The API's JSON, shared by server, command line and devnet. docs/reference/api.md shows examples.
+
+use alloy::primitives::{Address, U256};
+use firn_proto::code::{Code, Refusal};
+use firn_proto::request::{Operation, SignedRequest, SlashOperator};
+use serde::{Deserialize, Serialize};
+
+/// A request as an AVS posts it: the operation under its kind, and the requester's EIP-712 signature.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RequestBody {
+    pub(crate) operation: OperationBody,
+    /// 0x and 130 hexadecimal digits: r || s || v.
+    pub(crate) signature: String,
+}
+
+/// The closed set of operations.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum OperationBody {
+    SlashOperator(SlashBody),
+}
+
+/// The fields of a slash. Integers beyond 2^53 are decimal strings.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SlashBody {
+    pub(crate) avs: Address,
+    pub(crate) operator: Address,
+    pub(crate) operator_set_id: u32,
+    pub(crate) strategies: Vec<Address>,
+    pub(crate) wads_to_slash: Vec<String>,
+    pub(crate) description: String,
+    pub(crate) account: Address,
+    pub(crate) nonce: String,
+    /// Seconds since the Unix epoch.
+    pub(crate) deadline: u64,
+}
+
+/// Every refusal: a stable code, what happened, to which part, and what to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ErrorBody {
+    pub(crate) error: ErrorDetail,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ErrorDetail {
+    pub(crate) code: String,
+    pub(crate) cause: String,
+    pub(crate) detail: String,
+    pub(crate) next_step: String,
+}
+
+/// Answer to a posted request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Accepted {
+    pub(crate) id: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Requests {
+    pub(crate) requests: Vec<RequestView>,
+}
+
+/// A request as this node sees it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct RequestView {
+    pub(crate) id: String,
+    /// checking, waiting, signing, signed, executed, refused or expired.
+    pub(crate) state: String,
+    /// Why it is refused or expired.
+    pub(crate) code: Option<String>,
+    pub(crate) operation: OperationBody,
+    pub(crate) requester: Address,
+    /// The node that took it in.
+    pub(crate) origin: String,
+    pub(crate) received: u64,
+    pub(crate) threshold: u16,
+    pub(crate) members: Vec<MemberView>,
+    /// Members that are not willing at this moment, by name.
+    pub(crate) missing: Vec<String>,
+    /// 0x and 192 hexadecimal digits: R.x || R.y || z.
+    pub(crate) signature: Option<String>,
+    /// Who signed, where this node coordinated.
+    pub(crate) signers: Vec<String>,
+    /// Where this node relayed it.
+    pub(crate) transaction: Option<String>,
+}
+
+impl std::fmt::Debug for RequestView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "request {} {}", self.id, self.state)
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MemberView {
+    pub(crate) node: u16,
+    pub(crate) name: String,
+    /// willing, declined, not yet, silent or disconnected.
+    pub(crate) status: String,
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Keys {
+    pub(crate) keys: Vec<KeyView>,
+}
+
+/// A key, or an attempt at one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct KeyView {
+    pub(crate) key_id: String,
+    pub(crate) name: String,
+    pub(crate) purpose: String,
+    /// proposed, accepting, round-1, echo, round-2, checking, certifying, undecided, certified, active, aborted, abandoned.
+    pub(crate) state: String,
+    pub(crate) proposer: String,
+    pub(crate) epoch: u32,
+    pub(crate) threshold: u16,
+    pub(crate) members: Vec<String>,
+    /// Compressed SEC1, 33 bytes of hex with 0x.
+    pub(crate) group_key: Option<String>,
+    /// The FrostAccount's address.
+    pub(crate) account: Option<Address>,
+    pub(crate) certified_by: Vec<String>,
+    pub(crate) waiting_for: Vec<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) culprit: Option<String>,
+}
+
+/// Body of a key proposal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProposeBody {
+    /// Name of the key in the definition.
+    pub(crate) name: String,
+    /// Seconds until members must have accepted.
+    pub(crate) within_seconds: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Peers {
+    pub(crate) peers: Vec<PeerView>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PeerView {
+    pub(crate) node: u16,
+    pub(crate) name: String,
+    pub(crate) organisation: String,
+    pub(crate) region: String,
+    pub(crate) connected: bool,
+    pub(crate) incarnation: Option<u64>,
+    /// The last refusal between us, with its code.
+    pub(crate) refused: Option<String>,
+}
+
+/// The node at a glance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) schema: String,
+    pub(crate) node: u16,
+    pub(crate) name: String,
+    pub(crate) organisation: String,
+    pub(crate) region: String,
+    pub(crate) version: String,
+    pub(crate) network: String,
+    pub(crate) definition: String,
+    pub(crate) incarnation: u64,
+    pub(crate) ready: bool,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) finalised_block: u64,
+    pub(crate) keys: Vec<KeyView>,
+    pub(crate) peers: Vec<PeerView>,
+    /// Requests that are still to be signed or executed.
+    pub(crate) open_requests: Vec<RequestView>,
+}
+
+/// One readiness check.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Check {
+    pub(crate) name: String,
+    pub(crate) ok: bool,
+    pub(crate) detail: String,
+}
+
+impl RequestBody {
+    /// The typed request, not verified yet.
+    pub(crate) fn to_signed(&self) -> Result<SignedRequest, Refusal> {
+        let OperationBody::SlashOperator(body) = &self.operation;
+        let slash = SlashOperator {
+            avs: body.avs,
+            operator: body.operator,
+            operatorSetId: body.operator_set_id,
+            strategies: body.strategies.clone(),
+            wadsToSlash: body.wads_to_slash.iter().map(|w| integer("wads_to_slash", w)).collect::<Result<_, _>>()?,
+            description: body.description.clone(),
+            account: body.account,
+            nonce: integer("nonce", &body.nonce)?,
+            deadline: body.deadline,
+        };
+        let malformed = || Refusal::new(Code::RequestMalformed, "signature: 0x and 130 hexadecimal digits");
+        let hex = self.signature.strip_prefix("0x").ok_or_else(malformed)?;
+        let signature = hex::decode(hex).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(malformed)?;
+        Ok(SignedRequest { operation: Operation::SlashOperator(slash), signature })
+    }
+
+    /// The JSON form of a signed request.
+    pub(crate) fn from_signed(signed: &SignedRequest) -> Self {
+        let signature = format!("0x{}", hex::encode(signed.signature));
+        Self { operation: OperationBody::from_operation(&signed.operation), signature }
+    }
+}
+
+impl OperationBody {
+    pub(crate) fn from_operation(operation: &Operation) -> Self {
+        let Operation::SlashOperator(slash) = operation;
+        Self::SlashOperator(SlashBody {
+            avs: slash.avs,
+            operator: slash.operator,
+            operator_set_id: slash.operatorSetId,
+            strategies: slash.strategies.clone(),
+            wads_to_slash: slash.wadsToSlash.iter().map(ToString::to_string).collect(),
+            description: slash.description.clone(),
+            account: slash.account,
+            nonce: slash.nonce.to_string(),
+            deadline: slash.deadline,
+        })
+    }
+}
+
+/// A canonical decimal integer: digits only, no leading zero.
+fn integer(field: &str, text: &str) -> Result<U256, Refusal> {
+    let canonical =
+        text == "0" || (!text.starts_with('0') && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+    let parsed = canonical.then(|| U256::from_str_radix(text, 10).ok()).flatten();
+    parsed.ok_or_else(|| Refusal::new(Code::RequestMalformed, format!("{field}: a decimal integer as a string")))
+}
+
+impl From<&Refusal> for ErrorBody {
+    fn from(refusal: &Refusal) -> Self {
+        Self::new(refusal.code.as_str(), refusal.code.cause(), &refusal.detail, refusal.code.next_step())
+    }
+}
+
+impl From<Code> for ErrorBody {
+    fn from(code: Code) -> Self {
+        Self::new(code.as_str(), code.cause(), "", code.next_step())
+    }
+}
+
+impl ErrorBody {
+    pub(crate) fn new(code: &str, cause: &str, detail: &str, next_step: &str) -> Self {
+        Self {
+            error: ErrorDetail {
+                code: code.to_owned(),
+                cause: cause.to_owned(),
+                detail: detail.to_owned(),
+                next_step: next_step.to_owned(),
+            },
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The engine's views as JSON, with names in place of numbers.
+
+use super::json::{Check, KeyView, MemberView, OperationBody, PeerView, RequestView};
+use crate::net::PeerStatus;
+use firn_coordinator::view;
+use firn_proto::{Code, Definition, NodeId};
+
+pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> RequestView {
+    let name = |node: NodeId| name(node, definition);
+    RequestView {
+        id: view.id.to_string(),
+        state: view.state.to_owned(),
+        code: view.code.map(|code| code.as_str().to_owned()),
+        operation: OperationBody::from_operation(view.request.operation()),
+        requester: view.request.requester(),
+        origin: name(view.origin),
+        received: view.received,
+        threshold: view.threshold,
+        members: view
+            .members
+            .iter()
+            .map(|member| MemberView {
+                node: member.node.0,
+                name: name(member.node),
+                status: member.status.to_owned(),
+                code: member.code.map(|code| code.as_str().to_owned()),
+            })
+            .collect(),
+        missing: view.members.iter().filter(|member| member.status != "willing").map(|m| name(m.node)).collect(),
+        signature: view.signature.map(|signature| signature.to_string()),
+        signers: view.signers.iter().map(|node| name(*node)).collect(),
+        transaction: view.transaction.map(|hash| hash.to_string()),
+    }
+}
+
+pub(super) fn key(view: &view::KeyView, definition: &Definition) -> KeyView {
+    let names = |nodes: &[NodeId]| nodes.iter().map(|node| name(*node, definition)).collect();
+    let purpose = definition.key(&view.name).map_or("", |key| key.purpose.as_str());
+    KeyView {
+        key_id: view.key_id.to_string(),
+        name: view.name.clone(),
+        purpose: purpose.to_owned(),
+        state: view.state.to_owned(),
+        proposer: name(view.proposer, definition),
+        epoch: view.epoch.0,
+        threshold: view.threshold,
+        members: view.members.values().map(|node| name(*node, definition)).collect(),
+        group_key: view.group_key.map(|key| format!("0x{}", hex::encode(key.compressed()))),
+        account: view.account,
+        certified_by: names(&view.certified_by),
+        waiting_for: names(&view.waiting_for),
+        code: view.code.map(|code: Code| code.as_str().to_owned()),
+        culprit: view.culprit.map(|node| name(node, definition)),
+    }
+}
+
+pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition) -> Vec<PeerView> {
+    statuses
+        .iter()
+        .map(|status| {
+            let node = definition.nodes.get(&NodeId(status.node));
+            PeerView {
+                node: status.node,
+                name: status.name.clone(),
+                organisation: node.map(|node| node.organisation.clone()).unwrap_or_default(),
+                region: node.map(|node| node.region.clone()).unwrap_or_default(),
+                connected: status.up.is_some(),
+                incarnation: status.up.as_ref().map(|session| session.incarnation),
+                refused: status.refused.as_ref().map(|r| format!("{}: {}", r.code.name, r.detail)),
+            }
+        })
+        .collect()
+}
+
+/// What must hold before this node can do its work.
+pub(super) fn checks(peers: &[PeerStatus], definition: &Definition, me: NodeId, finalised: u64) -> Vec<Check> {
+    let up: Vec<_> = peers.iter().filter(|peer| peer.up.is_some()).map(|peer| NodeId(peer.node)).collect();
+    let mut checks = vec![Check {
+        name: "chain".to_owned(),
+        ok: finalised > 0,
+        detail: if finalised > 0 {
+            format!("finalised block {finalised}")
+        } else {
+            "no finalised block yet".to_owned()
+        },
+    }];
+    for key in definition.keys.iter().filter(|key| key.identifier_of(me).is_some()) {
+        let connected = key.nodes().filter(|node| up.contains(node)).count() + 1;
+        checks.push(Check {
+            name: format!("members of {}", key.name),
+            ok: connected >= usize::from(key.threshold),
+            detail: format!("{connected} of {} members reachable, {} needed", key.members.len(), key.threshold),
+        });
+    }
+    checks
+}
+
+fn name(node: NodeId, definition: &Definition) -> String {
+    definition.nodes.get(&node).map_or_else(|| node.to_string(), |entry| entry.name.clone())
+}

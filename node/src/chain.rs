@@ -1,0 +1,241 @@
+//! The chain: facts at the finalised block, and relaying what a group has signed.
+//!
+//! There is no path that reads the latest block for a decision: a fact that can be reorganised away is no fact.
+
+use crate::runtime::Input;
+use alloy::eips::BlockId;
+use alloy::network::{EthereumWallet, TransactionBuilder};
+use alloy::primitives::{Address, B256, Bytes};
+use alloy::providers::{DynProvider, Provider, ProviderBuilder};
+use alloy::rpc::types::TransactionRequest;
+use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::SolCall;
+use firn_coordinator::api::{ChainAnswer, ChainQuery, Event, SlashFacts, SubmissionOutcome};
+use firn_proto::account::{Execute, IFrostAccount};
+use firn_proto::message::BlockReference;
+use firn_proto::request::eigenlayer::{IAllocationManager, OperatorSet};
+use firn_proto::{Code, Digest, GroupSignature, SubjectId};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+
+/// Questions that wait: what the loop offers beyond is answered `CHAIN_UNAVAILABLE` and asked again.
+pub(crate) const JOBS_MAX: usize = 1_024;
+/// Questions asked at a time: a public endpoint's usual limit.
+const CONCURRENT_MAX: usize = 16;
+/// How often the finalised block is looked up. A slot is 12 s on mainnet, 1 s on a devnet.
+const POLL: Duration = Duration::from_millis(500);
+/// An endpoint that has not answered by then is unavailable.
+const ANSWER: Duration = Duration::from_secs(10);
+/// A transaction without receipt by then has an unknown outcome: ten slots.
+const RECEIPT: Duration = Duration::from_secs(120);
+
+/// Something for the chain to do.
+pub(crate) enum Job {
+    /// Read facts.
+    Ask { subject: SubjectId, query: ChainQuery },
+    /// Relay a signed payload.
+    Submit { subject: SubjectId, account: Address, execute: Execute, signature: GroupSignature },
+}
+
+impl Job {
+    /// The event for a job that was not even tried.
+    pub(crate) fn unavailable(self) -> Event {
+        match self {
+            Self::Ask { subject, .. } => {
+                Event::ChainReplied { subject, answer: ChainAnswer::Unavailable(Code::ChainUnavailable) }
+            }
+            Self::Submit { subject, .. } => Event::SubmissionSettled { subject, outcome: SubmissionOutcome::Unknown },
+        }
+    }
+}
+
+/// A client of one chain endpoint.
+pub(crate) struct Chain {
+    provider: DynProvider,
+    relayer: Option<(DynProvider, Address)>,
+    chain_id: u64,
+    allocation_manager: Address,
+}
+
+/// Why facts could not be read.
+enum Trouble {
+    /// The endpoint failed, or serves another chain.
+    Unavailable(Code),
+    /// There is no such contract, or it reverts.
+    Reverted,
+}
+
+impl Chain {
+    /// A client for `url`. Connects when it is first used.
+    pub(crate) fn new(
+        url: reqwest::Url,
+        chain: &firn_proto::definition::Chain,
+        relayer: Option<PrivateKeySigner>,
+    ) -> Self {
+        let relayer = relayer.map(|signer| {
+            let address = signer.address();
+            let provider = ProviderBuilder::default()
+                .with_gas_estimation()
+                .with_simple_nonce_management()
+                .fetch_chain_id()
+                .wallet(EthereumWallet::from(signer))
+                .connect_http(url.clone());
+            (provider.erased(), address)
+        });
+        let provider = ProviderBuilder::default().connect_http(url).erased();
+        Self { provider, relayer, chain_id: chain.id, allocation_manager: chain.allocation_manager }
+    }
+
+    /// Serves jobs and reports finalised blocks until the loop has ended.
+    pub(crate) async fn run(self, mut jobs: mpsc::Receiver<Job>, inputs: mpsc::Sender<Input>) {
+        let chain = Arc::new(self);
+        let places = Arc::new(Semaphore::new(CONCURRENT_MAX));
+        let mut poll = tokio::time::interval(POLL);
+        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut last = BlockReference::default();
+        loop {
+            tokio::select! {
+                job = jobs.recv() => {
+                    let Some(job) = job else { return };
+                    let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                    let (chain, inputs) = (Arc::clone(&chain), inputs.clone());
+                    tokio::spawn(async move {
+                        let event = chain.serve(job, place).await;
+                        let _ = inputs.send(Input::Event(event)).await;
+                    });
+                }
+                _ = poll.tick() => match chain.finalised().await {
+                    Ok(block) if block != last => {
+                        last = block;
+                        if inputs.send(Input::Event(Event::ChainFinalised { block })).await.is_err() {
+                            return;
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(_) => tracing::debug!("finalised block not available"),
+                },
+            }
+        }
+    }
+
+    async fn serve(&self, job: Job, place: tokio::sync::OwnedSemaphorePermit) -> Event {
+        match job {
+            Job::Ask { subject, query } => {
+                let asked = tokio::time::timeout(ANSWER, self.answer(&query)).await;
+                let answer = match asked {
+                    Ok(Ok(answer)) => answer,
+                    Ok(Err(Trouble::Unavailable(code))) => ChainAnswer::Unavailable(code),
+                    Ok(Err(Trouble::Reverted)) | Err(_) => ChainAnswer::Unavailable(Code::ChainUnavailable),
+                };
+                Event::ChainReplied { subject, answer }
+            }
+            Job::Submit { subject, account, execute, signature } => {
+                // A receipt may take minutes; questions must not wait for it.
+                drop(place);
+                let outcome = self.submit(account, execute, &signature).await;
+                tracing::info!(request = %subject, outcome = ?outcome, "relayed");
+                Event::SubmissionSettled { subject, outcome }
+            }
+        }
+    }
+
+    async fn answer(&self, query: &ChainQuery) -> Result<ChainAnswer, Trouble> {
+        let id = self.provider.get_chain_id().await.map_err(unavailable)?;
+        if id != self.chain_id {
+            return Err(Trouble::Unavailable(Code::ChainIdMismatch));
+        }
+        let block = self.finalised().await?;
+        match query {
+            ChainQuery::NonceUsed { account, nonce } => {
+                let used = self.read(*account, IFrostAccount::nonceUsedCall { nonce: *nonce }, block).await?;
+                Ok(ChainAnswer::NonceUsed { block, used })
+            }
+            ChainQuery::Slash { .. } => self.slash_facts(query, block).await.map(ChainAnswer::Slash),
+        }
+    }
+
+    /// Reads everything at one block. A contract that is not there leaves facts that no request can satisfy.
+    async fn slash_facts(&self, query: &ChainQuery, block: BlockReference) -> Result<SlashFacts, Trouble> {
+        let ChainQuery::Slash { avs, operator, operator_set_id, account, nonce } = query else {
+            return Err(Trouble::Reverted);
+        };
+        let set = || OperatorSet { avs: *avs, id: *operator_set_id };
+        let manager = self.allocation_manager;
+        let (signer, nonce_used, slasher, slashable, strategies) = futures::join!(
+            self.read(*account, IFrostAccount::signerCall {}, block),
+            self.read(*account, IFrostAccount::nonceUsedCall { nonce: *nonce }, block),
+            self.read(manager, IAllocationManager::getSlasherCall { operatorSet: set() }, block),
+            self.read(
+                manager,
+                IAllocationManager::isOperatorSlashableCall { operator: *operator, operatorSet: set() },
+                block
+            ),
+            self.read(manager, IAllocationManager::getStrategiesInOperatorSetCall { operatorSet: set() }, block),
+        );
+        Ok(SlashFacts {
+            block,
+            signer: or_absent(signer.map(Some))?,
+            nonce_used: or_absent(nonce_used)?,
+            slasher: or_absent(slasher)?,
+            slashable: or_absent(slashable)?,
+            strategies: or_absent(strategies)?,
+        })
+    }
+
+    async fn read<C: SolCall>(&self, to: Address, call: C, block: BlockReference) -> Result<C::Return, Trouble> {
+        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        let at = BlockId::hash(B256::from(block.hash.0));
+        let answer = self.provider.call(request).block(at).await.map_err(|error| {
+            if error.as_error_resp().is_some_and(|resp| resp.as_revert_data().is_some()) {
+                Trouble::Reverted
+            } else {
+                unavailable(error)
+            }
+        })?;
+        C::abi_decode_returns_validate(&answer).map_err(|_| Trouble::Reverted)
+    }
+
+    async fn finalised(&self) -> Result<BlockReference, Trouble> {
+        let block = self.provider.get_block(BlockId::finalized()).await.map_err(unavailable)?;
+        let header = block.ok_or(Trouble::Unavailable(Code::ChainUnavailable))?.header;
+        Ok(BlockReference { number: header.number, hash: Digest(header.hash.0) })
+    }
+
+    /// Simulates, sends, and waits for the receipt.
+    async fn submit(&self, account: Address, execute: Execute, signature: &GroupSignature) -> SubmissionOutcome {
+        let Some((provider, from)) = &self.relayer else { return SubmissionOutcome::NoRelayer };
+        let call = IFrostAccount::executeCall {
+            calls: execute.calls,
+            nonce: execute.nonce,
+            validAfter: execute.validAfter,
+            validUntil: execute.validUntil,
+            signature: Bytes::copy_from_slice(signature.as_bytes()),
+        };
+        let request = TransactionRequest::default().with_from(*from).with_to(account).with_input(call.abi_encode());
+        if let Err(error) = self.provider.call(request.clone()).await {
+            let data = error.as_error_resp().and_then(|resp| resp.as_revert_data());
+            return data.map_or(SubmissionOutcome::Unknown, |data| SubmissionOutcome::Reverted { data });
+        }
+        let Ok(pending) = provider.send_transaction(request).await else { return SubmissionOutcome::Unknown };
+        match tokio::time::timeout(RECEIPT, pending.get_receipt()).await {
+            Ok(Ok(receipt)) if receipt.status() => {
+                SubmissionOutcome::Included { transaction: receipt.transaction_hash, gas: receipt.gas_used }
+            }
+            Ok(Ok(_)) => SubmissionOutcome::Reverted { data: Bytes::new() },
+            Ok(Err(_)) | Err(_) => SubmissionOutcome::Unknown,
+        }
+    }
+}
+
+fn unavailable(_: alloy::transports::TransportError) -> Trouble {
+    Trouble::Unavailable(Code::ChainUnavailable)
+}
+
+/// A contract that is missing or reverts answers with what no request expects; an endpoint that fails is an error.
+fn or_absent<T: Default>(answer: Result<T, Trouble>) -> Result<T, Trouble> {
+    match answer {
+        Err(Trouble::Reverted) => Ok(T::default()),
+        other => other,
+    }
+}

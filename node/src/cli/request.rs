@@ -1,0 +1,202 @@
+//! `firn request`: asking for a slash as an AVS does, and following requests.
+
+use super::show::request_text;
+use super::{NodeArgs, Output, PassphraseArgs, print};
+use crate::failure::{Exit, Failure};
+use crate::host::read_definition;
+use crate::keystore::PassphraseSource;
+use crate::requester::{SlashPlan, sign};
+use crate::runtime::wall_time;
+use alloy::primitives::{Address, U256, utils::parse_units};
+use alloy::signers::local::PrivateKeySigner;
+use clap::{Args, Subcommand};
+use rand_core::{OsRng, RngCore};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Ask for operations and follow them.
+#[derive(Subcommand)]
+pub(crate) enum RequestCommand {
+    /// Sign a slash request with a requester's key and post it to a node.
+    Slash(Box<SlashArgs>),
+    /// Show a request, or all of them.
+    Show {
+        /// The request's id; all requests without it.
+        id: Option<String>,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Follow a request until it is executed, refused or expired.
+    Watch {
+        /// The request's id.
+        id: String,
+        /// Give up after this many seconds.
+        #[arg(long, default_value_t = 300)]
+        timeout_seconds: u64,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+}
+
+/// Everything a slash says. The account and a fresh nonce are filled in where they are not given.
+#[derive(Args)]
+pub(crate) struct SlashArgs {
+    /// The requester's key, an encrypted Ethereum JSON keystore.
+    #[arg(long, value_name = "FILE")]
+    keystore: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+    /// The network definition; the node's own where a data directory is given.
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
+    /// The AVS.
+    #[arg(long)]
+    avs: Address,
+    /// The operator to slash.
+    #[arg(long)]
+    operator: Address,
+    /// The operator set.
+    #[arg(long, default_value_t = 0)]
+    operator_set: u32,
+    /// A strategy and the share of the operator's allocation to slash in it, for example 0xabc...=8%. Repeatable.
+    #[arg(long = "slash", value_name = "STRATEGY=PERCENT%", required = true)]
+    slashes: Vec<String>,
+    /// Why; it goes into the chain's log.
+    #[arg(long)]
+    description: String,
+    /// The account that shall slash; asked of the node where it is not given.
+    #[arg(long)]
+    account: Option<Address>,
+    /// The requester's nonce; random where it is not given.
+    #[arg(long)]
+    nonce: Option<U256>,
+    /// Seconds until it expires.
+    #[arg(long, default_value_t = 3600)]
+    within_seconds: u64,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+pub(super) async fn run(command: RequestCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        RequestCommand::Slash(args) => slash(&args, output).await,
+        RequestCommand::Show { id: Some(id), node } => {
+            let view = node.client()?.request(&id).await?;
+            print(output, &view, || request_text(&view))
+        }
+        RequestCommand::Show { id: None, node } => {
+            let all = node.client()?.requests().await?;
+            print(output, &all, || all.requests.iter().map(request_text).collect())
+        }
+        RequestCommand::Watch { id, timeout_seconds, node } => watch(&id, timeout_seconds, &node, output).await,
+    }
+}
+
+async fn slash(args: &SlashArgs, output: Output) -> Result<(), Failure> {
+    let client = args.node.client()?;
+    let network = args.network.clone().or_else(|| args.node.data_dir.as_ref().map(|dir| dir.join("network.toml")));
+    let missing = || Failure::new("DEFINITION_MISSING", "no network.toml", "name it with --network", Exit::Failure);
+    let definition = read_definition(&network.ok_or_else(missing)?)?;
+    let signer = open_requester(args)?;
+    let (mut strategies, mut wads) = (Vec::new(), Vec::new());
+    let mut parts = args.slashes.iter().map(|text| parse_slash(text)).collect::<Result<Vec<_>, _>>()?;
+    parts.sort();
+    for (strategy, wad) in parts {
+        strategies.push(strategy);
+        wads.push(wad);
+    }
+    let account = match args.account {
+        Some(account) => account,
+        None => {
+            let name = definition.key_for(args.avs, args.operator_set).map(|key| key.name.clone()).unwrap_or_default();
+            let keys = client.keys().await?.keys;
+            let active = keys.into_iter().find(|key| key.name == name && key.state == "active");
+            active.and_then(|key| key.account).ok_or_else(|| {
+                Failure::new(
+                    "KEY_NOT_READY",
+                    format!("the node has no active key `{name}`"),
+                    "run `firn dkg status`",
+                    Exit::NotReady,
+                )
+            })?
+        }
+    };
+    let plan = SlashPlan {
+        avs: args.avs,
+        operator: args.operator,
+        operator_set_id: args.operator_set,
+        strategies,
+        wads,
+        description: args.description.clone(),
+        account,
+        nonce: args.nonce.unwrap_or_else(random_nonce),
+        deadline: wall_time().0.saturating_add(args.within_seconds),
+    };
+    let accepted = client.submit(&sign(&definition, plan, &signer)?).await?;
+    print(output, &accepted, || {
+        format!("{}\naccepted; follow it with: firn request watch {}", accepted.id, accepted.id)
+    })
+}
+
+async fn watch(id: &str, timeout_seconds: u64, node: &NodeArgs, output: Output) -> Result<(), Failure> {
+    let client = node.client()?;
+    let mut ticks = tokio::time::interval(Duration::from_millis(250));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(timeout_seconds);
+    let mut last = String::new();
+    loop {
+        ticks.tick().await;
+        let view = client.request(id).await?;
+        let done = matches!(view.state.as_str(), "executed" | "refused" | "expired");
+        let now = format!("{} {}", view.state, view.missing.join(", "));
+        if now != last || done {
+            print(output, &view, || request_text(&view))?;
+            last = now;
+        }
+        if done {
+            let failed = (view.state != "executed").then(|| view.code.unwrap_or(view.state));
+            let next = "see the code in docs/reference/codes.md";
+            return failed.map_or(Ok(()), |code| {
+                Err(Failure::new(&code, "the request will not be executed", next, Exit::Refused))
+            });
+        }
+        if tokio::time::Instant::now() > deadline {
+            let cause = format!("still {} after {timeout_seconds} s; missing: {}", view.state, view.missing.join(", "));
+            return Err(Failure::new(
+                "WATCH_TIMEOUT",
+                cause,
+                "watch again; the request stays open until its deadline",
+                Exit::Timeout,
+            ));
+        }
+    }
+}
+
+fn open_requester(args: &SlashArgs) -> Result<PrivateKeySigner, Failure> {
+    let passphrase = args.passphrase.source().unwrap_or(PassphraseSource::Prompt).read()?;
+    PrivateKeySigner::decrypt_keystore(&args.keystore, passphrase.expose()).map_err(|error| {
+        let cause = format!("{}: {error}", args.keystore.display());
+        Failure::new("REQUESTER_KEYSTORE", cause, "check the file and the passphrase", Exit::Failure)
+    })
+}
+
+/// `0xabc...=8%` or `0xabc...=0.5%`.
+fn parse_slash(text: &str) -> Result<(Address, U256), Failure> {
+    let invalid = || {
+        Failure::new(
+            "USAGE",
+            format!("`{text}`: expected STRATEGY=PERCENT%, such as 0x...=8%"),
+            "correct --slash",
+            Exit::Failure,
+        )
+    };
+    let (strategy, percent) = text.split_once('=').ok_or_else(invalid)?;
+    let percent = percent.strip_suffix('%').ok_or_else(invalid)?;
+    let wad = parse_units(percent, 16_u8).ok().filter(|_| !percent.starts_with('-')).ok_or_else(invalid)?;
+    Ok((strategy.parse().map_err(|_| invalid())?, wad.get_absolute()))
+}
+
+fn random_nonce() -> U256 {
+    let mut bytes = [0; 32];
+    OsRng.fill_bytes(&mut bytes);
+    U256::from_be_bytes(bytes)
+}

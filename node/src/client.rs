@@ -1,0 +1,102 @@
+//! A client of a node's HTTP API, for the command line and the devnet.
+
+use crate::api::json::{Accepted, ErrorBody, Keys, Peers, ProposeBody, RequestBody, RequestView, Requests, Status};
+use crate::failure::Failure;
+use reqwest::{Method, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+/// Talks to one node. `token` is needed for what changes the node's own state.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// For the node whose API listens at `address`; the token is read from its data directory where that is readable.
+    pub(crate) fn new(address: SocketAddr, data_dir: Option<&Path>) -> Result<Self, Failure> {
+        let token = data_dir.and_then(|dir| std::fs::read_to_string(token_file(dir)).ok());
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
+        let http = http.map_err(|error| Failure::general("API_CLIENT", error.to_string()))?;
+        Ok(Self { http, base: format!("http://{address}"), token: token.map(|token| token.trim().to_owned()) })
+    }
+
+    pub(crate) async fn status(&self) -> Result<Status, Failure> {
+        self.get("/v1/status").await
+    }
+
+    pub(crate) async fn keys(&self) -> Result<Keys, Failure> {
+        self.get("/v1/keys").await
+    }
+
+    pub(crate) async fn peers(&self) -> Result<Peers, Failure> {
+        self.get("/v1/peers").await
+    }
+
+    pub(crate) async fn requests(&self) -> Result<Requests, Failure> {
+        self.get("/v1/requests").await
+    }
+
+    pub(crate) async fn request(&self, id: &str) -> Result<RequestView, Failure> {
+        self.get(&format!("/v1/requests/{id}")).await
+    }
+
+    pub(crate) async fn submit(&self, body: &RequestBody) -> Result<Accepted, Failure> {
+        self.call(Method::POST, "/v1/requests", Some(body)).await
+    }
+
+    pub(crate) async fn propose_key(&self, body: &ProposeBody) -> Result<Accepted, Failure> {
+        self.call(Method::POST, "/v1/keys", Some(body)).await
+    }
+
+    pub(crate) async fn accept_key(&self, key_id: &str) -> Result<Accepted, Failure> {
+        self.call(Method::POST, &format!("/v1/keys/{key_id}/accept"), None::<&()>).await
+    }
+
+    pub(crate) async fn abandon_key(&self, key_id: &str) -> Result<Accepted, Failure> {
+        self.call(Method::POST, &format!("/v1/keys/{key_id}/abandon"), None::<&()>).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.call(Method::GET, path, None::<&()>).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, Failure> {
+        let unreachable =
+            |error: reqwest::Error| Failure::node_unreachable(&self.base, &error.without_url().to_string());
+        let url: Url =
+            format!("{}{path}", self.base).parse().map_err(|_| Failure::general("API_PATH", path.to_owned()))?;
+        let mut request = self.http.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(unreachable)?;
+        let refused = !response.status().is_success();
+        let bytes = response.bytes().await.map_err(unreachable)?;
+        if refused {
+            return Err(match serde_json::from_slice::<ErrorBody>(&bytes) {
+                Ok(body) => Failure::from_api(body.error),
+                Err(_) => Failure::general("API_ANSWER", String::from_utf8_lossy(&bytes).into_owned()),
+            });
+        }
+        serde_json::from_slice(&bytes).map_err(|error| Failure::general("API_ANSWER", error.to_string()))
+    }
+}
+
+/// Where a running node keeps the token for its own operator.
+pub(crate) fn token_file(data_dir: &Path) -> std::path::PathBuf {
+    data_dir.join("run").join("token")
+}

@@ -1,0 +1,73 @@
+//! What a command ends with when it fails: a stable code, what happened, what to do, and an exit code.
+
+use crate::api::json::ErrorDetail;
+use firn_proto::Refusal;
+use serde_json::json;
+
+/// Exit codes (docs/reference/exit-codes.md).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Exit {
+    Failure = 1,
+    Refused = 3,
+    NotReady = 4,
+    Timeout = 5,
+    Conflict = 7,
+}
+
+/// A command's failure.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: String,
+    pub(crate) cause: String,
+    pub(crate) next_step: String,
+    pub(crate) exit: Exit,
+}
+
+impl Failure {
+    pub(crate) fn new(code: &str, cause: impl Into<String>, next_step: impl Into<String>, exit: Exit) -> Self {
+        Self { code: code.to_owned(), cause: cause.into(), next_step: next_step.into(), exit }
+    }
+
+    /// Something that should work and did not.
+    pub(crate) fn general(code: &str, cause: impl Into<String>) -> Self {
+        Self::new(code, cause, "look at the cause; if it is not on this machine, report it with the log", Exit::Failure)
+    }
+
+    pub(crate) fn node_unreachable(at: &str, cause: &str) -> Self {
+        let next = "start the node with `firn run`, or name its data directory with --data-dir";
+        Self::new("NODE_UNREACHABLE", format!("no node answers at {at}: {cause}"), next, Exit::NotReady)
+    }
+
+    pub(crate) fn from_api(error: ErrorDetail) -> Self {
+        let detail = if error.detail.is_empty() { String::new() } else { format!(" ({})", error.detail) };
+        let exit = match error.code.as_str() {
+            "KEY_NOT_READY" | "CHAIN_UNAVAILABLE" | "DRAINING" => Exit::NotReady,
+            "DKG_CONFLICT" | "REQUEST_CONFLICT" => Exit::Conflict,
+            _ => Exit::Refused,
+        };
+        Self::new(&error.code, format!("{}{detail}", error.cause), error.next_step, exit)
+    }
+
+    /// For `--output json`.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        json!({ "error": { "code": self.code, "cause": self.cause, "next_step": self.next_step } })
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}\n  next: {}", self.code, self.cause, self.next_step)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let detail = if refusal.detail.is_empty() { String::new() } else { format!(" ({})", refusal.detail) };
+        Self::new(
+            refusal.code.as_str(),
+            format!("{}{detail}", refusal.code.cause()),
+            refusal.code.next_step(),
+            Exit::Refused,
+        )
+    }
+}

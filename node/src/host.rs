@@ -1,0 +1,353 @@
+//! `firn run`: opens the data directory, unseals, restores, starts every task, and stops them in order.
+
+use crate::api::{self, Shared};
+use crate::chain::{self, Chain, Job};
+use crate::client::token_file;
+use crate::config::{Config, Layers, Overrides};
+use crate::data_dir::{DataDir, files};
+use crate::failure::{Exit, Failure};
+use crate::keystore::{Context, Keystore, PassphraseSource, Unlocked};
+use crate::metrics::Metrics;
+use crate::net::{self, Network};
+use crate::runtime::{INPUTS_MAX, Input, Runtime};
+use crate::store::{Family, Store, StoreError};
+use alloy::signers::local::PrivateKeySigner;
+use firn_coordinator::Engine;
+use firn_coordinator::api::{Event, Family as RecordFamily, Record};
+use firn_proto::{Definition, Incarnation, NodeId, envelope};
+use firn_vault::{RootSecret, Vault};
+use libp2p::{Multiaddr, PeerId, identity::Keypair};
+use rand_core::{OsRng, RngCore};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+/// Everything read from the data directory before anything runs.
+struct Opened {
+    directory: DataDir,
+    config: Config,
+    definition: Definition,
+    me: NodeId,
+    unlocked: Unlocked,
+    store: Store,
+    incarnation: Incarnation,
+}
+
+/// Runs a node until SIGTERM or Ctrl-C.
+pub(crate) fn run(data_dir: &Path, passphrase: Option<PassphraseSource>) -> Result<(), Failure> {
+    let started = Instant::now();
+    check_entropy()?;
+    let opened = open(data_dir, passphrase)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::general("RUNTIME", error.to_string()))?;
+    runtime.block_on(serve(opened, data_dir, started))
+}
+
+fn open(data_dir: &Path, passphrase: Option<PassphraseSource>) -> Result<Opened, Failure> {
+    let directory = DataDir::open(data_dir)?;
+    let overrides = Overrides { environment: std::env::vars().collect(), flags: Vec::new() };
+    let config = Config::parse(&Layers::read(&directory.config_file(), &overrides)?)?;
+    let definition = read_definition(&directory.network_file())?;
+    let (me, _) = definition.nodes.iter().find(|(_, node)| node.name == config.node).ok_or_else(|| {
+        let cause = format!("network.toml has no node `{}`", config.node);
+        Failure::new(
+            "NODE_UNKNOWN",
+            cause,
+            "correct `node` in config.toml, or use the right network.toml",
+            Exit::Failure,
+        )
+    })?;
+    let me = *me;
+    let source = passphrase.or_else(|| config.unseal.passphrase_file.clone().map(PassphraseSource::File));
+    let passphrase = source.unwrap_or(PassphraseSource::Prompt).read()?;
+    let context = Context { network: definition.name.clone(), node: config.node.clone() };
+    let unlocked = Keystore::open(&directory.keystore_dir(), &context, &passphrase)?;
+    let mut store = Store::open(&directory.store_dir())?;
+    let incarnation = Incarnation(store.next_incarnation()?);
+    Ok(Opened { directory, config, definition, me, unlocked, store, incarnation })
+}
+
+/// Reads and checks a `network.toml`.
+pub(crate) fn read_definition(path: &Path) -> Result<Definition, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let next = "copy the network.toml that all organisations agreed on to this place, mode 0600";
+        Failure::new("DEFINITION_MISSING", format!("{}: {error}", path.display()), next, Exit::Failure)
+    })?;
+    Ok(Definition::parse(&text)?)
+}
+
+async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), Failure> {
+    let Opened { directory, config, definition, me, unlocked, store, incarnation } = opened;
+    let (engine, vault) =
+        restore(&store, &definition, me, incarnation, RootSecret::from_bytes(unlocked.vault_root.into_inner()))?;
+    let keypair = Keypair::from_protobuf_encoding(unlocked.transport.expose())
+        .map_err(|error| Failure::general("TRANSPORT_IDENTITY", error.to_string()))?;
+    let (network, peers, net_events) = start_network(&config, &definition, me, incarnation, keypair)?;
+    let relayer = unlocked.relayer.map(|key| PrivateKeySigner::from_slice(key.expose())).transpose();
+    let relayer = relayer.map_err(|error| Failure::general("RELAYER_KEY", error.to_string()))?;
+    let url = config.chain.rpc.first().ok_or_else(|| Failure::general("CONFIG", "no chain.rpc"))?;
+    let chain = Chain::new(url.expose().clone(), &definition.chain, relayer);
+
+    let metrics = Arc::new(Metrics::new());
+    let finalised = Arc::new(AtomicU64::new(0));
+    let (inputs, received) = mpsc::channel(INPUTS_MAX);
+    let (jobs, waiting) = mpsc::channel::<Job>(chain::JOBS_MAX);
+    let core = Runtime { engine, vault, store, network, chain: jobs, metrics: Arc::clone(&metrics), started };
+    let mut ended = start_core(core, received)?;
+    tokio::spawn(chain.run(waiting, watch_finalised(inputs.clone(), Arc::clone(&finalised))));
+    tokio::spawn(deliver(net_events, definition.clone(), inputs.clone(), Arc::clone(&metrics)));
+
+    let token = new_token(data_dir)?;
+    let address = config.api.listen;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let next = "choose another api.listen, or stop what uses it";
+        Failure::new("API_LISTEN", format!("{address}: {error}"), next, Exit::Conflict)
+    })?;
+    let shared = Shared { definition, me, incarnation, inputs: inputs.clone(), metrics, token, finalised, peers };
+    let (stop, stopped) = watch::channel(());
+    let router = api::router(Arc::new(shared));
+    let graceful = async move {
+        let mut stopped = stopped;
+        let _ = stopped.changed().await;
+    };
+    let server = tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(graceful).into_future());
+    tracing::info!(node = me.0, incarnation = incarnation.0, api = %address, elapsed_ms = started.elapsed().as_millis(), "started");
+
+    let early = tokio::select! {
+        outcome = &mut ended => Some(outcome),
+        () = shutdown() => None,
+    };
+    tracing::info!("stopping");
+    let _ = stop.send(());
+    let outcome = match early {
+        Some(outcome) => outcome,
+        None => {
+            let _ = inputs.send(Input::Stop).await;
+            ended.await
+        }
+    };
+    server.abort();
+    let _ = std::fs::remove_file(token_file(data_dir));
+    drop(directory);
+    outcome.unwrap_or_else(|_| {
+        Err(Failure::general("CORE_PANIC", "the protocol loop ended abruptly; nothing was released after it"))
+    })
+}
+
+/// Reads every record back and rebuilds engine and vault. Nothing is made anew in place of what does not read.
+fn restore(
+    store: &Store,
+    definition: &Definition,
+    me: NodeId,
+    incarnation: Incarnation,
+    root: RootSecret,
+) -> Result<(Engine, Vault), Failure> {
+    let records = store.scan(Family::Vault).collect::<Result<Vec<_>, _>>()?;
+    let vault = Vault::open(definition.clone(), me, incarnation, root, records).map_err(|error| {
+        let next = "restore this node from its backup; nothing was changed or made anew";
+        Failure::new(error.code().as_str(), error.to_string(), next, Exit::Failure)
+    })?;
+    let families = [
+        (Family::Keys, RecordFamily::Keys),
+        (Family::Requests, RecordFamily::Requests),
+        (Family::Audit, RecordFamily::Audit),
+    ];
+    let mut all = Vec::new();
+    for (family, target) in families {
+        for record in store.scan(family) {
+            let (key, value) = record?;
+            all.push(Record { family: target, key, value: Some(value) });
+        }
+    }
+    let config = firn_coordinator::Config { definition: definition.clone(), me };
+    let engine = Engine::restore(config, &all).map_err(|(code, key)| {
+        Failure::new(
+            code.as_str(),
+            format!("record {} does not read", hex::encode(key)),
+            code.next_step(),
+            Exit::Failure,
+        )
+    })?;
+    Ok((engine, vault))
+}
+
+type Peers = Box<dyn Fn() -> Vec<net::PeerStatus> + Send + Sync>;
+
+fn start_network(
+    config: &Config,
+    definition: &Definition,
+    me: NodeId,
+    incarnation: Incarnation,
+    identity: Keypair,
+) -> Result<(Network, Peers, mpsc::Receiver<net::Event>), Failure> {
+    let invalid =
+        |what: String| Failure::new("DEFINITION_INVALID", what, "correct network.toml on all nodes", Exit::Failure);
+    let mut peers = BTreeMap::new();
+    for (id, node) in &definition.nodes {
+        let peer: PeerId = node.peer_id.parse().map_err(|_| invalid(format!("node {}: peer_id", node.name)))?;
+        if *id == me {
+            if peer != identity.public().to_peer_id() {
+                return Err(invalid(format!("node {}: the keystore holds another transport identity", node.name)));
+            }
+            continue;
+        }
+        let addresses: Result<Vec<Multiaddr>, _> = node.addresses.iter().map(|address| address.parse()).collect();
+        let addresses = addresses.map_err(|_| invalid(format!("node {}: addresses", node.name)))?;
+        peers.insert(peer, net::Peer { node: id.0, name: node.name.clone(), addresses });
+    }
+    let hello = net::Hello {
+        version_min: envelope::VERSION,
+        version_max: envelope::VERSION,
+        network: definition.network_id().0.0,
+        definition: definition.digest().0,
+        incarnation: incarnation.0,
+    };
+    let config = net::Config { identity, listen: config.listen.clone(), peers, hello, limits: net::Limits::default() };
+    let (network, events) = net::start(config)
+        .map_err(|error| Failure::new("NETWORK", error.to_string(), "check `listen` in config.toml", Exit::Conflict))?;
+    let status = network.status();
+    Ok((network, Box::new(status), events))
+}
+
+/// Starts the protocol loop on its own thread; the receiver gives how it ended.
+fn start_core(
+    core: Runtime,
+    received: mpsc::Receiver<Input>,
+) -> Result<tokio::sync::oneshot::Receiver<Result<(), Failure>>, Failure> {
+    let (finished, ended) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(|error| Failure::general("RUNTIME", error.to_string()))?;
+    std::thread::Builder::new()
+        .name("firn-core".to_owned())
+        .spawn(move || {
+            let outcome = runtime.block_on(core.run(received));
+            let _ = finished.send(outcome);
+        })
+        .map_err(|error| Failure::general("THREAD", error.to_string()))?;
+    Ok(ended)
+}
+
+/// Authenticates frames and hands them to the loop, in each peer's order.
+async fn deliver(
+    mut events: mpsc::Receiver<net::Event>,
+    definition: Definition,
+    inputs: mpsc::Sender<Input>,
+    metrics: Arc<Metrics>,
+) {
+    while let Some(event) = events.recv().await {
+        let event = match event {
+            net::Event::Up { node, incarnation, version } => {
+                tracing::info!(peer = node, incarnation, version, "peer_up");
+                Event::PeerUp { node: NodeId(node), incarnation: Incarnation(incarnation) }
+            }
+            net::Event::Down { node } => {
+                tracing::info!(peer = node, "peer_down");
+                Event::PeerDown { node: NodeId(node) }
+            }
+            net::Event::Frame { from, bytes } => match envelope::verify(&bytes, &definition) {
+                Ok(message) => Event::Received { from: NodeId(from), message },
+                Err(refusal) => {
+                    metrics.rejected.inc();
+                    tracing::warn!(
+                        peer = from,
+                        code = refusal.code.as_str(),
+                        detail = refusal.detail,
+                        "message_rejected"
+                    );
+                    continue;
+                }
+            },
+            net::Event::Refused { node, code, detail } => {
+                tracing::warn!(peer = node, code = code.name, detail, "peer_refused");
+                continue;
+            }
+            net::Event::Listening(address) => {
+                tracing::info!(%address, "listening");
+                continue;
+            }
+        };
+        if inputs.send(Input::Event(event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Passes inputs on and remembers the finalised block for views.
+fn watch_finalised(inputs: mpsc::Sender<Input>, finalised: Arc<AtomicU64>) -> mpsc::Sender<Input> {
+    let (sender, mut receiver) = mpsc::channel(chain::JOBS_MAX);
+    tokio::spawn(async move {
+        while let Some(input) = receiver.recv().await {
+            if let Input::Event(Event::ChainFinalised { block }) = &input {
+                finalised.store(block.number, Ordering::Relaxed);
+            }
+            if inputs.send(input).await.is_err() {
+                return;
+            }
+        }
+    });
+    sender
+}
+
+/// A fresh token for the operator's own commands; the old one dies with the old process.
+fn new_token(data_dir: &Path) -> Result<String, Failure> {
+    let mut bytes = [0; 32];
+    OsRng.fill_bytes(&mut bytes);
+    let token = hex::encode(bytes);
+    let path = token_file(data_dir);
+    files::replace(&path, token.as_bytes())
+        .map_err(|error| Failure::general("TOKEN", format!("{}: {error}", path.display())))?;
+    Ok(token)
+}
+
+/// The system's generator must not be dead or constant (R45): two draws that are equal or empty stop the start.
+fn check_entropy() -> Result<(), Failure> {
+    let (mut first, mut second) = ([0; 32], [0; 32]);
+    let drawn = OsRng.try_fill_bytes(&mut first).and_then(|()| OsRng.try_fill_bytes(&mut second));
+    if drawn.is_ok() && first != second && first != [0; 32] && second != [0; 32] {
+        return Ok(());
+    }
+    let next = "do not run a signer on this machine before its random source is repaired";
+    Err(Failure::new("ENTROPY", "the system's random generator is dead or constant", next, Exit::Failure))
+}
+
+async fn shutdown() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.code(), error.to_string(), error.hint(), Exit::Failure)
+    }
+}
+
+impl From<crate::data_dir::DataDirError> for Failure {
+    fn from(error: crate::data_dir::DataDirError) -> Self {
+        let exit = if error.code() == "DATA_DIR_LOCKED" { Exit::Conflict } else { Exit::Failure };
+        Self::new(error.code(), error.to_string(), error.hint(), exit)
+    }
+}
+
+impl From<crate::keystore::KeystoreError> for Failure {
+    fn from(error: crate::keystore::KeystoreError) -> Self {
+        Self::new(error.code(), error.to_string(), error.hint(), Exit::Failure)
+    }
+}
+
+impl From<crate::config::ConfigError> for Failure {
+    fn from(error: crate::config::ConfigError) -> Self {
+        Self::new(error.code(), error.to_string(), error.hint(), Exit::Failure)
+    }
+}

@@ -1,0 +1,109 @@
+//! Counters and gauges, in Prometheus' text form.
+
+use crate::store::StoreMetrics;
+use firn_coordinator::api::Observation;
+use firn_proto::Code;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    state: String,
+    code: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct PeerLabel {
+    pub(crate) peer: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BuildLabels {
+    version: String,
+}
+
+/// All metrics of a node.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    shares: Counter,
+    attempts: Counter,
+    evidence: Counter,
+    pub(crate) penalties: Counter,
+    pub(crate) rejected: Counter,
+    pub(crate) ready: Gauge,
+    pub(crate) finalised: Gauge,
+    pub(crate) peer_connected: Family<PeerLabel, Gauge>,
+    store_commits: Gauge,
+    store_seconds: Gauge<f64, AtomicU64>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("firn"),
+            requests: Family::default(),
+            shares: Counter::default(),
+            attempts: Counter::default(),
+            evidence: Counter::default(),
+            penalties: Counter::default(),
+            rejected: Counter::default(),
+            ready: Gauge::default(),
+            finalised: Gauge::default(),
+            peer_connected: Family::default(),
+            store_commits: Gauge::default(),
+            store_seconds: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let build: Family<BuildLabels, Gauge> = Family::default();
+        build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION").to_owned() }).set(1);
+        let registry = &mut self.registry;
+        registry.register("build_info", "Version of the binary", build);
+        registry.register("requests", "State changes of requests", self.requests.clone());
+        registry.register("shares_released", "Signature shares lent", self.shares.clone());
+        registry.register("sign_attempts", "Signing attempts opened as coordinator", self.attempts.clone());
+        registry.register("evidence", "Provable faults of members seen", self.evidence.clone());
+        registry.register("peer_penalties", "Misbehaviour of peers seen", self.penalties.clone());
+        registry.register("messages_rejected", "Messages that failed authentication", self.rejected.clone());
+        registry.register("ready", "Whether all readiness checks hold", self.ready.clone());
+        registry.register("chain_finalized_block", "Last finalised block seen", self.finalised.clone());
+        registry.register("peer_connected", "Whether a member is connected", self.peer_connected.clone());
+        registry.register("store_commits", "Synced writes since the start", self.store_commits.clone());
+        registry.register("store_commit_seconds", "Time spent in synced writes", self.store_seconds.clone());
+    }
+
+    pub(crate) fn count(&self, observation: &Observation) {
+        match observation {
+            Observation::Subject { state, code, .. } => {
+                let code = code.map_or("", Code::as_str).to_owned();
+                self.requests.get_or_create(&RequestLabels { state: (*state).to_owned(), code }).inc();
+            }
+            Observation::ShareReleased { .. } => drop(self.shares.inc()),
+            Observation::AttemptOpened { .. } => drop(self.attempts.inc()),
+            Observation::Evidence { .. } => drop(self.evidence.inc()),
+            Observation::KeyPhase { .. } | Observation::KeyEnded { .. } | Observation::Ignored { .. } => {}
+        }
+    }
+
+    pub(crate) fn store(&self, store: StoreMetrics) {
+        self.store_commits.set(i64::try_from(store.commits).unwrap_or(i64::MAX));
+        self.store_seconds.set(store.commit_time.as_secs_f64());
+    }
+
+    /// The exposition text.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
