@@ -7,7 +7,7 @@ use crate::sign::State;
 use crate::view::{KeyView, MemberView, PeerView, SubjectView};
 use firn_proto::account::account_address;
 use firn_proto::limits::HEADS_MAX;
-use firn_proto::message::{Heads, Status};
+use firn_proto::message::{Heads, Status, Willingness};
 use firn_proto::{Code, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId};
 use std::collections::BTreeSet;
 
@@ -27,7 +27,10 @@ impl Engine {
             self.subjects.iter().filter(|(_, s)| s.is_open() && s.coordinator.is_some()).map(|(id, _)| *id).collect();
         for id in coordinated {
             self.send(node, id.into(), Message::Solicit { attempt: 0 }, Class::Protocol);
+            self.solicit_soon(id);
         }
+        let answered: Vec<_> = self.subjects.iter().filter(|(_, state)| state.is_open()).map(|(id, _)| *id).collect();
+        answered.into_iter().for_each(|id| self.tell_status(id, node));
     }
 
     pub(crate) fn peer_down(&mut self, node: NodeId) {
@@ -95,6 +98,16 @@ impl Engine {
         let Some(request) = state.request() else { return };
         let message = Message::RequestSpread { request: Box::new(request.clone()), origin: state.origin };
         self.send(to, id.into(), message, Class::Protocol);
+    }
+
+    /// Our answer to a request again, for a peer that may have missed it.
+    pub(crate) fn tell_status(&mut self, id: SubjectId, to: NodeId) {
+        let Some((key, _)) = self.order(id) else { return };
+        let status = self.subjects.get(&id).filter(|state| state.request().is_some()).and_then(|state| state.status);
+        if let Some(status) = status.filter(|_| key.identifier_of(to).is_some()) {
+            let message = Message::Willingness(Willingness { status, commitments: None });
+            self.send(to, id.into(), message, Class::Bulk);
+        }
     }
 
     pub(crate) fn tell_outcome(&mut self, id: SubjectId, to: NodeId) {
@@ -189,8 +202,8 @@ impl Engine {
     fn state_name(&self, id: SubjectId, state: &State) -> &'static str {
         match state {
             State { executed: true, .. } => "executed",
-            State { signature: Some(_), .. } => "signed",
             State { closed: Some(Code::RequestExpired), .. } => "expired",
+            State { signature: Some(_), .. } => "signed",
             State { closed: Some(_), .. } => "refused",
             State { status: None, .. } => "checking",
             _ if self.is_signing(id) => "signing",

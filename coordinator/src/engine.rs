@@ -33,8 +33,8 @@ pub struct Engine {
     pub(crate) subjects: BTreeMap<SubjectId, State>,
     /// Commitments offered to us as coordinator, newest last.
     pub(crate) pools: BTreeMap<(KeyId, NodeId), Vec<Commitments>>,
-    /// For which subjects we have asked the vault for commitments, by the coordinator they are for.
-    pub(crate) wanted: BTreeMap<NodeId, VecDeque<SubjectId>>,
+    /// For which subjects we have asked the vault for commitments, by key and the coordinator they are for.
+    pub(crate) wanted: BTreeMap<(KeyId, NodeId), VecDeque<SubjectId>>,
     audit: AuditLog,
     effects: Vec<Effect>,
     local: VecDeque<(SessionId, Message)>,
@@ -77,12 +77,13 @@ impl Engine {
             for record in records.iter().filter(|record| record.family == family) {
                 let value = record.value.as_deref().unwrap_or_default();
                 let restored = match family {
-                    Family::Keys => engine.restore_attempt(value),
-                    _ => engine.restore_subject(value),
+                    Family::Keys => engine.restore_attempt(&record.key, value),
+                    _ => engine.restore_subject(&record.key, value),
                 };
                 restored.ok_or_else(|| (Code::RecordCorrupt, record.key.clone()))?;
             }
         }
+        engine.forget_closed();
         Ok(engine)
     }
 

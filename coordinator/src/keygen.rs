@@ -6,18 +6,18 @@
 
 use crate::api::{Class, Effect, Observation, Timer};
 use crate::engine::{AuditNote, Engine, Inbound};
-use crate::limits::{KEY_ATTEMPTS_MAX, KEY_PHASE_MS, KEY_PROPOSAL_SECONDS_MAX};
+use crate::limits::{KEY_ATTEMPTS_MAX, KEY_PHASE_MS, KEY_PROPOSAL_SECONDS_MAX, KEY_PROPOSALS_PER_MEMBER_MAX};
 use firn_proto::author::AuthorSignature;
-use firn_proto::certificate::{
-    KeyCertificate, KeyProposal, abandon_digest, certificate_digest, round1_digest, verify_member,
-};
+use firn_proto::certificate::{KeyCertificate, KeyProposal, certificate_digest, round1_digest, verify_member};
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{KeyAbort, KeyCertified, KeyRound1, KeyShares};
 use firn_proto::{Code, Digest, GroupSignature, Identifier, Incarnation, KeyId, Message, NodeId};
-use firn_vault::api::{KeyOutcome, Reply, Request, VaultRefusal};
+use firn_vault::api::{KeyOutcome, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod answers;
 mod blame;
+mod end;
 mod store;
 
 /// Where an attempt stands. Ordered: later phases are greater.
@@ -47,14 +47,18 @@ impl Phase {
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     pub(crate) proposal: KeyProposal,
+    /// Which member we have the proposal from: what nobody here accepted counts against it.
+    brought_by: NodeId,
     pub(crate) key: KeyDefinition,
     pub(crate) phase: Phase,
     pub(crate) accepted: BTreeMap<Identifier, Incarnation>,
     pub(crate) round1: BTreeMap<Identifier, Round1>,
     echoes: BTreeMap<Identifier, BTreeMap<Identifier, Digest>>,
     pub(crate) dealings: BTreeMap<Identifier, Dealing>,
-    /// Dealings of others that a complainer passed on, by (complainer, dealer).
-    pub(crate) relayed: BTreeMap<(Identifier, Identifier), KeyShares>,
+    /// The dealing that each member passed on last, with its dealer: what its complaint is about.
+    pub(crate) relayed: BTreeMap<Identifier, (Identifier, Dealing)>,
+    /// Who is proven at fault: told once.
+    pub(crate) proven: BTreeSet<Identifier>,
     outcome: Option<KeyOutcome>,
     pub(crate) certified: BTreeMap<Identifier, KeyCertified>,
     pub(crate) certificate: Option<KeyCertificate>,
@@ -63,12 +67,15 @@ pub(crate) struct Attempt {
     pub(crate) ended: Option<KeyAbort>,
     /// The bound has passed while the certificate was incomplete.
     pub(crate) undecided: bool,
+    /// All have abandoned, and the vault was asked to erase the share.
+    erasing: bool,
 }
 
 /// A round-1 package with the envelope that proves who sent it.
 #[derive(Clone, Debug)]
 pub(crate) struct Round1 {
     pub(crate) package: KeyRound1,
+    pub(crate) incarnation: Incarnation,
     pub(crate) envelope: Vec<u8>,
 }
 
@@ -76,13 +83,15 @@ pub(crate) struct Round1 {
 #[derive(Clone, Debug)]
 pub(crate) struct Dealing {
     pub(crate) shares: KeyShares,
+    pub(crate) incarnation: Incarnation,
     pub(crate) envelope: Vec<u8>,
 }
 
 impl Attempt {
-    fn new(proposal: KeyProposal, key: KeyDefinition) -> Self {
+    fn new(proposal: KeyProposal, key: KeyDefinition, brought_by: NodeId) -> Self {
         Self {
             proposal,
+            brought_by,
             key,
             phase: Phase::Proposed,
             accepted: BTreeMap::new(),
@@ -90,6 +99,7 @@ impl Attempt {
             echoes: BTreeMap::new(),
             dealings: BTreeMap::new(),
             relayed: BTreeMap::new(),
+            proven: BTreeSet::new(),
             outcome: None,
             certified: BTreeMap::new(),
             certificate: None,
@@ -97,6 +107,7 @@ impl Attempt {
             activation: None,
             ended: None,
             undecided: false,
+            erasing: false,
         }
     }
 
@@ -125,21 +136,21 @@ impl Attempt {
 
     /// What we have said so far, to be said again to a peer whose channel was lost.
     fn said(&self, key_id: KeyId, me: Identifier) -> Vec<Message> {
-        let mut said = Vec::new();
-        if self.phase >= Phase::Certified {
-            return said;
+        let abandonment = self.abandonments.get(&me).map(|own| Message::KeyAbandon(*own));
+        match self.phase {
+            // A proposal that nobody here has accepted is its proposer's to spread.
+            Phase::Proposed | Phase::Certified | Phase::Active => return Vec::new(),
+            Phase::Aborted | Phase::Abandoned => return abandonment.into_iter().collect(),
+            _ => {}
         }
-        said.push(Message::KeyProposal(self.proposal.clone()));
-        if self.accepted.contains_key(&me) {
-            said.push(Message::KeyAccept);
-        }
+        let mut said = vec![Message::KeyProposal(self.proposal.clone()), Message::KeyAccept];
         said.extend(self.round1.get(&me).map(|own| Message::KeyRound1(own.package.clone())));
         if self.echoes.contains_key(&me) {
             said.push(Message::KeyEcho(self.digests(key_id)));
         }
         said.extend(self.dealings.get(&me).map(|own| Message::KeyShares(own.shares.clone())));
         said.extend(self.certified.get(&me).map(|own| Message::KeyCertified(*own)));
-        said.extend(self.abandonments.get(&me).map(|own| Message::KeyAbandon(*own)));
+        said.extend(abandonment);
         said
     }
 }
@@ -150,9 +161,9 @@ impl Engine {
     /// Starts an attempt and accepts it here.
     pub(crate) fn propose(&mut self, proposal: KeyProposal) -> Result<(), Code> {
         let key_id = proposal.key_id(self.definition.network_id());
-        self.admit(&proposal)?;
-        let key = self.definition.key(&proposal.key_name).cloned().ok_or(Code::KeyUnknown)?;
-        self.attempts.insert(key_id, Attempt::new(proposal.clone(), key.clone()));
+        let key = self.admit(&proposal, self.me)?;
+        self.check_free(&proposal.key_name)?;
+        self.attempts.entry(key_id).or_insert_with(|| Attempt::new(proposal.clone(), key.clone(), self.me));
         self.broadcast(&key, key_id.into(), Message::KeyProposal(proposal), Class::Protocol);
         self.accept(key_id)
     }
@@ -162,31 +173,54 @@ impl Engine {
         if self.attempts.contains_key(&key_id) {
             return;
         }
-        match self.admit(proposal) {
+        match self.admit(proposal, inbound.from) {
             Ok(key) => {
-                self.attempts.insert(key_id, Attempt::new(proposal.clone(), key));
-                self.observe(Observation::KeyPhase { key_id, phase: "proposed" });
+                let milliseconds = (proposal.deadline.0 - self.now.wall.0).saturating_add(1).saturating_mul(1000);
+                self.attempts.insert(key_id, Attempt::new(proposal.clone(), key, inbound.from));
+                self.enter(key_id, Phase::Proposed, "proposed", milliseconds);
             }
             Err(code) => self.ignored(inbound, code),
         }
     }
 
-    /// Whether a proposal can be taken up at all. Does not yet look at other attempts for the same name.
-    fn admit(&self, proposal: &KeyProposal) -> Result<KeyDefinition, Code> {
+    /// Whether a proposal that `from` brings can be taken up. Does not look at other attempts for the same name.
+    fn admit(&self, proposal: &KeyProposal, from: NodeId) -> Result<KeyDefinition, Code> {
         let key = self.definition.key(&proposal.key_name).ok_or(Code::KeyUnknown)?;
         let now = self.now.wall.0;
         let deadline = now..=now.saturating_add(KEY_PROPOSAL_SECONDS_MAX);
         if proposal.definition != self.definition.digest()
             || !deadline.contains(&proposal.deadline.0)
-            || key.identifier_of(proposal.proposer).is_none()
-            || key.identifier_of(self.me).is_none()
+            || [proposal.proposer, from, self.me].into_iter().any(|node| key.identifier_of(node).is_none())
         {
             return Err(Code::DkgProposalInvalid);
         }
-        if self.attempts.len() >= KEY_ATTEMPTS_MAX {
+        let waiting = |attempt: &&Attempt| attempt.phase == Phase::Proposed && attempt.brought_by == from;
+        if self.attempts.values().filter(waiting).count() >= KEY_PROPOSALS_PER_MEMBER_MAX {
             return Err(Code::DkgConflict);
         }
         Ok(key.clone())
+    }
+
+    /// Whether no attempt runs for this name, and no key of it exists.
+    fn check_free(&self, name: &str) -> Result<(), Code> {
+        let taken = |other: &Attempt| {
+            other.proposal.key_name == name
+                && (other.is_running() || matches!(other.phase, Phase::Certified | Phase::Active))
+        };
+        if self.attempts.values().any(taken) { Err(Code::DkgConflict) } else { Ok(()) }
+    }
+
+    /// Forgets the oldest ended attempt where too many are remembered; its record stays.
+    fn make_room(&mut self) -> Result<(), Code> {
+        let beyond_proposal = self.attempts.values().filter(|attempt| attempt.phase > Phase::Proposed);
+        if beyond_proposal.count() < KEY_ATTEMPTS_MAX {
+            return Ok(());
+        }
+        let ended = |attempt: &Attempt| matches!(attempt.phase, Phase::Aborted | Phase::Abandoned);
+        let ended = self.attempts.iter().filter(|(_, attempt)| ended(attempt));
+        let oldest = ended.min_by_key(|(_, attempt)| attempt.proposal.deadline).map(|(key_id, _)| *key_id);
+        self.attempts.remove(&oldest.ok_or(Code::DkgConflict)?);
+        Ok(())
     }
 
     /// Accepts a proposal on behalf of this node's operator.
@@ -195,24 +229,18 @@ impl Engine {
         if attempt.phase != Phase::Proposed {
             return Err(Code::DkgConflict);
         }
-        let name = attempt.proposal.key_name.clone();
-        let taken = |other: &Attempt| {
-            other.proposal.key_name == name
-                && (other.is_running() || matches!(other.phase, Phase::Certified | Phase::Active))
-        };
-        if self.attempts.values().any(taken) {
-            return Err(Code::DkgConflict);
-        }
+        self.check_free(&attempt.proposal.key_name)?;
         if attempt.proposal.deadline < self.now.wall {
             return Err(Code::DkgExpired);
         }
         let (key, seconds) = (attempt.key.clone(), attempt.proposal.deadline.0 - self.now.wall.0);
         let me = self.my_identifier(&key).ok_or(Code::DkgProposalInvalid)?;
+        self.make_room()?;
         if let Some(attempt) = self.attempts.get_mut(&key_id) {
             attempt.accepted.insert(me, Incarnation(0));
         }
         self.persist(Vec::new(), AuditNote::new(key_id, "key-accepted"));
-        self.enter(key_id, Phase::Accepted, "accepting", seconds.saturating_mul(1000));
+        self.enter(key_id, Phase::Accepted, "accepting", seconds.saturating_mul(1000).max(1));
         self.broadcast(&key, key_id.into(), Message::KeyAccept, Class::Protocol);
         self.advance(key_id);
         Ok(())
@@ -241,7 +269,7 @@ impl Engine {
                 attempt.echoes.entry(from).or_insert_with(|| digests.clone());
             }
             Message::KeyShares(shares) => return self.on_dealing(key_id, from, shares, inbound),
-            Message::KeyComplaint(complaint) => return self.on_complaint(key_id, from, complaint),
+            Message::KeyComplaint(complaint) => return self.on_complaint(key_id, from, complaint, inbound),
             Message::KeyCertified(certified) => return self.on_certified(key_id, from, *certified, inbound),
             Message::KeyAbort(abort) if !local => return self.on_abort(key_id, abort),
             Message::KeyAbandon(signature) => return self.on_abandonment(key_id, from, *signature, inbound),
@@ -250,14 +278,17 @@ impl Engine {
         self.advance(key_id);
     }
 
-    /// A member that restarted has lost its polynomial. While people are still accepting it only has to accept again;
-    /// later the attempt ends without blame, unless certificate signatures are already leaving.
+    /// A member that restarted has lost its polynomial. While people are still accepting it only has to accept again,
+    /// and what it said before counts no more; later the attempt ends without blame, unless certificate signatures are already leaving.
     fn restarted(&mut self, key_id: KeyId, from: Identifier, known: Option<Incarnation>, now: Incarnation) -> bool {
         let Some(attempt) = self.attempts.get_mut(&key_id) else { return false };
         let changed = known.is_some_and(|known| known != now);
         match attempt.phase {
             Phase::Accepted | Phase::Proposed if changed => {
                 attempt.accepted.remove(&from);
+                attempt.round1.remove(&from);
+                attempt.echoes.remove(&from);
+                attempt.dealings.remove(&from);
                 false
             }
             phase if changed && phase.is_exchanging() => {
@@ -287,8 +318,12 @@ impl Engine {
 
     fn on_abort(&mut self, key_id: KeyId, abort: &KeyAbort) {
         // Another's word neither blames anybody nor undoes our certificate signature.
-        if self.attempts.get(&key_id).is_some_and(|attempt| attempt.phase < Phase::Certifying) {
-            self.abort(key_id, Code::DkgStopped, abort.missing.clone(), None);
+        match self.attempts.get(&key_id).map(|attempt| attempt.phase) {
+            Some(Phase::Proposed) => self.drop_proposal(key_id, Code::DkgStopped),
+            Some(phase) if phase < Phase::Certifying => {
+                self.abort(key_id, Code::DkgStopped, abort.missing.clone(), None);
+            }
+            _ => {}
         }
     }
 
@@ -311,6 +346,8 @@ impl Engine {
             Phase::Accepted if attempt.accepted.len() == n => {
                 let proposal = attempt.proposal.clone();
                 self.enter(key_id, Phase::Round1, "round-1", KEY_PHASE_MS);
+                // On record before a polynomial exists: after a restart this attempt has ended, and is not dealt for again.
+                self.persist_attempt(key_id, "key-dealing", None);
                 self.ask_vault(Request::Deal { proposal });
             }
             Phase::Round1 if attempt.round1.len() == n => self.echo(key_id),
@@ -338,8 +375,7 @@ impl Engine {
     fn compare_echoes(&mut self, key_id: KeyId) {
         let Some(attempt) = self.attempts.get(&key_id) else { return };
         let ours = attempt.digests(key_id);
-        let disagreeing: Vec<_> = attempt.echoes.iter().filter(|(_, theirs)| **theirs != ours).collect();
-        if disagreeing.is_empty() {
+        if attempt.echoes.values().all(|theirs| *theirs == ours) {
             let round1 = attempt.round1.iter().map(|(id, round1)| (*id, round1.package.clone())).collect();
             self.enter(key_id, Phase::Round2, "round-2", KEY_PHASE_MS);
             return self.ask_vault(Request::Share { key_id, round1 });
@@ -379,158 +415,6 @@ impl Engine {
         let activation = attempt.activation;
         attempt.certificate = Some(certificate.clone());
         self.ask_vault(Request::AcceptCertificate { certificate: Box::new(certificate), activation });
-    }
-
-    // ---- the vault's answers ----
-
-    pub(crate) fn on_key_reply(&mut self, reply: Reply) {
-        match reply {
-            Reply::Dealt { key_id, package } => self.say(key_id, Message::KeyRound1(package)),
-            Reply::Shared { key_id, dealing } => self.say(key_id, Message::KeyShares(dealing)),
-            Reply::Finished { key_id, outcome } => {
-                let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
-                if attempt.phase != Phase::Checking {
-                    return;
-                }
-                let differs = attempt.certified.values().any(|certified| certified.transcript != outcome.transcript);
-                attempt.outcome = Some(outcome);
-                if differs {
-                    return self.abort(key_id, Code::DkgTranscriptMismatch, Vec::new(), None);
-                }
-                self.ask_vault(Request::Certify { key_id, stored: None });
-            }
-            Reply::BadShares { key_id, complaints } => self.complain(key_id, &complaints),
-            Reply::Certified { key_id, certified } => self.certify(key_id, certified),
-            Reply::Abandoned { key_id, signature } => self.say(key_id, Message::KeyAbandon(signature)),
-            Reply::Done { key_id } => self.settled(key_id),
-            Reply::Envelope(_) | Reply::Committed(_) | Reply::Released { .. } | Reply::Refused(_) => {}
-        }
-    }
-
-    /// Says something of our own in an attempt, to the others and to ourselves.
-    fn say(&mut self, key_id: KeyId, message: Message) {
-        let Some(attempt) = self.attempts.get(&key_id) else { return };
-        let key = attempt.key.clone();
-        self.broadcast(&key, key_id.into(), message.clone(), Class::Protocol);
-        self.send(self.me, key_id.into(), message, Class::Protocol);
-    }
-
-    /// Our certificate signature is about to leave: from here on the share stays until all decide.
-    fn certify(&mut self, key_id: KeyId, certified: KeyCertified) {
-        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
-        if attempt.phase != Phase::Checking {
-            return;
-        }
-        let Some(me) = attempt.key.identifier_of(self.me) else { return };
-        attempt.certified.insert(me, certified);
-        self.enter(key_id, Phase::Certifying, "certifying", KEY_PHASE_MS);
-        self.persist_attempt(key_id, "key-certificate-signed", None);
-        self.say(key_id, Message::KeyCertified(certified));
-    }
-
-    pub(crate) fn on_key_refused(&mut self, refusal: VaultRefusal) {
-        let key_id = KeyId::from(refusal.session);
-        match self.attempts.get(&key_id).map(|attempt| attempt.phase) {
-            Some(phase) if phase == Phase::Accepted || phase.is_exchanging() => {
-                self.abort(key_id, refusal.code, Vec::new(), refusal.culprit)
-            }
-            Some(_) => {
-                self.wanted.clear();
-                self.effect(Effect::Answer { session: refusal.session, outcome: Err(refusal.code) });
-            }
-            None => {}
-        }
-    }
-
-    /// The vault has accepted a certificate, erased an abandoned share, or forgotten an aborted attempt.
-    fn settled(&mut self, key_id: KeyId) {
-        let Some(attempt) = self.attempts.get(&key_id) else { return };
-        match (&attempt.certificate, attempt.phase) {
-            (Some(certificate), Phase::Certifying) => {
-                let certificate = certificate.clone();
-                self.enter(key_id, Phase::Certified, "certified", 0);
-                self.persist_attempt(key_id, "key-certified", None);
-                self.activate(certificate);
-            }
-            (None, Phase::Certifying) if attempt.abandonments.len() == attempt.key.members.len() => {
-                self.enter(key_id, Phase::Abandoned, "abandoned", 0);
-                self.persist_attempt(key_id, "key-abandoned", Some(Code::DkgAbandoned));
-            }
-            _ => {}
-        }
-    }
-
-    /// The activation was signed by t members: the key may be used.
-    pub(crate) fn activated(&mut self, key_id: KeyId, signature: GroupSignature) {
-        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
-        attempt.activation = Some(signature);
-        if attempt.phase == Phase::Certified {
-            self.enter(key_id, Phase::Active, "active", 0);
-            self.persist_attempt(key_id, "key-activated", None);
-        }
-    }
-
-    // ---- ending ----
-
-    /// The phase's bound has passed.
-    pub(crate) fn key_phase_over(&mut self, key_id: KeyId, phase: u8) {
-        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
-        if attempt.phase as u8 != phase {
-            return;
-        }
-        let missing = attempt.waiting_for();
-        match attempt.phase {
-            Phase::Proposed | Phase::Accepted => self.abort(key_id, Code::DkgExpired, missing, None),
-            phase if phase.is_exchanging() => self.abort(key_id, Code::DkgMissing, missing, None),
-            Phase::Certifying => {
-                attempt.undecided = true;
-                self.observe(Observation::KeyEnded { key_id, code: Code::DkgMissing, missing, culprit: None });
-            }
-            _ => {}
-        }
-    }
-
-    /// Ends an attempt whose certificate signature has not left, tells the others, and has the vault forget it.
-    pub(crate) fn abort(&mut self, key_id: KeyId, code: Code, missing: Vec<Identifier>, culprit: Option<Identifier>) {
-        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
-        if attempt.phase >= Phase::Certifying {
-            return;
-        }
-        let abort = KeyAbort { code, missing: missing.clone(), culprit };
-        attempt.phase = Phase::Aborted;
-        attempt.ended = Some(abort.clone());
-        let key = attempt.key.clone();
-        self.observe(Observation::KeyEnded { key_id, code, missing, culprit });
-        self.persist_attempt(key_id, "key-aborted", Some(code));
-        self.ask_vault(Request::Forget { key_id });
-        self.broadcast(&key, key_id.into(), Message::KeyAbort(abort), Class::Protocol);
-    }
-
-    /// Signs the abandonment of an undecided attempt.
-    pub(crate) fn abandon(&mut self, key_id: KeyId) -> Result<(), Code> {
-        let attempt = self.attempts.get(&key_id).ok_or(Code::KeyUnknown)?;
-        if !matches!(attempt.phase, Phase::Certifying | Phase::Aborted) {
-            return Err(Code::DkgConflict);
-        }
-        self.persist(Vec::new(), AuditNote::new(key_id, "key-abandonment-signed"));
-        self.ask_vault(Request::Abandon { key_id });
-        Ok(())
-    }
-
-    fn on_abandonment(&mut self, key_id: KeyId, from: Identifier, signature: AuthorSignature, inbound: &Inbound<'_>) {
-        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
-        let digest = abandon_digest(self.definition.network_id(), key_id, from);
-        if verify_member(&self.definition, &attempt.key, from, digest, &signature).is_err() {
-            return self.effect(Effect::Penalise { peer: inbound.from, reason: Code::EnvelopeSignatureInvalid });
-        }
-        attempt.abandonments.insert(from, signature);
-        let complete = attempt.abandonments.len() == attempt.key.members.len();
-        if complete && attempt.phase == Phase::Certifying {
-            let abandonments = attempt.abandonments.clone();
-            self.ask_vault(Request::Erase { key_id, abandonments });
-        } else if inbound.from == self.me {
-            self.persist_attempt(key_id, "key-abandonment-sent", None);
-        }
     }
 
     // ---- peers and restart ----

@@ -7,8 +7,13 @@ pub const KEY_PHASE_MS: u64 = 20_000;
 /// Longest time between a proposal and its deadline, in seconds: a day, for people in all time zones.
 pub const KEY_PROPOSAL_SECONDS_MAX: u64 = 24 * 3600;
 
-/// Attempts remembered, ended ones included. Each holds at most 100 packages of 7 kB: 45 MB at worst, 64 kB at 3-of-5.
+/// Attempts remembered that this node accepted, ended ones included; the oldest ended one goes first. A running or ended
+/// one of 100 members holds packages (100 x 7 kB), dealings (100 x 12 kB, twice) and echoes (100 x 4 kB): 3.5 MB, so
+/// 220 MB at worst, 1 MB at 3-of-5.
 pub const KEY_ATTEMPTS_MAX: usize = 64;
+
+/// Proposals that nobody here has accepted yet, per member that brought them: 100 x 4 x about 500 bytes = 200 kB.
+pub const KEY_PROPOSALS_PER_MEMBER_MAX: usize = 4;
 
 /// Open requests. Each holds about 4 kB with its commitments: 4 MB.
 pub const OPEN_SUBJECTS_MAX: usize = 1_000;
@@ -37,3 +42,10 @@ pub const RELAY_MS: u64 = 6_000;
 
 /// Pause before the same relayer tries again.
 pub const RELAY_RETRY_MS: u64 = 5_000;
+
+/// Pause before a transaction that was included is taken for lost: finality takes 13 minutes.
+pub const RELAY_LOST_MS: u64 = 20 * 60 * 1_000;
+
+/// How long after its deadline a signed request that did not execute is still asked about, in seconds: until every block
+/// in which it could have executed is final.
+pub const EXECUTION_GRACE_SECONDS: u64 = 3_600;

@@ -3,7 +3,7 @@
 
 use crate::api::{ChainQuery, Effect, Observation, SubmissionOutcome, Timer};
 use crate::engine::{AuditNote, Engine};
-use crate::limits::{RELAY_MS, RELAY_RETRY_MS};
+use crate::limits::{EXECUTION_GRACE_SECONDS, RELAY_LOST_MS, RELAY_MS, RELAY_RETRY_MS};
 use firn_proto::account::nonce_of;
 use firn_proto::message::BlockReference;
 use firn_proto::{Code, SubjectId};
@@ -12,14 +12,16 @@ impl Engine {
     pub(crate) fn arm_relay(&mut self, id: SubjectId) {
         let Some((_, order)) = self.order(id) else { return };
         let Some(rank) = order.iter().position(|node| *node == self.me) else { return };
-        self.set_timer(Timer::Relay { subject: id }, RELAY_MS.saturating_mul(rank as u64));
+        let relayed = self.subjects.get(&id).is_some_and(|state| state.transaction.is_some());
+        let pause = if relayed { RELAY_LOST_MS } else { RELAY_MS.saturating_mul(rank as u64) };
+        self.set_timer(Timer::Relay { subject: id }, pause);
     }
 
     /// Our turn: submits, unless it is executed or can no longer be.
     pub(crate) fn relay(&mut self, id: SubjectId) {
         let Some(state) = self.subjects.get(&id) else { return };
         let (Some(request), Some(signature)) = (state.request(), state.signature) else { return };
-        if state.executed || state.transaction.is_some() || request.deadline() < self.now.wall {
+        if state.executed || request.deadline() < self.now.wall {
             return;
         }
         let (account, execute) = (request.account(), request.execute(&self.definition));
@@ -33,6 +35,7 @@ impl Engine {
                 state.transaction = Some(transaction);
                 self.persist_subject(id, "request-relayed", None, &[]);
                 self.observe(Observation::Subject { subject: id, state: "relayed", code: None });
+                self.set_timer(Timer::Relay { subject: id }, RELAY_LOST_MS);
             }
             SubmissionOutcome::Reverted { .. } | SubmissionOutcome::Unknown => {
                 self.persist(Vec::new(), AuditNote::new(id, "relay-failed"));
@@ -50,9 +53,10 @@ impl Engine {
         let mut expired = Vec::new();
         for (id, state) in &self.subjects {
             let Some(request) = state.request().filter(|_| !state.executed && state.closed.is_none()) else { continue };
-            if state.signature.is_some() {
+            let over = request.deadline().0.saturating_add(EXECUTION_GRACE_SECONDS) < now.0;
+            if state.signature.is_some() && !over {
                 queries.push((*id, ChainQuery::NonceUsed { account: request.account(), nonce: nonce_of(*id) }));
-            } else if request.deadline() < now {
+            } else if over || state.signature.is_none() && request.deadline() < now {
                 expired.push(*id);
             }
         }

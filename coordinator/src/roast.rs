@@ -20,6 +20,21 @@ pub(crate) struct Coordinator {
     open: BTreeMap<Digest, Attempt>,
     /// Members whose share did not fit. They take no further part in this subject.
     malicious: BTreeSet<NodeId>,
+    /// How many packages each member has left unanswered since its last share.
+    missed: BTreeMap<NodeId, u32>,
+    /// Which call for commitments comes next; timers of others are stale.
+    round: u32,
+    /// How often the pause between calls has doubled.
+    pauses: u32,
+}
+
+/// Who may be among the next signers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// Members that owe no answer, as ROAST has it: a silent one cannot spoil every attempt.
+    Answering,
+    /// All, those that owe least first: after a network fault everybody may owe something.
+    Any,
 }
 
 struct Attempt {
@@ -48,31 +63,52 @@ impl Engine {
         let first = self.order(id).and_then(|(_, order)| order.first().copied());
         // Members offer commitments to the first in the order by themselves.
         if first == Some(me) {
-            self.set_timer(Timer::Solicit { subject: id, round: 1 }, SOLICIT_MS.0);
+            self.solicit_soon(id);
             self.open_attempt(id);
         } else {
             self.solicit_again(id, 0);
         }
     }
 
+    /// Has the next call for commitments come after the shortest pause.
+    pub(crate) fn solicit_soon(&mut self, id: SubjectId) {
+        let Some(coordinator) = self.subjects.get_mut(&id).and_then(|state| state.coordinator.as_mut()) else { return };
+        coordinator.round = coordinator.round.saturating_add(1);
+        coordinator.pauses = 0;
+        let round = coordinator.round;
+        self.set_timer(Timer::Solicit { subject: id, round }, SOLICIT_MS.0);
+    }
+
     /// Asks every member for commitments, again and again at growing intervals, until the subject is closed.
     pub(crate) fn solicit_again(&mut self, id: SubjectId, round: u32) {
-        let Some((key, _)) = self.order(id) else { return };
-        let Some(state) = self.subjects.get(&id).filter(|state| state.is_open()) else { return };
-        let Some(coordinator) = &state.coordinator else { return };
-        let attempt = coordinator.attempts;
-        let waiting = coordinator.open.values().any(|attempt| !attempt.stalled);
-        if !waiting {
-            self.broadcast(&key, id.into(), Message::Solicit { attempt }, Class::Protocol);
-            self.offer(id, self.me);
-        }
-        let pause = SOLICIT_MS.0.saturating_mul(1 << round.min(8)).min(SOLICIT_MS.1);
+        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.is_open()) else { return };
+        let Some(coordinator) = state.coordinator.as_mut().filter(|coordinator| coordinator.round == round) else {
+            return;
+        };
+        coordinator.round = round.saturating_add(1);
+        let pause = SOLICIT_MS.0.saturating_mul(1 << coordinator.pauses.min(8)).min(SOLICIT_MS.1);
+        coordinator.pauses = coordinator.pauses.saturating_add(1);
         self.set_timer(Timer::Solicit { subject: id, round: round.saturating_add(1) }, pause);
+        self.open(id, Choice::Any);
+        if !self.is_signing(id) {
+            self.solicit(id);
+        }
+    }
+
+    fn solicit(&mut self, id: SubjectId) {
+        let Some((key, _)) = self.order(id) else { return };
+        let Some(coordinator) = self.subjects.get(&id).and_then(|state| state.coordinator.as_ref()) else { return };
+        let attempt = coordinator.attempts;
+        self.broadcast(&key, id.into(), Message::Solicit { attempt }, Class::Protocol);
+        self.offer(id, self.me);
     }
 
     /// A coordinator asks us for commitments.
     pub(crate) fn on_solicit(&mut self, inbound: &Inbound<'_>) {
         let id = SubjectId::from(inbound.session);
+        if self.order(id).is_some_and(|(key, _)| key.identifier_of(inbound.from).is_none()) {
+            return self.ignored(inbound, Code::SenderUnknown);
+        }
         let answer = match self.subjects.get(&id) {
             None => Status::NotYet(Code::SubjectUnknown),
             Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
@@ -89,31 +125,43 @@ impl Engine {
 
     /// Opens an attempt, if we coordinate, none is under way, and t willing members have commitments here.
     pub(crate) fn open_attempt(&mut self, id: SubjectId) {
-        let Some((key, order)) = self.order(id) else { return };
-        let Some((key_id, epoch)) = self.subject_key(id) else { return };
-        let Some(group_key) = self.subject_group_key(id) else { return };
-        let me = self.me;
-        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.is_open()) else { return };
-        let Some(coordinator) = &mut state.coordinator else { return };
-        if coordinator.open.values().any(|attempt| !attempt.stalled) || state.status != Some(Status::Willing) {
-            return;
-        }
-        let ready: Vec<NodeId> = order
+        self.open(id, Choice::Answering);
+    }
+
+    /// The signers of the next attempt, in the order of the election; fewer than t where there are not enough.
+    fn ready(&self, id: SubjectId, choice: Choice) -> Vec<NodeId> {
+        let (Some((key, order)), Some((key_id, _))) = (self.order(id), self.subject_key(id)) else { return Vec::new() };
+        let Some(state) = self.subjects.get(&id) else { return Vec::new() };
+        let Some(coordinator) = &state.coordinator else { return Vec::new() };
+        let missed = |node: &NodeId| coordinator.missed.get(node).copied().unwrap_or_default();
+        let mut ready: Vec<NodeId> = order
             .into_iter()
             .filter(|node| state.answers.get(node) == Some(&Status::Willing) && !coordinator.malicious.contains(node))
-            .filter(|node| *node == me || self.connected.contains_key(node))
+            .filter(|node| *node == self.me || self.connected.contains_key(node))
             .filter(|node| self.pools.get(&(key_id, *node)).is_some_and(|pool| !pool.is_empty()))
-            .take(usize::from(key.threshold))
+            .filter(|node| choice == Choice::Any || missed(node) == 0)
             .collect();
-        if ready.len() < usize::from(key.threshold) {
+        ready.sort_by_key(missed);
+        ready.truncate(usize::from(key.threshold));
+        ready
+    }
+
+    fn open(&mut self, id: SubjectId, choice: Choice) {
+        let Some((key, _)) = self.order(id) else { return };
+        let Some((key_id, epoch)) = self.subject_key(id) else { return };
+        let Some(group_key) = self.subject_group_key(id) else { return };
+        let ready = self.ready(id, choice);
+        if ready.len() < usize::from(key.threshold) || self.is_signing(id) {
             return;
         }
+        let me = self.me;
+        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.is_open()) else { return };
+        let Some(coordinator) = state.coordinator.as_mut().filter(|_| state.status == Some(Status::Willing)) else {
+            return;
+        };
         // The newest commitments first: a vault forgets the oldest.
-        let commitments: BTreeMap<_, _> = ready
-            .iter()
-            .filter_map(|node| Some((*node, self.pools.get_mut(&(key_id, *node))?.pop()?)))
-            .filter(|(_, commitments)| commitments.statement().epoch == epoch)
-            .collect();
+        let commitments: BTreeMap<_, _> =
+            ready.iter().filter_map(|node| Some((*node, self.pools.get_mut(&(key_id, *node))?.pop()?))).collect();
         let block = state.checked.unwrap_or(self.finalised);
         let attempt = coordinator.attempts;
         let package = SigningPackage { subject: id, key_id, epoch, attempt, coordinator: me, block, commitments };
@@ -146,6 +194,7 @@ impl Engine {
         if !attempt.package.commitments.contains_key(&inbound.from) {
             return self.ignored(inbound, Code::PackageInvalid);
         }
+        coordinator.missed.remove(&inbound.from);
         attempt.shares.entry(inbound.from).or_insert_with(|| (share.share, inbound.envelope.to_vec()));
         if attempt.shares.len() < attempt.package.commitments.len() {
             return self.open_attempt(id);
@@ -200,7 +249,11 @@ impl Engine {
         if !matches!(code, Code::CommitmentUnknown | Code::ChainBehind) {
             state.answers.insert(inbound.from, Status::NotYet(code));
         }
-        self.stalled(id, package);
+        // Without this share the attempt never completes; the other signers owe nothing.
+        coordinator.open.remove(&package);
+        let missed = coordinator.missed.entry(inbound.from).or_default();
+        *missed = missed.saturating_add(1);
+        self.next_attempt(id);
     }
 
     /// An attempt has had its time: the next may open beside it, and members are asked again.
@@ -209,6 +262,10 @@ impl Engine {
         let Some(coordinator) = &mut state.coordinator else { return };
         let Some(attempt) = coordinator.open.get_mut(&package).filter(|attempt| !attempt.stalled) else { return };
         attempt.stalled = true;
+        for node in attempt.package.commitments.keys().filter(|node| !attempt.shares.contains_key(node)) {
+            let missed = coordinator.missed.entry(*node).or_default();
+            *missed = missed.saturating_add(1);
+        }
         // Each hanging attempt has a signer of its own that is silent, so more than n - t + 1 of them are old news.
         let excess = coordinator.open.len().saturating_sub(state.answers.len().max(1));
         let oldest: Vec<_> = {
@@ -217,17 +274,13 @@ impl Engine {
             by_age.into_iter().take(excess).map(|(_, hash)| hash).collect()
         };
         oldest.iter().for_each(|hash| drop(coordinator.open.remove(hash)));
-        let attempt = coordinator.attempts;
-        let members = self.order(id).map(|(key, _)| key);
+        self.next_attempt(id);
+    }
+
+    fn next_attempt(&mut self, id: SubjectId) {
         self.open_attempt(id);
-        let under_way = self
-            .subjects
-            .get(&id)
-            .and_then(|state| state.coordinator.as_ref())
-            .is_some_and(|coordinator| coordinator.open.values().any(|attempt| !attempt.stalled));
-        if let Some(key) = members.filter(|_| !under_way) {
-            self.broadcast(&key, id.into(), Message::Solicit { attempt }, Class::Protocol);
-            self.offer(id, self.me);
+        if !self.is_signing(id) {
+            self.solicit(id);
         }
     }
 

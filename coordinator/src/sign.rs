@@ -3,24 +3,26 @@
 //! Every member decides for itself: it checks the request, the key and the chain's finalised facts, says whether it is
 //! willing, and checks again when it is handed a package. The coordinator's part is in [`crate::roast`].
 
-use crate::api::{ChainAnswer, ChainQuery, Class, Effect, Family, Observation, SlashFacts, Timer};
+use crate::api::{ChainAnswer, ChainQuery, Class, Effect, Observation, SlashFacts, Timer};
 use crate::election;
 use crate::engine::{AuditNote, Engine, Inbound};
 use crate::keygen::Phase;
-use crate::limits::{COMMITMENTS_PER_MEMBER_MAX, OPEN_SUBJECTS_MAX, RECHECK_MS, TAKEOVER_MS};
-use crate::record::{self, SCHEMA};
+use crate::limits::{CLOSED_SUBJECTS_MAX, COMMITMENTS_PER_MEMBER_MAX, OPEN_SUBJECTS_MAX, RECHECK_MS, TAKEOVER_MS};
 use crate::roast::Coordinator;
 use alloy_primitives::B256;
 use firn_proto::account::{account_address, nonce_of, verifier_address};
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::commitments::Commitments;
 use firn_proto::definition::KeyDefinition;
-use firn_proto::message::{BlockReference, SignatureShare, SigningPackage, Status, Willingness};
-use firn_proto::request::{Operation, Request, SignedRequest};
+use firn_proto::message::{BlockReference, SigningPackage, Status, Willingness};
+use firn_proto::request::{Operation, Request};
 use firn_proto::time::WallTime;
-use firn_proto::{Code, Digest, GroupSignature, KeyId, Message, NodeId, Point, PublicScalar, SubjectId, wire};
-use firn_vault::api::{ReleaseRequest, Request as VaultRequest, Subject};
+use firn_proto::{Code, Digest, GroupSignature, KeyId, Message, NodeId, Point, SubjectId};
+use firn_vault::api::{Request as VaultRequest, Subject};
 use std::collections::BTreeMap;
+
+mod release;
+mod store;
 
 /// One subject as this node sees it.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct State {
     pub(crate) answers: BTreeMap<NodeId, Status>,
     /// Packages that wait for chain facts, one per coordinator.
     packages: BTreeMap<NodeId, SigningPackage>,
+    /// Whom to tell if the vault refuses a package that it was asked about.
+    releasing: BTreeMap<Digest, NodeId>,
     pub(crate) coordinator: Option<Coordinator>,
     takeover_armed: bool,
     pub(crate) signature: Option<GroupSignature>,
@@ -59,6 +63,7 @@ impl State {
             asking: false,
             answers: BTreeMap::new(),
             packages: BTreeMap::new(),
+            releasing: BTreeMap::new(),
             coordinator: None,
             takeover_armed: false,
             signature: None,
@@ -72,6 +77,11 @@ impl State {
     /// Whether it still is to be signed.
     pub(crate) fn is_open(&self) -> bool {
         self.signature.is_none() && self.closed.is_none() && !self.executed
+    }
+
+    /// Whether nothing more happens to it.
+    fn is_settled(&self) -> bool {
+        self.closed.is_some() || self.executed
     }
 
     pub(crate) fn request(&self) -> Option<&Request> {
@@ -134,6 +144,7 @@ impl Engine {
 
     fn take_in(&mut self, request: Request, origin: NodeId) {
         let (id, key) = (request.id(), request.key(&self.definition).cloned());
+        self.forget_closed();
         let spread = Message::RequestSpread { request: Box::new(request.clone()), origin };
         self.subjects.insert(id, State::new(Subject::Request(Box::new(request)), origin, self.now.wall));
         self.persist_subject(id, "request-received", None, &[]);
@@ -150,6 +161,26 @@ impl Engine {
         let state = State::new(Subject::Activation(Box::new(certificate)), NodeId(0), self.now.wall);
         self.subjects.entry(id).or_insert(state);
         self.evaluate(id);
+    }
+
+    /// Waits for a certified key's activation without a part in it: our vault has signed the key's abandonment.
+    pub(crate) fn await_activation(&mut self, key_id: KeyId) {
+        let certificate = self.attempts.get(&key_id).and_then(|attempt| attempt.certificate.clone());
+        let Some(certificate) = certificate else { return };
+        let id = certificate.activation(self.definition.network_id());
+        let state = State::new(Subject::Activation(Box::new(certificate)), NodeId(0), self.now.wall);
+        self.subjects.entry(id).or_insert(state);
+    }
+
+    /// Drops the longest-known closed requests from memory where there are too many; their records stay.
+    pub(crate) fn forget_closed(&mut self) {
+        let closed = self.subjects.iter().filter(|(_, state)| state.is_settled() && state.request().is_some());
+        let mut closed: Vec<_> = closed.map(|(id, state)| (state.received, *id)).collect();
+        let excess = closed.len().saturating_sub(CLOSED_SUBJECTS_MAX);
+        if excess > 0 {
+            closed.sort_unstable();
+            closed.into_iter().take(excess).for_each(|(_, id)| drop(self.subjects.remove(&id)));
+        }
     }
 
     // ---- our own answer ----
@@ -188,8 +219,11 @@ impl Engine {
     }
 
     pub(crate) fn chain_replied(&mut self, id: SubjectId, answer: ChainAnswer) {
-        if let ChainAnswer::NonceUsed { used, .. } = answer {
-            return if used { self.executed(id) } else { () };
+        if matches!(answer, ChainAnswer::NonceUsed { used: true, .. }) {
+            return self.executed(id);
+        }
+        if matches!(answer, ChainAnswer::NonceUsed { .. }) {
+            return;
         }
         let Some(state) = self.subjects.get_mut(&id) else { return };
         state.asking = false;
@@ -245,6 +279,8 @@ impl Engine {
     /// Makes our answer known where it is new.
     fn declare(&mut self, id: SubjectId, status: Status) {
         let me = self.me;
+        // Only members have a say; a node beside the key passes requests on.
+        let Some((key, order)) = self.order(id).filter(|(key, _)| key.identifier_of(me).is_some()) else { return };
         let Some(state) = self.subjects.get_mut(&id) else { return };
         if state.status == Some(status) {
             return;
@@ -254,7 +290,6 @@ impl Engine {
         let (name, code) = status_name(status);
         self.observe(Observation::Subject { subject: id, state: name, code });
         self.persist(Vec::new(), AuditNote { code, ..AuditNote::new(id, name) });
-        let Some((key, order)) = self.order(id) else { return };
         let first = order.first().copied().filter(|_| status == Status::Willing);
         let message = Message::Willingness(Willingness { status, commitments: None });
         for node in key.nodes().filter(|node| *node != me && Some(*node) != first) {
@@ -272,15 +307,25 @@ impl Engine {
     /// Asks the vault for commitments for `coordinator`; they leave with our willingness.
     pub(crate) fn offer(&mut self, id: SubjectId, coordinator: NodeId) {
         let Some((key_id, epoch)) = self.subject_key(id) else { return };
-        self.wanted.entry(coordinator).or_default().push_back(id);
+        let wanted = self.wanted.entry((key_id, coordinator)).or_default();
+        if wanted.contains(&id) {
+            return;
+        }
+        wanted.push_back(id);
         self.ask_vault(VaultRequest::Commit { key_id, epoch, coordinator });
     }
 
     pub(crate) fn on_committed(&mut self, commitments: Commitments) {
-        let coordinator = commitments.statement().coordinator;
-        let Some(id) = self.wanted.get_mut(&coordinator).and_then(std::collections::VecDeque::pop_front) else {
+        let (key_id, coordinator) = (commitments.statement().key_id, commitments.statement().coordinator);
+        let Some(wanted) = self.wanted.get_mut(&(key_id, coordinator)) else { return };
+        let Some(id) = wanted.pop_front() else { return };
+        if wanted.is_empty() {
+            self.wanted.remove(&(key_id, coordinator));
+        }
+        // What was true when we asked may have changed.
+        if self.subjects.get(&id).is_none_or(|state| !state.is_open() || state.status != Some(Status::Willing)) {
             return;
-        };
+        }
         let message = Willingness { status: Status::Willing, commitments: Some(commitments) };
         self.send(coordinator, id.into(), Message::Willingness(message), Class::Protocol);
     }
@@ -292,6 +337,17 @@ impl Engine {
         if let Some(commitments) = willingness.commitments {
             self.pool(commitments);
         }
+        let Some((key, _)) = self.order(id) else {
+            // Its answer came before the request: ask for both.
+            if willingness.status == Status::Willing {
+                let unknown = Willingness { status: Status::NotYet(Code::SubjectUnknown), commitments: None };
+                self.send(inbound.from, inbound.session, Message::Willingness(unknown), Class::Protocol);
+            }
+            return;
+        };
+        if key.identifier_of(inbound.from).is_none() {
+            return self.ignored(inbound, Code::SenderUnknown);
+        }
         let Some(state) = self.subjects.get_mut(&id) else { return };
         if !state.is_open() {
             return self.tell_outcome(id, inbound.from);
@@ -299,18 +355,27 @@ impl Engine {
         state.answers.insert(inbound.from, willingness.status);
         if willingness.status == Status::NotYet(Code::SubjectUnknown) {
             self.tell_request(id, inbound.from);
+            self.tell_status(id, inbound.from);
         }
         self.arm_takeover(id);
         self.open_attempt(id);
     }
 
-    /// Keeps commitments that were offered to us; the oldest go when a member offers too many.
+    /// Keeps commitments that a member of a certified key offered to us; the oldest go when it offers too many.
     pub(crate) fn pool(&mut self, commitments: Commitments) {
         let statement = commitments.statement();
-        if statement.coordinator != self.me {
+        let Some(attempt) = self.attempts.get(&statement.key_id) else { return };
+        let epoch = attempt.certificate.as_ref().map(KeyCertificate::epoch);
+        if statement.coordinator != self.me
+            || epoch != Some(statement.epoch)
+            || attempt.key.identifier_of(statement.owner).is_none()
+        {
             return;
         }
         let pool = self.pools.entry((statement.key_id, statement.owner)).or_default();
+        if pool.iter().any(|known| known.statement().incarnation > statement.incarnation) {
+            return;
+        }
         pool.retain(|known| known.statement().incarnation == statement.incarnation && *known != commitments);
         pool.push(commitments);
         let excess = pool.len().saturating_sub(COMMITMENTS_PER_MEMBER_MAX);
@@ -337,133 +402,6 @@ impl Engine {
         if state.is_open() && state.status == Some(Status::Willing) {
             self.coordinate(id);
         }
-    }
-
-    // ---- signing ----
-
-    /// A coordinator's package: answered only at facts at least as new as those it relies on.
-    pub(crate) fn on_package(&mut self, inbound: &Inbound<'_>, package: &SigningPackage) {
-        let id = package.subject;
-        let refuse = match self.subjects.get(&id) {
-            None => Some(Code::SubjectUnknown),
-            Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
-            Some(State { closed: Some(code), .. }) => Some(*code),
-            Some(state) => match state.status {
-                Some(Status::Willing) => None,
-                Some(Status::NotYet(code) | Status::Declined(code)) => Some(code),
-                None => Some(Code::SubjectUnknown),
-            },
-        };
-        if let Some(code) = refuse {
-            return self.refuse_package(id, package, code);
-        }
-        let Some(state) = self.subjects.get_mut(&id) else { return };
-        let checked = state.checked.map_or(0, |block| block.number);
-        if state.request().is_none() || checked >= package.block.number {
-            return self.release(id, package.clone());
-        }
-        state.packages.insert(package.coordinator, package.clone());
-        self.ask_chain(id);
-    }
-
-    fn answer_waiting_packages(&mut self, id: SubjectId) {
-        let Some(state) = self.subjects.get_mut(&id) else { return };
-        let (status, checked) = (state.status, state.checked.map_or(0, |block| block.number));
-        for package in std::mem::take(&mut state.packages).into_values() {
-            match status {
-                Some(Status::Willing) if checked >= package.block.number => self.release(id, package),
-                Some(Status::Willing) | None => self.refuse_package(id, &package, Code::ChainBehind),
-                Some(Status::NotYet(code) | Status::Declined(code)) => self.refuse_package(id, &package, code),
-            }
-        }
-    }
-
-    fn release(&mut self, id: SubjectId, package: SigningPackage) {
-        let Some(state) = self.subjects.get(&id) else { return };
-        let subject = state.subject.clone();
-        let note = AuditNote::new(id, "share-release");
-        let (hash, coordinator) = (package.hash(), package.coordinator);
-        self.persist(Vec::new(), AuditNote { members: &[coordinator], reference: &hash.0, ..note });
-        let now = self.now.wall;
-        self.ask_vault(VaultRequest::Release(Box::new(ReleaseRequest { subject, package, now })));
-    }
-
-    pub(crate) fn on_released(&mut self, id: SubjectId, package: Digest, share: PublicScalar, next: Commitments) {
-        let coordinator = next.statement().coordinator;
-        self.observe(Observation::ShareReleased { subject: id, coordinator });
-        let message = Message::SignatureShare(SignatureShare { package, share, next: Some(next) });
-        self.send(coordinator, id.into(), message, Class::Protocol);
-    }
-
-    fn refuse_package(&mut self, id: SubjectId, package: &SigningPackage, code: Code) {
-        let message = Message::ShareRefused { package: package.hash(), code };
-        self.send(package.coordinator, id.into(), message, Class::Protocol);
-    }
-
-    /// The vault refused to release. The coordinator learns why; the package itself does not tell us who that is.
-    pub(crate) fn on_release_refused(&mut self, id: SubjectId, package: Digest, code: Code) {
-        self.persist(
-            Vec::new(),
-            AuditNote { code: Some(code), reference: &package.0, ..AuditNote::new(id, "share-refused") },
-        );
-        let Some((key, _)) = self.order(id) else { return };
-        let message = Message::ShareRefused { package, code };
-        self.broadcast(&key, id.into(), message.clone(), Class::Protocol);
-        self.send(self.me, id.into(), message, Class::Protocol);
-    }
-
-    // ---- the end ----
-
-    /// A finished signature, from our own session or from a member: kept only if it verifies.
-    pub(crate) fn finish(&mut self, id: SubjectId, signature: GroupSignature, signers: Vec<NodeId>) -> bool {
-        let Some(state) = self.subjects.get(&id) else { return false };
-        if state.signature.is_some() {
-            return false;
-        }
-        let Some(group_key) = self.subject_group_key(id) else { return false };
-        if !signature.verifies(&group_key, state.subject.digest(&self.definition)) {
-            return false;
-        }
-        let activation = match &state.subject {
-            Subject::Activation(certificate) => Some(certificate.key_id()),
-            Subject::Request(_) => None,
-        };
-        if let Some(state) = self.subjects.get_mut(&id) {
-            state.signature = Some(signature);
-            state.signers.clone_from(&signers);
-            state.packages.clear();
-            state.coordinator = None;
-        }
-        self.observe(Observation::Subject { subject: id, state: "signed", code: None });
-        match activation {
-            Some(key_id) => self.activated(key_id, signature),
-            None => {
-                self.persist_subject(id, "request-signed", None, &signers);
-                self.arm_relay(id);
-            }
-        }
-        true
-    }
-
-    pub(crate) fn on_signed(&mut self, inbound: &Inbound<'_>, signature: &GroupSignature) {
-        let id = SubjectId::from(inbound.session);
-        let open = self.subjects.get(&id).is_some_and(|state| state.signature.is_none());
-        if open && !self.finish(id, *signature, Vec::new()) && self.subject_group_key(id).is_some() {
-            self.effect(Effect::Penalise { peer: inbound.from, reason: Code::BodyMalformed });
-        }
-    }
-
-    /// Will never be signed here.
-    pub(crate) fn close(&mut self, id: SubjectId, code: Code) {
-        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.is_open()) else { return };
-        state.closed = Some(code);
-        state.coordinator = None;
-        let state = if code == Code::RequestExpired { "expired" } else { "refused" };
-        self.observe(Observation::Subject { subject: id, state, code: Some(code) });
-        self.persist_subject(id, "request-closed", Some(code), &[]);
-        let Some((key, _)) = self.order(id) else { return };
-        let message = Message::Willingness(Willingness { status: Status::Declined(code), commitments: None });
-        self.broadcast(&key, id.into(), message, Class::Protocol);
     }
 
     // ---- look-ups ----
@@ -501,67 +439,6 @@ impl Engine {
         let epoch = self.subject_key(id).map(|(_, epoch)| epoch).unwrap_or_default();
         let order = election::order(id, epoch, state.origin, key.nodes());
         Some((key, order))
-    }
-
-    // ---- records ----
-
-    pub(crate) fn persist_subject(
-        &mut self,
-        id: SubjectId,
-        event: &'static str,
-        code: Option<Code>,
-        members: &[NodeId],
-    ) {
-        let Some(state) = self.subjects.get(&id) else { return };
-        let Some(request) = state.request() else {
-            return self.persist(Vec::new(), AuditNote { code, members, ..AuditNote::new(id, event) });
-        };
-        let stored = wire::StoredSubject {
-            schema: SCHEMA,
-            request: Some(request.signed().to_wire()),
-            origin: state.origin.0.into(),
-            received: state.received.0,
-            signature: state.signature.map(|signature| signature.as_bytes().to_vec()).unwrap_or_default(),
-            executed: state.executed,
-            closed: state.closed.map_or(0, Code::to_wire),
-            transaction: state.transaction.map(|hash| hash.to_vec()).unwrap_or_default(),
-            signers: state.signers.iter().map(|node| node.0.into()).collect(),
-        };
-        let record = record::put(Family::Requests, id.0, &stored);
-        self.persist(vec![record], AuditNote { code, members, ..AuditNote::new(id, event) });
-    }
-
-    pub(crate) fn restore_subject(&mut self, value: &[u8]) -> Option<()> {
-        let stored: wire::StoredSubject = record::decode(value)?;
-        if stored.schema != SCHEMA {
-            return None;
-        }
-        let request = SignedRequest::from_wire(stored.request.as_ref()?).ok()?.verify(&self.definition).ok()?;
-        let node = |id: u32| u16::try_from(id).ok().map(NodeId);
-        let (id, origin) = (request.id(), node(stored.origin)?);
-        let mut state = State::new(Subject::Request(Box::new(request)), origin, WallTime(stored.received));
-        if !stored.signature.is_empty() {
-            state.signature = Some(GroupSignature::from_slice(&stored.signature).ok()?);
-        }
-        if stored.closed != 0 {
-            state.closed = Some(Code::from_wire(stored.closed)?);
-        }
-        if !stored.transaction.is_empty() {
-            state.transaction = Some(B256::try_from(stored.transaction.as_slice()).ok()?);
-        }
-        state.executed = stored.executed;
-        state.signers = stored.signers.iter().map(|id| node(*id)).collect::<Option<_>>()?;
-        self.subjects.insert(id, state);
-        Some(())
-    }
-
-    pub(crate) fn resume_subject(&mut self, id: SubjectId) {
-        let Some(state) = self.subjects.get(&id) else { return };
-        if state.is_open() {
-            self.evaluate(id);
-        } else if state.signature.is_some() && !state.executed {
-            self.arm_relay(id);
-        }
     }
 }
 

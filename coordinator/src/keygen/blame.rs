@@ -5,7 +5,7 @@
 
 use crate::api::{Class, Observation};
 use crate::engine::{Engine, Inbound};
-use crate::keygen::{Attempt, Dealing, Phase, Round1};
+use crate::keygen::{Dealing, Phase, Round1};
 use firn_proto::message::{KeyComplaint, KeyRound1, KeyShares};
 use firn_proto::{Code, Identifier, KeyId, Message, envelope};
 use firn_vault::complaint::{Verdict, judge};
@@ -15,14 +15,15 @@ impl Engine {
         let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
         match attempt.round1.get(&from) {
             Some(known) if known.package == *package => return,
-            Some(known) => {
+            Some(known) if known.incarnation == inbound.incarnation => {
                 let envelopes = vec![known.envelope.clone(), inbound.envelope.to_vec()];
                 return self.equivocation(key_id, from, envelopes);
             }
-            None if attempt.phase > Phase::Round1 => return,
-            None => {}
+            _ if attempt.phase > Phase::Round1 => return,
+            _ => {}
         }
-        attempt.round1.insert(from, Round1 { package: package.clone(), envelope: inbound.envelope.to_vec() });
+        let (incarnation, envelope) = (inbound.incarnation, inbound.envelope.to_vec());
+        attempt.round1.insert(from, Round1 { package: package.clone(), incarnation, envelope });
         self.advance(key_id);
     }
 
@@ -30,32 +31,60 @@ impl Engine {
         let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
         match attempt.dealings.get(&from) {
             Some(known) if known.shares == *shares => return,
-            Some(known) => {
+            Some(known) if known.incarnation == inbound.incarnation => {
                 let envelopes = vec![known.envelope.clone(), inbound.envelope.to_vec()];
                 return self.equivocation(key_id, from, envelopes);
             }
-            None if attempt.phase > Phase::Round2 => return,
-            None => {}
+            _ if attempt.phase > Phase::Round2 => return,
+            _ => {}
         }
-        attempt.dealings.insert(from, Dealing { shares: shares.clone(), envelope: inbound.envelope.to_vec() });
+        let (incarnation, envelope) = (inbound.incarnation, inbound.envelope.to_vec());
+        attempt.dealings.insert(from, Dealing { shares: shares.clone(), incarnation, envelope });
         self.advance(key_id);
     }
 
+    /// One member signed two contradicting things: all hear both, so that whoever saw only one learns of it.
     fn equivocation(&mut self, key_id: KeyId, from: Identifier, envelopes: Vec<Vec<u8>>) {
-        let Some(attempt) = self.attempts.get(&key_id) else { return };
-        let Some(culprit) = attempt.key.members.get(&from).copied() else { return };
-        self.observe(Observation::Evidence { culprit, code: Code::DkgEquivocation, envelopes });
-        self.abort(key_id, Code::DkgEquivocation, Vec::new(), Some(from));
+        let Some(attempt) = self.attempts.get(&key_id).filter(|attempt| !attempt.proven.contains(&from)) else {
+            return;
+        };
+        let key = attempt.key.clone();
+        for envelope in &envelopes {
+            self.broadcast(&key, key_id.into(), Message::Relay(envelope.clone()), Class::Protocol);
+        }
+        self.convict(key_id, from, Code::DkgEquivocation, envelopes);
     }
 
-    /// After an echo mismatch: gives every member whose view differs the envelopes that we saw, so that whoever signed
-    /// two packages is found out.
+    /// A proof against a member: shown once, kept with an attempt that ended without one, and the end of a running one.
+    fn convict(&mut self, key_id: KeyId, culprit: Identifier, code: Code, envelopes: Vec<Vec<u8>>) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        let Some(node) = attempt.key.members.get(&culprit).copied() else { return };
+        if !attempt.proven.insert(culprit) {
+            return;
+        }
+        let ended = attempt.ended.as_mut().filter(|ended| attempt.phase == Phase::Aborted && ended.culprit.is_none());
+        let late = ended.map(|ended| (ended.code, ended.culprit) = (code, Some(culprit))).is_some();
+        self.observe(Observation::Evidence { culprit: node, code, envelopes });
+        if late {
+            self.persist_attempt(key_id, "key-evidence", Some(code));
+        }
+        self.abort(key_id, code, Vec::new(), Some(culprit));
+    }
+
+    /// After an echo mismatch: gives every member the envelopes of whom it saw another package, so that whoever signed
+    /// two is found out.
     pub(crate) fn exchange_round1(&mut self, key_id: KeyId) {
         let Some(attempt) = self.attempts.get(&key_id) else { return };
-        let envelopes: Vec<_> = attempt.round1.values().map(|round1| round1.envelope.clone()).collect();
-        let key = attempt.key.clone();
-        for envelope in envelopes.into_iter().filter(|envelope| !envelope.is_empty()) {
-            self.broadcast(&key, key_id.into(), Message::Relay(envelope), Class::Protocol);
+        let ours = attempt.digests(key_id);
+        let mut relays = Vec::new();
+        for (echoer, theirs) in &attempt.echoes {
+            let Some(node) = attempt.key.members.get(echoer) else { continue };
+            let differing = attempt.round1.iter().filter(|(member, _)| theirs.get(member) != ours.get(member));
+            relays.extend(differing.map(|(_, round1)| (*node, round1.envelope.clone())));
+        }
+        let me = self.me;
+        for (node, envelope) in relays.into_iter().filter(|(node, envelope)| *node != me && !envelope.is_empty()) {
+            self.send(node, key_id.into(), Message::Relay(envelope), Class::Protocol);
         }
     }
 
@@ -88,18 +117,20 @@ impl Engine {
         if attempt.accepted.get(&author) != Some(&header.incarnation) {
             return;
         }
+        let incarnation = header.incarnation;
         let known = match relayed.content() {
             Message::KeyRound1(package) => attempt
                 .round1
                 .get(&author)
-                .filter(|known| known.package != *package)
+                .filter(|known| known.incarnation == incarnation && known.package != *package)
                 .map(|known| known.envelope.clone()),
             Message::KeyShares(shares) => {
-                attempt.relayed.insert((relayer, author), shares.clone());
+                let dealing = Dealing { shares: shares.clone(), incarnation, envelope: bytes.to_vec() };
+                attempt.relayed.insert(relayer, (author, dealing));
                 attempt
                     .dealings
                     .get(&author)
-                    .filter(|known| known.shares != *shares)
+                    .filter(|known| known.incarnation == incarnation && known.shares != *shares)
                     .map(|known| known.envelope.clone())
             }
             _ => None,
@@ -109,29 +140,27 @@ impl Engine {
         }
     }
 
-    /// Judges a complaint, against the dealing that the complainer passed on.
-    pub(crate) fn on_complaint(&mut self, key_id: KeyId, from: Identifier, complaint: &KeyComplaint) {
-        let Some(attempt) = self.attempts.get(&key_id) else { return };
-        let Some((code, culprit)) = self.verdict(key_id, attempt, from, complaint) else { return };
-        let Some(node) = attempt.key.members.get(&culprit).copied() else { return };
-        self.observe(Observation::Evidence { culprit: node, code, envelopes: Vec::new() });
-        self.abort(key_id, code, Vec::new(), Some(culprit));
-    }
-
-    fn verdict(
-        &self,
+    /// Judges a complaint, against the dealing that the complainer passed on just before.
+    pub(crate) fn on_complaint(
+        &mut self,
         key_id: KeyId,
-        attempt: &Attempt,
-        complainer: Identifier,
+        from: Identifier,
         complaint: &KeyComplaint,
-    ) -> Option<(Code, Identifier)> {
-        let dealing = attempt.relayed.get(&(complainer, complaint.dealer))?;
-        let commitment = &attempt.round1.get(&complaint.dealer)?.package.commitment;
-        let node = self.definition.nodes.get(attempt.key.members.get(&complainer)?)?;
-        let network = self.definition.network_id();
-        Some(match judge(network, key_id, commitment, dealing, complainer, &node.vault_key, complaint) {
+        inbound: &Inbound<'_>,
+    ) {
+        let Some(attempt) = self.attempts.get(&key_id) else { return };
+        let relayed = attempt.relayed.get(&from).filter(|(dealer, _)| *dealer == complaint.dealer);
+        let (Some((_, dealing)), Some(round1)) = (relayed, attempt.round1.get(&complaint.dealer)) else { return };
+        let Some(complainer) = attempt.key.members.get(&from).and_then(|node| self.definition.nodes.get(node)) else {
+            return;
+        };
+        let (network, commitment) = (self.definition.network_id(), &round1.package.commitment);
+        let verdict = judge(network, key_id, commitment, &dealing.shares, from, &complainer.vault_key, complaint);
+        let (code, culprit) = match verdict {
             Verdict::DealerAtFault => (Code::DkgShareInvalid, complaint.dealer),
-            Verdict::ComplainerAtFault => (Code::DkgComplaintFalse, complainer),
-        })
+            Verdict::ComplainerAtFault => (Code::DkgComplaintFalse, from),
+        };
+        let envelopes = vec![round1.envelope.clone(), dealing.envelope.clone(), inbound.envelope.to_vec()];
+        self.convict(key_id, culprit, code, envelopes);
     }
 }

@@ -9,7 +9,7 @@ use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{KeyCertificate, KeyProposal};
 use firn_proto::message::{KeyAbort, KeyCertified};
 use firn_proto::{Code, Digest, GroupSignature, Identifier, KeyId, Point, wire};
-use firn_vault::api::KeyOutcome;
+use firn_vault::api::{KeyOutcome, Request};
 use std::collections::BTreeMap;
 
 impl Engine {
@@ -21,7 +21,8 @@ impl Engine {
         self.persist(vec![record], AuditNote { code, reference: &transcript, ..AuditNote::new(key_id, event) });
     }
 
-    pub(crate) fn restore_attempt(&mut self, value: &[u8]) -> Option<()> {
+    /// Takes an attempt up from its record under `record_key`.
+    pub(crate) fn restore_attempt(&mut self, record_key: &[u8], value: &[u8]) -> Option<()> {
         let stored: wire::StoredKey = record::decode(value)?;
         if stored.schema != SCHEMA {
             return None;
@@ -30,7 +31,13 @@ impl Engine {
         let key = self.definition.key(&proposal.key_name)?.clone();
         let me = key.identifier_of(self.me)?;
         let key_id = proposal.key_id(self.definition.network_id());
-        let mut attempt = Attempt::new(proposal, key);
+        if record_key != key_id.0.0 {
+            return None;
+        }
+        let mut attempt = Attempt::new(proposal, key, self.me);
+        // A record without more is of an attempt that we dealt for: the polynomial went with the restart.
+        attempt.phase = Phase::Aborted;
+        attempt.ended = Some(KeyAbort { code: Code::DkgRestarted, missing: vec![me], culprit: None });
         let signature = |bytes: &[u8]| bytes.try_into().ok().map(AuthorSignature);
         if !stored.own_signature.is_empty() {
             let transcript = Digest::from_slice(&stored.transcript)?;
@@ -42,17 +49,28 @@ impl Engine {
             let signature = signature(&stored.own_signature)?;
             attempt.certified.insert(me, KeyCertified { transcript, signature });
             attempt.phase = Phase::Certifying;
+            attempt.ended = None;
         }
         if !stored.own_abandonment.is_empty() {
             attempt.abandonments.insert(me, signature(&stored.own_abandonment)?);
         }
         if let Some(certificate) = &stored.certificate {
             let certificate = KeyCertificate::from_wire(certificate, &self.definition).ok()?;
+            if certificate.key_id() != key_id {
+                return None;
+            }
             attempt.certificate = Some(certificate);
             attempt.phase = Phase::Certified;
+            attempt.ended = None;
         }
         if !stored.activation.is_empty() {
-            attempt.activation = Some(GroupSignature::from_slice(&stored.activation).ok()?);
+            let signature = GroupSignature::from_slice(&stored.activation).ok()?;
+            let certificate = attempt.certificate.as_ref()?;
+            let activation = certificate.activation(self.definition.network_id());
+            if !signature.verifies(certificate.group_key(), activation.0) {
+                return None;
+            }
+            attempt.activation = Some(signature);
             attempt.phase = Phase::Active;
         }
         if let Some(ended) = &stored.ended {
@@ -68,6 +86,9 @@ impl Engine {
         match (attempt.phase, &attempt.certificate) {
             (Phase::Certifying, _) => self.enter(key_id, Phase::Certifying, "certifying", KEY_PHASE_MS),
             (Phase::Certified, Some(certificate)) => self.activate(certificate.clone()),
+            (Phase::Aborted, _) if attempt.ended.as_ref().is_some_and(|end| end.code == Code::DkgRestarted) => {
+                self.ask_vault(Request::Forget { key_id });
+            }
             _ => {}
         }
     }
@@ -93,7 +114,11 @@ fn stored(attempt: &Attempt, me: Identifier) -> wire::StoredKey {
             .as_ref()
             .filter(|_| attempt.phase >= Phase::Certified)
             .map(KeyCertificate::to_wire),
-        activation: attempt.activation.map(|signature| signature.as_bytes().to_vec()).unwrap_or_default(),
+        activation: attempt
+            .activation
+            .filter(|_| attempt.phase == Phase::Active)
+            .map(|signature| signature.as_bytes().to_vec())
+            .unwrap_or_default(),
         ended: ended.map(|ended| wire::KeyAbort {
             code: ended.code.to_wire(),
             missing: ended.missing.iter().map(|member| member.0.into()).collect(),
