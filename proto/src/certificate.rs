@@ -5,7 +5,10 @@ use crate::code::{Code, Refusal};
 use crate::definition::{Definition, KeyDefinition};
 use crate::digest::CanonicalHasher;
 use crate::ids::{Digest, Epoch, Identifier, KeyId, NetworkId, NodeId, SubjectId};
-use crate::message::{KeyRound1, KeyShares, identifier, point};
+use crate::message::{
+    KeyRound1, KeyShares,
+    convert::{identifier, point},
+};
 use crate::point::Point;
 use crate::time::WallTime;
 use crate::wire;

@@ -5,15 +5,22 @@ use crate::certificate::{KeyCertificate, KeyProposal, ascending, signature_from}
 use crate::code::{Code, Refusal};
 use crate::commitments::Commitments;
 use crate::definition::Definition;
-use crate::envelope::{Header, decode_strict};
+use crate::envelope::Header;
 use crate::ids::{Digest, Epoch, Identifier, KeyId, NodeId, SubjectId};
-use crate::limits::{FRAME_BYTES_MAX, HEADS_MAX, MEMBERS_MAX};
+use crate::limits::MEMBERS_MAX;
 use crate::point::{Point, PublicScalar};
-use crate::request::{Request, SignedRequest};
+use crate::request::Request;
 use crate::signature::GroupSignature;
 use crate::wire;
+use convert::{
+    abort_from, abort_to, certificate_from, certified_from, certified_to, code, complaint_from, complaint_to, digest,
+    echo_from, echo_to, heads_from, heads_to, malformed, node, proposal_from, request_from, round1_from, round1_to,
+    share_from, share_to, shares_from, shares_to, strict, willingness_from, willingness_to,
+};
 use prost::Message as _;
 use std::collections::BTreeMap;
+
+pub(crate) mod convert;
 
 /// Everything that members say to each other.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -183,7 +190,7 @@ pub struct SignatureShare {
     pub next: Option<Commitments>,
 }
 
-/// What a node knows, for catch-up: each list holds at most [`HEADS_MAX`] entries.
+/// What a node knows, for catch-up: each list holds at most [`crate::limits::HEADS_MAX`] entries.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Heads {
     /// Open subjects.
@@ -301,237 +308,6 @@ impl Message {
             _ => return Err(malformed("kind")),
         })
     }
-}
-
-fn proposal_from(body: &[u8], header: &Header, definition: &Definition) -> Result<Message, Refusal> {
-    let proposal = KeyProposal::from_wire(&strict(body)?)?;
-    if proposal.key_id(definition.network_id()) != header.session.into() {
-        return Err(malformed("session is not the key id"));
-    }
-    Ok(Message::KeyProposal(proposal))
-}
-
-fn certificate_from(body: &[u8], header: &Header, definition: &Definition) -> Result<Message, Refusal> {
-    let certificate = KeyCertificate::from_wire(&strict(body)?, definition)?;
-    if certificate.key_id() != header.session.into() {
-        return Err(malformed("session is not the key id"));
-    }
-    Ok(Message::KeyCertificate(Box::new(certificate)))
-}
-
-fn request_from(body: &[u8], header: &Header, definition: &Definition) -> Result<Message, Refusal> {
-    let spread: wire::RequestSpread = strict(body)?;
-    let signed = SignedRequest::from_wire(spread.request.as_ref().ok_or_else(|| malformed("request"))?)?;
-    let request = signed.verify(definition)?;
-    if request.id() != header.session.into() {
-        return Err(malformed("session is not the request id"));
-    }
-    Ok(Message::RequestSpread { request: Box::new(request), origin: node(spread.origin)? })
-}
-
-fn round1_to(package: &KeyRound1) -> wire::KeyRound1 {
-    wire::KeyRound1 {
-        commitment: package.commitment.iter().map(|point| point.as_bytes().to_vec()).collect(),
-        proof_r: package.proof_r.as_bytes().to_vec(),
-        proof_z: package.proof_z.as_bytes().to_vec(),
-    }
-}
-
-fn round1_from(wire: &wire::KeyRound1) -> Result<KeyRound1, Refusal> {
-    if wire.commitment.len() > MEMBERS_MAX {
-        return Err(malformed("commitment"));
-    }
-    Ok(KeyRound1 {
-        commitment: wire.commitment.iter().map(|bytes| point(bytes)).collect::<Result<_, _>>()?,
-        proof_r: point(&wire.proof_r)?,
-        proof_z: PublicScalar::from_slice(&wire.proof_z)?,
-    })
-}
-
-fn echo_to(digests: &BTreeMap<Identifier, Digest>) -> wire::KeyEcho {
-    let entry = |(member, digest): (&Identifier, &Digest)| wire::Round1Digest {
-        member: member.0.into(),
-        digest: digest.0.to_vec(),
-    };
-    wire::KeyEcho { round1: digests.iter().map(entry).collect() }
-}
-
-fn echo_from(wire: &wire::KeyEcho) -> Result<BTreeMap<Identifier, Digest>, Refusal> {
-    ascending(wire.round1.iter().map(|entry| Ok((identifier(entry.member)?, digest(&entry.digest)?))))
-}
-
-fn shares_to(dealing: &KeyShares) -> wire::KeyShares {
-    let entry = |(recipient, ciphertext): (&Identifier, &Vec<u8>)| wire::SealedShare {
-        recipient: recipient.0.into(),
-        ciphertext: ciphertext.clone(),
-    };
-    wire::KeyShares {
-        ephemeral: dealing.ephemeral.as_bytes().to_vec(),
-        sealed: dealing.sealed.iter().map(entry).collect(),
-    }
-}
-
-fn shares_from(wire: wire::KeyShares) -> Result<KeyShares, Refusal> {
-    let ephemeral = point(&wire.ephemeral)?;
-    let sealed = ascending(wire.sealed.into_iter().map(|share| {
-        (share.ciphertext.len() == 48)
-            .then_some(share.ciphertext)
-            .ok_or_else(|| malformed("ciphertext"))
-            .and_then(|ciphertext| Ok((identifier(share.recipient)?, ciphertext)))
-    }))?;
-    Ok(KeyShares { ephemeral, sealed })
-}
-
-fn complaint_to(complaint: &KeyComplaint) -> wire::KeyComplaint {
-    wire::KeyComplaint {
-        dealer: complaint.dealer.0.into(),
-        shared_point: complaint.shared_point.as_bytes().to_vec(),
-        challenge: complaint.challenge.as_bytes().to_vec(),
-        response: complaint.response.as_bytes().to_vec(),
-    }
-}
-
-fn complaint_from(wire: &wire::KeyComplaint) -> Result<KeyComplaint, Refusal> {
-    Ok(KeyComplaint {
-        dealer: identifier(wire.dealer)?,
-        shared_point: point(&wire.shared_point)?,
-        challenge: PublicScalar::from_slice(&wire.challenge)?,
-        response: PublicScalar::from_slice(&wire.response)?,
-    })
-}
-
-fn certified_to(certified: &KeyCertified) -> wire::KeyCertified {
-    let signature = wire::CertificateSignature { member: 0, signature: certified.signature.0.to_vec() };
-    wire::KeyCertified { transcript: certified.transcript.0.to_vec(), signature: Some(signature) }
-}
-
-fn certified_from(wire: &wire::KeyCertified) -> Result<KeyCertified, Refusal> {
-    let signature = wire.signature.as_ref().filter(|s| s.member == 0).ok_or_else(|| malformed("signature"))?;
-    Ok(KeyCertified { transcript: digest(&wire.transcript)?, signature: signature_from(&signature.signature)? })
-}
-
-fn abort_to(abort: &KeyAbort) -> wire::KeyAbort {
-    wire::KeyAbort {
-        code: abort.code.to_wire(),
-        missing: abort.missing.iter().map(|member| member.0.into()).collect(),
-        culprit: abort.culprit.map_or(0, |member| member.0.into()),
-    }
-}
-
-fn abort_from(wire: &wire::KeyAbort) -> Result<KeyAbort, Refusal> {
-    if wire.missing.len() > MEMBERS_MAX {
-        return Err(malformed("missing"));
-    }
-    Ok(KeyAbort {
-        code: code(wire.code)?,
-        missing: wire.missing.iter().map(|member| identifier(*member)).collect::<Result<_, _>>()?,
-        culprit: if wire.culprit == 0 { None } else { Some(identifier(wire.culprit)?) },
-    })
-}
-
-fn willingness_to(willingness: &Willingness) -> wire::Willingness {
-    let (status, code) = match willingness.status {
-        Status::Willing => (1, 0),
-        Status::Declined(code) => (2, code.to_wire()),
-        Status::NotYet(code) => (3, code.to_wire()),
-    };
-    wire::Willingness { status, code, commitments: willingness.commitments.as_ref().map(Commitments::to_wire) }
-}
-
-fn willingness_from(
-    wire: &wire::Willingness,
-    header: &Header,
-    definition: &Definition,
-) -> Result<Willingness, Refusal> {
-    let status = match (wire.status, wire.code) {
-        (1, 0) => Status::Willing,
-        (2, number) => Status::Declined(code(number)?),
-        (3, number) => Status::NotYet(code(number)?),
-        _ => return Err(malformed("status")),
-    };
-    Ok(Willingness { status, commitments: own_commitments(wire.commitments.as_ref(), header, definition)? })
-}
-
-fn share_to(share: &SignatureShare) -> wire::SignatureShare {
-    wire::SignatureShare {
-        package: share.package.0.to_vec(),
-        share: share.share.as_bytes().to_vec(),
-        next: share.next.as_ref().map(Commitments::to_wire),
-    }
-}
-
-fn share_from(
-    wire: &wire::SignatureShare,
-    header: &Header,
-    definition: &Definition,
-) -> Result<SignatureShare, Refusal> {
-    Ok(SignatureShare {
-        package: digest(&wire.package)?,
-        share: PublicScalar::from_slice(&wire.share)?,
-        next: own_commitments(wire.next.as_ref(), header, definition)?,
-    })
-}
-
-/// Commitments that ride on a message must be its sender's own.
-fn own_commitments(
-    wire: Option<&wire::Commitments>,
-    header: &Header,
-    definition: &Definition,
-) -> Result<Option<Commitments>, Refusal> {
-    let commitments = wire.map(|wire| Commitments::from_wire(wire, definition)).transpose()?;
-    if commitments.as_ref().is_some_and(|c| c.statement().owner != header.sender) {
-        return Err(malformed("commitments of another"));
-    }
-    Ok(commitments)
-}
-
-fn heads_to(heads: &Heads) -> wire::Heads {
-    wire::Heads {
-        open: heads.open.iter().map(|id| id.0.0.to_vec()).collect(),
-        signed: heads.signed.iter().map(|id| id.0.0.to_vec()).collect(),
-        keys: heads.keys.iter().map(|id| id.0.0.to_vec()).collect(),
-    }
-}
-
-fn heads_from(wire: &wire::Heads) -> Result<Heads, Refusal> {
-    if [&wire.open, &wire.signed, &wire.keys].iter().any(|list| list.len() > HEADS_MAX) {
-        return Err(malformed("heads"));
-    }
-    let subjects = |list: &[Vec<u8>]| list.iter().map(|id| digest(id).map(SubjectId)).collect::<Result<_, _>>();
-    Ok(Heads {
-        open: subjects(&wire.open)?,
-        signed: subjects(&wire.signed)?,
-        keys: wire.keys.iter().map(|id| digest(id).map(KeyId)).collect::<Result<_, _>>()?,
-    })
-}
-
-fn strict<M: prost::Message + Default>(body: &[u8]) -> Result<M, Refusal> {
-    debug_assert!(body.len() <= FRAME_BYTES_MAX, "the envelope was size-checked");
-    decode_strict(body).ok_or_else(|| malformed("not canonical"))
-}
-
-fn malformed(detail: &str) -> Refusal {
-    Refusal::new(Code::BodyMalformed, detail)
-}
-
-fn digest(bytes: &[u8]) -> Result<Digest, Refusal> {
-    Digest::from_slice(bytes).ok_or_else(|| malformed("digest"))
-}
-
-fn code(number: u32) -> Result<Code, Refusal> {
-    Code::from_wire(number).ok_or_else(|| malformed("code"))
-}
-
-fn node(number: u32) -> Result<NodeId, Refusal> {
-    u16::try_from(number).map(NodeId).map_err(|_| malformed("node"))
-}
-
-pub(crate) fn identifier(number: u32) -> Result<Identifier, Refusal> {
-    u16::try_from(number).ok().filter(|id| *id != 0).map(Identifier).ok_or_else(|| malformed("identifier"))
-}
-
-pub(crate) fn point(bytes: &[u8]) -> Result<Point, Refusal> {
-    Point::from_slice(bytes)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ impl Passphrase {
         Self(bytes)
     }
 
-    pub(super) fn expose(&self) -> &[u8] {
+    pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }
 }
