@@ -10,10 +10,13 @@ use crate::suite::{SecretScalar, point, projective};
 use firn_proto::digest::CanonicalHasher;
 use firn_proto::message::{KeyComplaint, KeyShares};
 use firn_proto::{Identifier, KeyId, NetworkId, Point, PublicScalar};
+use hkdf::Hkdf;
 use k256::elliptic_curve::bigint::U256;
 use k256::elliptic_curve::ops::{LinearCombination, Reduce};
 use k256::{ProjectivePoint, Scalar};
 use rand_core::{CryptoRng, RngCore};
+use sha2::Sha256;
+use zeroize::Zeroizing;
 
 /// Who is at fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,7 +71,7 @@ pub(crate) fn prove<R: RngCore + CryptoRng>(
     let shared_point = wire(&key.shared_point(ephemeral));
     let claim = Claim { route, vault_key: key.public(), ephemeral: *ephemeral, shared_point };
     loop {
-        let nonce = SecretScalar::random(rng);
+        let Some(nonce) = claim.nonce(key, rng) else { continue };
         let challenge = claim.challenge(&nonce.public(), &(projective(ephemeral) * nonce.scalar()));
         let response = *nonce.scalar() + challenge * key.secret().scalar();
         // The wire has no zero scalar; a nonce that gives one, 1 in 2^255, is thrown away.
@@ -79,6 +82,16 @@ pub(crate) fn prove<R: RngCore + CryptoRng>(
 }
 
 impl Claim {
+    /// A nonce from fresh randomness, the key and the claim: as in RFC 9591, a repeating generator alone leaks no key.
+    fn nonce<R: RngCore + CryptoRng>(&self, key: &DecryptionKey, rng: &mut R) -> Option<SecretScalar> {
+        let mut random = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *random);
+        let mut nonce = Zeroizing::new([0; 32]);
+        let derive = Hkdf::<Sha256>::new(Some(&*random), &*key.secret().to_bytes());
+        derive.expand(&self.statement("firn/key-complaint-nonce/v1").finish().0, &mut *nonce).ok()?;
+        SecretScalar::parse(&*nonce)
+    }
+
     fn holds(&self, challenge: &PublicScalar, response: &PublicScalar) -> bool {
         let (c, z) = (challenge.to_scalar(), response.to_scalar());
         let commitment =
@@ -91,7 +104,12 @@ impl Claim {
     fn challenge(&self, first: &ProjectivePoint, second: &ProjectivePoint) -> Scalar {
         let encode =
             |element: &ProjectivePoint| point(element).map_or_else(Vec::new, |point| point.as_bytes().to_vec());
-        let digest = CanonicalHasher::new("firn/key-complaint/v1")
+        let digest = self.statement("firn/key-complaint/v1").field(encode(first)).field(encode(second)).finish();
+        <Scalar as Reduce<U256>>::reduce_bytes(&digest.0.into())
+    }
+
+    fn statement(&self, domain: &str) -> CanonicalHasher {
+        CanonicalHasher::new(domain)
             .field(self.route.network.0.0)
             .field(self.route.key_id.0.0)
             .number(self.route.dealer.0)
@@ -99,10 +117,6 @@ impl Claim {
             .field(self.vault_key.as_bytes())
             .field(self.ephemeral.as_bytes())
             .field(self.shared_point.as_bytes())
-            .field(encode(first))
-            .field(encode(second))
-            .finish();
-        <Scalar as Reduce<U256>>::reduce_bytes(&digest.0.into())
     }
 }
 

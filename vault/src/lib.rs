@@ -173,7 +173,8 @@ impl Vault {
             || self.attempts.contains_key(&key_id)
             || self.buried.contains(&key_id)
             || self.held.contains_key(&(key_id, lifecycle::FIRST_EPOCH));
-        if known || self.attempts.len() >= ATTEMPTS_MAX || self.dealt.len() >= DEALT_MAX {
+        let under_way = self.attempts.values().filter(|attempt| !matches!(attempt, Attempt::Ended(_))).count();
+        if known || under_way >= ATTEMPTS_MAX || self.dealt.len() >= DEALT_MAX {
             return Err(Code::DkgConflict.into());
         }
         let dealt = Dealt::new(roster, rng).ok_or(Code::VaultRefused)?;

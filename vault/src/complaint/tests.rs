@@ -93,6 +93,20 @@ fn a_proof_holds_in_its_own_attempt_and_for_its_own_pair_only() {
 }
 
 #[test]
+fn r45_a_repeating_generator_repeats_no_nonce() {
+    // Two proofs with one nonce and two challenges would give the vault key away.
+    let case = case(1);
+    let first = |dealer: u16| {
+        let route = Route { dealer: Identifier(dealer), ..case.route };
+        let proof = prove(route, &case.key, &case.dealing.ephemeral, &mut rng(6));
+        ProjectivePoint::GENERATOR * proof.response.to_scalar()
+            - projective(&case.key.public()) * proof.challenge.to_scalar()
+    };
+    assert_eq!(first(1), first(1), "the generator does repeat");
+    assert_ne!(first(1), first(2));
+}
+
+#[test]
 fn an_empty_commitment_and_an_identity_value_evaluate_to_nothing() {
     assert_eq!(evaluate(&[], Identifier(1)), None);
     let g = ProjectivePoint::GENERATOR;
