@@ -78,15 +78,19 @@ contract EigenLayerSimTest is SimSetup {
 
     function testMagnitudeRoundsUpAndSharesRoundDown() external {
         register(SET);
+        token1.mint(address(this), 7);
+        token1.approve(address(sim), 7);
+        sim.simDeposit(OPERATOR, S1, 7);
         (, uint256[] memory shares) = slash(one(S1), wads1(1));
         checkEq(sim.getMaxMagnitude(OPERATOR, S1), 1e18 - 1, "half a unit of magnitude becomes one");
-        checkEq(shares[0], 1000, "10^-18 of 1000e18");
+        checkEq(shares[0], 1000, "10^-18 of all, rounded down");
         // A third leaves thirds behind on both sides.
         (, shares) = slash(one(S1), wads1(uint256(1e18) / 3));
         uint256 newMax = sim.getMaxMagnitude(OPERATOR, S1);
-        uint256 before = DEPOSIT - 1000;
+        uint256 before = DEPOSIT + 7 - 1000;
         uint256 lost = (uint256(0.5e18 - 1) * (uint256(1e18) / 3) + 1e18 - 1) / 1e18;
         checkEq(newMax, 1e18 - 1 - lost, "lost magnitude, rounded up");
+        check(before * newMax % (1e18 - 1) != 0, "does not divide");
         uint256 left = (before * newMax + (1e18 - 2)) / (1e18 - 1);
         checkEq(shares[0], before - left, "what is left is rounded up");
     }
