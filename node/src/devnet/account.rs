@@ -1,0 +1,101 @@
+//! The running account of a devnet: what happened, to whom, after how long.
+
+use crate::cli::Output;
+use alloy::primitives::U256;
+use alloy::primitives::utils::format_ether;
+use serde_json::json;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// Prints to standard output: lines for people, or one JSON object per line.
+pub(crate) struct Account {
+    started: Instant,
+    output: Output,
+    act: u8,
+}
+
+impl Account {
+    /// Starts the clock.
+    pub(crate) fn new(output: Output) -> Self {
+        Self { started: Instant::now(), output, act: 0 }
+    }
+
+    /// How long it has run.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Begins the next act.
+    pub(crate) fn act(&mut self, title: &str) {
+        self.act = self.act.saturating_add(1);
+        if matches!(self.output, Output::Text) {
+            line("");
+        }
+        self.print(&format!("act {}", self.act), title);
+    }
+
+    /// One thing that happened.
+    pub(crate) fn say(&self, text: impl AsRef<str>) {
+        self.print("", text.as_ref());
+    }
+
+    /// Text that belongs to the line before, such as another command's output.
+    pub(crate) fn quote(&self, text: &str) {
+        text.lines().filter(|text| !text.trim().is_empty()).for_each(|text| self.print("   |", text));
+    }
+
+    /// A document for programs; people have seen its content already.
+    pub(crate) fn document(&self, value: &serde_json::Value) {
+        if matches!(self.output, Output::Json) {
+            line(&value.to_string());
+        }
+    }
+
+    /// Lines without a clock, for people to copy from.
+    pub(crate) fn plain(&self, text: &str) {
+        if matches!(self.output, Output::Text) {
+            line(text);
+        }
+    }
+
+    fn print(&self, label: &str, text: &str) {
+        let elapsed = self.elapsed();
+        match self.output {
+            Output::Text => line(&format!("[{:5.1}s] {label:<6} {text}", elapsed.as_secs_f32())),
+            Output::Json => {
+                let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+                let event = json!({
+                    "schema": "firn/devnet-event/v1", "elapsed_ms": milliseconds, "act": self.act, "text": text.trim(),
+                });
+                line(&event.to_string());
+            }
+        }
+    }
+}
+
+/// Writes one line. Whoever closed the pipe does not want the rest, which is no reason to leave processes behind.
+fn line(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Milliseconds below ten seconds, seconds above.
+pub(crate) fn duration(duration: Duration) -> String {
+    if duration < Duration::from_secs(10) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{:.1} s", duration.as_secs_f32())
+    }
+}
+
+/// An amount of a token with 18 decimals, without trailing zeros.
+pub(crate) fn amount(units: U256) -> String {
+    format_ether(units).trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The first and the last digits of a long hexadecimal string.
+pub(crate) fn short(hex: &str) -> String {
+    let (Some(head), Some(tail)) = (hex.get(..10), hex.len().checked_sub(6).and_then(|at| hex.get(at..))) else {
+        return hex.to_owned();
+    };
+    if hex.len() <= 18 { hex.to_owned() } else { format!("{head}…{tail}") }
+}

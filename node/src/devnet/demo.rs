@@ -1,0 +1,360 @@
+//! `firn devnet demo`: Firn at work in five acts, each checked as it is shown.
+
+use super::account::{Account, amount, duration, short};
+use super::contracts::{self, Execution, WAD};
+use super::files::{self, KEY, Manifest, Wish};
+use super::processes::{Cluster, Look};
+use super::{Signals, deploy_contracts, generate_key, group_key, show_tails, start};
+use crate::api::json::{KeyView, RequestBody, RequestView};
+use crate::cli::Output;
+use crate::failure::{Exit, Failure};
+use crate::requester::{SlashPlan, sign};
+use crate::runtime::wall_time;
+use alloy::primitives::{Address, U256};
+use alloy::providers::DynProvider;
+use alloy::signers::local::PrivateKeySigner;
+use firn_proto::account::nonce_of;
+use firn_proto::{Definition, Digest, GroupSignature, SubjectId};
+use rand_core::{OsRng, RngCore};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+/// The demo's network.
+const NODES: u16 = 5;
+const THRESHOLD: u16 = 3;
+/// What a request may take from being posted to being final.
+const EXECUTION: Duration = Duration::from_secs(45);
+/// What noticing that a node is gone may take.
+const ABSENCE: Duration = Duration::from_secs(30);
+/// How many more blocks must be final without a signature before we believe that there will be none.
+const SILENT_BLOCKS: u64 = 4;
+/// Shares of the operator's allocation to slash, in hundredths, each of what the one before has left.
+const PERCENT: [u64; 3] = [8, 5, 10];
+
+/// Runs the demo in a directory of its own, and leaves nothing behind but what `keep` asks for.
+pub(super) async fn run(keep: bool, output: Output) -> Result<(), Failure> {
+    let mut account = Account::new(output);
+    let private = Permissions::from_mode(0o700);
+    let temporary = tempfile::Builder::new().prefix("firn-demo-").permissions(private).tempdir();
+    let temporary = temporary.map_err(|error| Failure::general("DEVNET_IO", error.to_string()))?;
+    let dir = temporary.path().join("devnet");
+    let manifest = files::prepare(&Wish { dir: &dir, nodes: NODES, threshold: THRESHOLD, rpc: None })?;
+    let mut signals = Signals::new()?;
+    let mut cluster = Cluster::new(&dir, manifest);
+    account.plain(&format!("{NODES} organisations, no server. {}", files::WARNING));
+    // Signals first: Ctrl-C reaches the children as well, and their end is then no failure.
+    let outcome = tokio::select! {
+        biased;
+        () = signals.received() => {
+            Err(Failure::new("INTERRUPTED", "the demo was interrupted", "run it again", Exit::Failure))
+        }
+        outcome = Box::pin(acts(&mut cluster, &mut account)) => outcome,
+    };
+    if let Err(failure) = &outcome {
+        show_tails(&cluster, failure);
+    }
+    let stopped = cluster.stop().await;
+    if keep {
+        account.say(format!("kept: {}", temporary.keep().display()));
+    } else {
+        temporary.close().map_err(|error| Failure::general("DEVNET_IO", error.to_string()))?;
+    }
+    outcome.and(stopped)?;
+    account.say(format!("everything is stopped{}", if keep { "" } else { " and removed" }));
+    account.plain(&format!("\nFirn worked as promised, in {:.1} s.", account.elapsed().as_secs_f32()));
+    Ok(())
+}
+
+async fn acts(cluster: &mut Cluster, account: &mut Account) -> Result<(), Failure> {
+    account.act("five organisations in five regions start their nodes");
+    start(cluster, account).await?;
+    account.act("they generate one key that none of them ever holds");
+    let key = generate_key(cluster, account).await?;
+    account.act("an AVS hands that key its slashing authority");
+    let address = deploy_contracts(cluster, account, &key).await?;
+    let avs = Avs::new(&cluster.manifest, &key, address)?;
+    account.act("the AVS asks for a slash, and three of five sign it");
+    let names = cluster.names();
+    let (first, second) = (name(&names, 0)?, name(&names, 1)?);
+    let asked = avs.ask(cluster, account, &first, 0).await?;
+    avs.executed(cluster, account, &asked).await?;
+    account.act("nodes die, and Firn goes on while three are left");
+    let gone = [name(&names, 3)?, name(&names, 4)?];
+    for node in &gone {
+        cluster.kill_node(node).await?;
+    }
+    account.say(format!("SIGKILL to {}; three nodes are left", gone.join(" and ")));
+    let asked = avs.ask(cluster, account, &second, 1).await?;
+    avs.executed(cluster, account, &asked).await?;
+    let third = name(&names, 2)?;
+    cluster.kill_node(&third).await?;
+    account.say(format!("SIGKILL to {third}; two nodes are left, three are needed"));
+    let asked = avs.ask(cluster, account, &first, 2).await?;
+    let [fourth, fifth] = gone;
+    avs.stays_unsigned(cluster, account, &asked, &[third, fourth, fifth.clone()]).await?;
+    let clock = Instant::now();
+    cluster.start_nodes(std::slice::from_ref(&fifth)).await?;
+    let incarnation = cluster.client(&fifth)?.status().await?.incarnation;
+    account.say(format!(
+        "{fifth} starts again with its data directory, start {incarnation} ({})",
+        duration(clock.elapsed())
+    ));
+    avs.executed(cluster, account, &Asked { at: clock, since: "restarted", ..asked }).await
+}
+
+/// The sample AVS, with everything it needs for asking and for checking.
+struct Avs {
+    definition: Definition,
+    signer: PrivateKeySigner,
+    rpc: DynProvider,
+    key: KeyView,
+    address: Address,
+}
+
+/// A request that was posted.
+struct Asked {
+    id: String,
+    /// Which of [`PERCENT`] it asks for.
+    percent: u64,
+    to: String,
+    body: RequestBody,
+    /// When the clock for its execution starts, and what starts it.
+    at: Instant,
+    since: &'static str,
+    before: U256,
+}
+
+/// When what happened, from the start of the clock.
+#[derive(Default)]
+struct Times {
+    signed: Option<Duration>,
+    mined: Option<(Duration, Execution)>,
+}
+
+impl Avs {
+    fn new(manifest: &Manifest, key: &KeyView, address: Address) -> Result<Self, Failure> {
+        let failed = |cause: String| Failure::general("DEVNET_REQUESTER", cause);
+        let asks = &manifest.requester;
+        let passphrase = std::fs::read_to_string(&asks.passphrase_file).map_err(|error| failed(error.to_string()))?;
+        let signer = PrivateKeySigner::decrypt_keystore(&asks.keystore, passphrase.trim());
+        Ok(Self {
+            definition: manifest.read_definition()?,
+            signer: signer.map_err(|error| failed(error.to_string()))?,
+            rpc: contracts::reader(&manifest.rpc)?,
+            key: key.clone(),
+            address,
+        })
+    }
+
+    /// Signs a request as `firn request slash` does, and posts it to one node.
+    async fn ask(&self, cluster: &Cluster, account: &Account, to: &str, which: usize) -> Result<Asked, Failure> {
+        let of = &cluster.manifest.contracts;
+        let percent = PERCENT.get(which).copied().unwrap_or(1);
+        let plan = SlashPlan {
+            avs: of.avs,
+            operator: of.operator,
+            operator_set_id: of.operator_set_id,
+            strategies: vec![of.strategy],
+            wads: vec![wad(percent)],
+            description: format!("sample offence {}", which + 1),
+            account: self.address,
+            nonce: U256::from(OsRng.next_u64()),
+            deadline: wall_time().0.saturating_add(3600),
+        };
+        let body = sign(&self.definition, plan, &self.signer)?;
+        let before = contracts::shares(&self.rpc, of).await?;
+        let at = Instant::now();
+        let id = cluster.client(to)?.submit(&body).await?.id;
+        account.say(format!("the AVS posts a slash of {percent} %, signed with its requester key, to {to}"));
+        account.say(format!("request {id}"));
+        Ok(Asked { id, percent, to: to.to_owned(), body, at, since: "posted", before })
+    }
+
+    /// Follows a request until it is final, and checks what it did.
+    async fn executed(&self, cluster: &mut Cluster, account: &Account, asked: &Asked) -> Result<(), Failure> {
+        let nonce = nonce_of(subject(&asked.id)?);
+        let mut times = Times::default();
+        let what = format!("request {} to be executed, posted to {}", asked.id, asked.to);
+        cluster.wait(&what, EXECUTION, async |cluster| self.progress(cluster, asked, nonce, &mut times).await).await?;
+        let finalised = asked.at.elapsed();
+        let views = self.all_say_executed(cluster, asked).await?;
+        let (Some(signed), Some((mined, execution))) = (times.signed, times.mined) else {
+            return Err(Failure::general("DEVNET_CHAIN", "executed without having been signed"));
+        };
+        let signature = self.check_signature(asked, &views)?;
+        let signers = views.iter().map(|view| &view.signers).find(|signers| !signers.is_empty());
+        let signers = signers.map_or_else(|| "members".to_owned(), |signers| signers.join(", "));
+        account.say(format!("{} of {} shares, from {signers}: signature", self.key.threshold, self.key.members.len()));
+        account.quote(&signature);
+        let relayer = cluster.manifest.nodes.iter().find(|node| node.relayer == execution.relayer);
+        let relayer = relayer.map_or_else(|| execution.relayer.to_string(), |node| node.name.clone());
+        let transaction = short(&execution.transaction.to_string());
+        account.say(format!("{relayer} relays it: {transaction}, block {}, {} gas", execution.block, execution.gas));
+        let split = [signed, mined.saturating_sub(signed), finalised.saturating_sub(mined)].map(duration);
+        let [to_sign, to_mine, to_finish] = &split;
+        account
+            .say(format!("{} to signed {to_sign}, signed to mined {to_mine}, mined to final {to_finish}", asked.since));
+        let after = contracts::shares(&self.rpc, &cluster.manifest.contracts).await?;
+        self.check_shares(asked, after)?;
+        account.say(format!(
+            "the operator's shares fell from {} to {}: exactly {} %",
+            amount(asked.before),
+            amount(after),
+            asked.percent
+        ));
+        account.document(&json!({
+            "schema": "firn/devnet-slash/v1", "request": asked.id, "since": asked.since, "signature": signature, "gas": execution.gas,
+            "signed_ms": millis(signed), "mined_ms": millis(mined), "finalised_ms": millis(finalised),
+        }));
+        Ok(())
+    }
+
+    /// One look at the node that took the request, and at the chain.
+    async fn progress(
+        &self,
+        cluster: &Cluster,
+        asked: &Asked,
+        nonce: U256,
+        times: &mut Times,
+    ) -> Result<Look<()>, Failure> {
+        let view = cluster.client(&asked.to)?.request(&asked.id).await?;
+        if matches!(view.state.as_str(), "refused" | "expired") {
+            let code = view.code.clone().unwrap_or_default();
+            return Err(Failure::general("DEVNET_REQUEST", format!("{} says: {} ({code})", asked.to, view.state)));
+        }
+        if times.signed.is_none() && view.signature.is_some() {
+            times.signed = Some(asked.at.elapsed());
+        }
+        if times.mined.is_none() && view.signature.is_some() {
+            let execution = contracts::execution(&self.rpc, self.address, nonce).await?;
+            times.mined = execution.map(|execution| (asked.at.elapsed(), execution));
+        }
+        let Some((_, execution)) = &times.mined else {
+            let missing = if view.missing.is_empty() { "nobody".to_owned() } else { view.missing.join(", ") };
+            return Ok(Look::Waiting(format!("{} says: {}, missing {missing}", asked.to, view.state)));
+        };
+        if contracts::finalised_block(&self.rpc).await? < execution.block {
+            return Ok(Look::Waiting(format!("block {} is not final", execution.block)));
+        }
+        Ok(Look::Done(()))
+    }
+
+    /// Waits until every running node has seen the execution in a finalised block.
+    async fn all_say_executed(&self, cluster: &mut Cluster, asked: &Asked) -> Result<Vec<RequestView>, Failure> {
+        let names = cluster.running();
+        let all = async |cluster: &Cluster| {
+            let mut views = Vec::new();
+            for name in &names {
+                let view = cluster.client(name)?.request(&asked.id).await?;
+                if view.state != "executed" {
+                    return Ok(Look::Waiting(format!("{name} says: {}", view.state)));
+                }
+                views.push(view);
+            }
+            Ok(Look::Done(views))
+        };
+        cluster.wait("every node to see the execution", EXECUTION, all).await
+    }
+
+    /// Verifies the signature here, over the payload built from what the AVS posted.
+    fn check_signature(&self, asked: &Asked, views: &[RequestView]) -> Result<String, Failure> {
+        let invalid = |cause: &str| Failure::general("DEVNET_SIGNATURE", format!("request {}: {cause}", asked.id));
+        let text = views.iter().find_map(|view| view.signature.clone()).ok_or_else(|| invalid("no signature"))?;
+        let bytes = hex::decode(text.trim_start_matches("0x")).map_err(|_| invalid("not hexadecimal"))?;
+        let signature = GroupSignature::from_slice(&bytes)?;
+        let request = asked.body.to_signed()?.verify(&self.definition)?;
+        let valid = signature.verifies(&group_key(&self.key)?, request.payload_digest(&self.definition));
+        if valid { Ok(text) } else { Err(invalid("the signature is not the group's over this request")) }
+    }
+
+    fn check_shares(&self, asked: &Asked, after: U256) -> Result<(), Failure> {
+        let unit = U256::from(WAD);
+        let expected = asked.before * (unit - wad(asked.percent)) / unit;
+        if after == expected {
+            return Ok(());
+        }
+        let cause = format!("shares were {}, should be {expected}, are {after}", asked.before);
+        Err(Failure::general("DEVNET_SHARES", cause))
+    }
+
+    /// Watches finalised blocks go by without a signature, and checks that exactly the killed members are named.
+    async fn stays_unsigned(
+        &self,
+        cluster: &mut Cluster,
+        account: &Account,
+        asked: &Asked,
+        killed: &[String],
+    ) -> Result<(), Failure> {
+        let (names, killed) = (cluster.running(), killed.iter().cloned().collect::<BTreeSet<_>>());
+        let from = contracts::finalised_block(&self.rpc).await?;
+        let nonce = nonce_of(subject(&asked.id)?);
+        let watch = async |cluster: &Cluster| {
+            let mut problem = None;
+            for name in &names {
+                let view = cluster.client(name)?.request(&asked.id).await?;
+                if view.signature.is_some() {
+                    return Err(Failure::general(
+                        "DEVNET_SIGNATURE",
+                        format!("{name} shows a signature of two members"),
+                    ));
+                }
+                let missing: BTreeSet<_> = view.missing.iter().cloned().collect();
+                if missing != killed {
+                    problem = Some(format!("{name} names {} as missing", view.missing.join(", ")));
+                }
+            }
+            let blocks = contracts::finalised_block(&self.rpc).await?.saturating_sub(from);
+            Ok(match problem {
+                Some(problem) => Look::Waiting(problem),
+                None if blocks < SILENT_BLOCKS => Look::Waiting(format!("{blocks} more blocks are final")),
+                None => Look::Done(blocks),
+            })
+        };
+        let blocks = cluster.wait("the missing members to be named", ABSENCE, watch).await?;
+        if contracts::execution(&self.rpc, self.address, nonce).await?.is_some() {
+            return Err(Failure::general("DEVNET_SIGNATURE", "two members executed a request"));
+        }
+        account.say(format!(
+            "{blocks} more blocks are final, and there is no signature; `firn status` at {} says:",
+            asked.to
+        ));
+        account.quote(&status(cluster, &asked.to).await?);
+        let missing = killed.into_iter().collect::<Vec<_>>().join(", ");
+        account.say(format!("{} name as missing exactly the killed ones: {missing}", names.join(" and ")));
+        Ok(())
+    }
+}
+
+/// What `firn status` prints, run as a user would.
+async fn status(cluster: &Cluster, name: &str) -> Result<String, Failure> {
+    let failed = |cause: String| Failure::general("DEVNET_STATUS", format!("firn status at {name}: {cause}"));
+    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    let mut command = tokio::process::Command::new(program);
+    command.args(["status", "--output", "text", "--data-dir"]).arg(&cluster.node(name)?.data_dir).kill_on_drop(true);
+    let output = command.output().await.map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn subject(id: &str) -> Result<SubjectId, Failure> {
+    let digest =
+        Digest::from_hex(id).ok_or_else(|| Failure::general("DEVNET_REQUEST", format!("{id} is not an id")))?;
+    Ok(SubjectId(digest))
+}
+
+fn wad(percent: u64) -> U256 {
+    U256::from(WAD / 100 * percent)
+}
+
+fn name(names: &[String], at: usize) -> Result<String, Failure> {
+    names.get(at).cloned().ok_or_else(|| Failure::general("DEVNET_NODE", format!("key {KEY} has too few members")))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
