@@ -1,0 +1,91 @@
+//! How an attempt ends without a key: expired, aborted, undecided, abandoned by all.
+
+use super::Phase;
+use crate::api::{Class, Effect, Observation};
+use crate::engine::{AuditNote, Engine, Inbound};
+use firn_proto::author::AuthorSignature;
+use firn_proto::certificate::{abandon_digest, verify_member};
+use firn_proto::message::KeyAbort;
+use firn_proto::{Code, Identifier, KeyId, Message};
+use firn_vault::api::Request;
+
+impl Engine {
+    /// The phase's bound has passed.
+    pub(crate) fn key_phase_over(&mut self, key_id: KeyId, phase: u8) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        if attempt.phase as u8 != phase {
+            return;
+        }
+        let missing = attempt.waiting_for();
+        match attempt.phase {
+            Phase::Proposed => self.drop_proposal(key_id, Code::DkgExpired),
+            Phase::Accepted => self.abort(key_id, Code::DkgExpired, missing, None),
+            phase if phase.is_exchanging() => self.abort(key_id, Code::DkgMissing, missing, None),
+            Phase::Certifying => {
+                attempt.undecided = true;
+                self.observe(Observation::KeyEnded { key_id, code: Code::DkgMissing, missing, culprit: None });
+            }
+            _ => {}
+        }
+    }
+
+    /// Forgets a proposal that nobody here has accepted. It leaves no record.
+    pub(crate) fn drop_proposal(&mut self, key_id: KeyId, code: Code) {
+        self.attempts.remove(&key_id);
+        self.observe(Observation::KeyEnded { key_id, code, missing: Vec::new(), culprit: None });
+    }
+
+    /// Ends an attempt whose certificate signature has not left, tells the others, and has the vault forget it.
+    pub(crate) fn abort(&mut self, key_id: KeyId, code: Code, missing: Vec<Identifier>, culprit: Option<Identifier>) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        if attempt.phase >= Phase::Certifying {
+            return;
+        }
+        let abort = KeyAbort { code, missing: missing.clone(), culprit };
+        attempt.phase = Phase::Aborted;
+        attempt.ended = Some(abort.clone());
+        let key = attempt.key.clone();
+        self.observe(Observation::KeyEnded { key_id, code, missing, culprit });
+        self.persist_attempt(key_id, "key-aborted", Some(code));
+        self.ask_vault(Request::Forget { key_id });
+        self.broadcast(&key, key_id.into(), Message::KeyAbort(abort), Class::Protocol);
+    }
+
+    /// Signs the abandonment of an undecided attempt.
+    pub(crate) fn abandon(&mut self, key_id: KeyId) -> Result<(), Code> {
+        let attempt = self.attempts.get(&key_id).ok_or(Code::KeyUnknown)?;
+        if !matches!(attempt.phase, Phase::Certifying | Phase::Aborted) {
+            return Err(Code::DkgConflict);
+        }
+        // By the proposal: an attempt that was aborted or lost with a restart is unknown to the vault.
+        let proposal = attempt.proposal.clone();
+        self.persist(Vec::new(), AuditNote::new(key_id, "key-abandonment-signed"));
+        self.ask_vault(Request::AbandonProposal { proposal });
+        Ok(())
+    }
+
+    pub(crate) fn on_abandonment(
+        &mut self,
+        key_id: KeyId,
+        from: Identifier,
+        signature: AuthorSignature,
+        inbound: &Inbound<'_>,
+    ) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        let digest = abandon_digest(self.definition.network_id(), key_id, from);
+        if verify_member(&self.definition, &attempt.key, from, digest, &signature).is_err() {
+            return self.effect(Effect::Penalise { peer: inbound.from, reason: Code::EnvelopeSignatureInvalid });
+        }
+        attempt.abandonments.insert(from, signature);
+        let complete = attempt.abandonments.len() == attempt.key.members.len();
+        if complete && attempt.phase == Phase::Certifying {
+            // Behind a certificate stands a member that never abandons: one of ours cannot have been accepted.
+            attempt.certificate = None;
+            attempt.erasing = true;
+            let abandonments = attempt.abandonments.clone();
+            self.ask_vault(Request::Erase { key_id, abandonments });
+        } else if inbound.from == self.me {
+            self.persist_attempt(key_id, "key-abandonment-sent", None);
+        }
+    }
+}

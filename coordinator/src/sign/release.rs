@@ -1,0 +1,156 @@
+//! Lending a share, and the end of a subject: signed, or closed for good.
+
+use super::State;
+use crate::api::{Class, Effect, Observation};
+use crate::engine::{AuditNote, Engine, Inbound};
+use firn_proto::commitments::Commitments;
+use firn_proto::message::{SignatureShare, SigningPackage, Status, Willingness};
+use firn_proto::{Code, Digest, GroupSignature, Message, NodeId, PublicScalar, SubjectId};
+use firn_vault::api::{ReleaseRequest, Request as VaultRequest, Subject};
+
+impl Engine {
+    /// A coordinator's package: answered only at facts at least as new as those it relies on.
+    pub(crate) fn on_package(&mut self, inbound: &Inbound<'_>, package: &SigningPackage) {
+        let id = package.subject;
+        if self.subjects.contains_key(&id) && !self.is_plausible(id, inbound.from, package) {
+            self.ignored(inbound, Code::PackageInvalid);
+            return self.refuse_package(id, package, Code::PackageInvalid);
+        }
+        let refuse = match self.subjects.get(&id) {
+            None => Some(Code::SubjectUnknown),
+            Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
+            Some(State { closed: Some(code), .. }) => Some(*code),
+            Some(state) => match state.status {
+                Some(Status::Willing) => None,
+                Some(Status::NotYet(code) | Status::Declined(code)) => Some(code),
+                None => Some(Code::SubjectUnknown),
+            },
+        };
+        if let Some(code) = refuse {
+            return self.refuse_package(id, package, code);
+        }
+        let Some(state) = self.subjects.get_mut(&id) else { return };
+        // Facts must be those of the newest finalised block that we know: a coordinator may name an old one.
+        let needed = package.block.number.max(self.finalised.number);
+        if state.request().is_none() || state.checked.is_some_and(|block| block.number >= needed) {
+            return self.release(id, package.clone());
+        }
+        state.packages.insert(package.coordinator, package.clone());
+        self.ask_chain(id);
+    }
+
+    pub(crate) fn answer_waiting_packages(&mut self, id: SubjectId) {
+        let Some(state) = self.subjects.get_mut(&id) else { return };
+        let (status, checked) = (state.status, state.checked.map_or(0, |block| block.number));
+        for package in std::mem::take(&mut state.packages).into_values() {
+            match status {
+                Some(Status::Willing) if checked >= package.block.number => self.release(id, package),
+                Some(Status::Willing) | None => self.refuse_package(id, &package, Code::ChainBehind),
+                Some(Status::NotYet(code) | Status::Declined(code)) => self.refuse_package(id, &package, code),
+            }
+        }
+    }
+
+    fn release(&mut self, id: SubjectId, package: SigningPackage) {
+        let (hash, coordinator) = (package.hash(), package.coordinator);
+        let Some(state) = self.subjects.get_mut(&id) else { return };
+        state.releasing.insert(hash, coordinator);
+        let subject = state.subject.clone();
+        let note = AuditNote::new(id, "share-release");
+        self.persist(Vec::new(), AuditNote { members: &[coordinator], reference: &hash.0, ..note });
+        let now = self.now.wall;
+        self.ask_vault(VaultRequest::Release(Box::new(ReleaseRequest { subject, package, now })));
+    }
+
+    pub(crate) fn on_released(&mut self, id: SubjectId, package: Digest, share: PublicScalar, next: Commitments) {
+        let coordinator = next.statement().coordinator;
+        if let Some(state) = self.subjects.get_mut(&id) {
+            state.releasing.remove(&package);
+        }
+        self.observe(Observation::ShareReleased { subject: id, coordinator });
+        let message = Message::SignatureShare(SignatureShare { package, share, next: Some(next) });
+        self.send(coordinator, id.into(), message, Class::Protocol);
+    }
+
+    fn refuse_package(&mut self, id: SubjectId, package: &SigningPackage, code: Code) {
+        let message = Message::ShareRefused { package: package.hash(), code };
+        self.send(package.coordinator, id.into(), message, Class::Protocol);
+    }
+
+    /// The vault refused to release: its coordinator learns why.
+    pub(crate) fn on_release_refused(&mut self, id: SubjectId, package: Digest, code: Code) {
+        let note = AuditNote::new(id, "share-refused");
+        self.persist(Vec::new(), AuditNote { code: Some(code), reference: &package.0, ..note });
+        let coordinator = self.subjects.get_mut(&id).and_then(|state| state.releasing.remove(&package));
+        if let Some(coordinator) = coordinator {
+            self.send(coordinator, id.into(), Message::ShareRefused { package, code }, Class::Protocol);
+        }
+    }
+
+    /// What costs nothing to see, before anything is written: a member coordinates t members of the right key and epoch,
+    /// and we are among them.
+    fn is_plausible(&self, id: SubjectId, from: NodeId, package: &SigningPackage) -> bool {
+        let Some((key, _)) = self.order(id) else { return false };
+        let known = self.subject_key(id).is_none_or(|known| known == (package.key_id, package.epoch));
+        known
+            && key.identifier_of(from).is_some()
+            && package.commitments.len() == usize::from(key.threshold)
+            && package.commitments.contains_key(&self.me)
+    }
+
+    /// A finished signature, from our own session or from a member: kept only if it verifies.
+    pub(crate) fn finish(&mut self, id: SubjectId, signature: GroupSignature, signers: Vec<NodeId>) -> bool {
+        let Some(state) = self.subjects.get(&id) else { return false };
+        if state.signature.is_some() {
+            return false;
+        }
+        let Some(group_key) = self.subject_group_key(id) else { return false };
+        if !signature.verifies(&group_key, state.subject.digest(&self.definition)) {
+            return false;
+        }
+        let activation = match &state.subject {
+            Subject::Activation(certificate) => Some(certificate.key_id()),
+            Subject::Request(_) => None,
+        };
+        if let Some(state) = self.subjects.get_mut(&id) {
+            state.signature = Some(signature);
+            state.signers.clone_from(&signers);
+            state.packages.clear();
+            state.coordinator = None;
+        }
+        self.observe(Observation::Subject { subject: id, state: "signed", code: None });
+        match activation {
+            Some(key_id) => self.activated(key_id, signature),
+            None => {
+                self.persist_subject(id, "request-signed", None, &signers);
+                self.arm_relay(id);
+            }
+        }
+        true
+    }
+
+    pub(crate) fn on_signed(&mut self, inbound: &Inbound<'_>, signature: &GroupSignature) {
+        let id = SubjectId::from(inbound.session);
+        let open = self.subjects.get(&id).is_some_and(|state| state.signature.is_none());
+        if open && !self.finish(id, *signature, Vec::new()) && self.subject_group_key(id).is_some() {
+            self.effect(Effect::Penalise { peer: inbound.from, reason: Code::BodyMalformed });
+        }
+    }
+
+    /// Will never be signed here.
+    pub(crate) fn close(&mut self, id: SubjectId, code: Code) {
+        let Some(state) = self.subjects.get_mut(&id).filter(|state| !state.is_settled()) else { return };
+        let open = state.is_open();
+        state.closed = Some(code);
+        state.coordinator = None;
+        state.packages.clear();
+        let state = if code == Code::RequestExpired { "expired" } else { "refused" };
+        self.observe(Observation::Subject { subject: id, state, code: Some(code) });
+        self.persist_subject(id, "request-closed", Some(code), &[]);
+        let Some((key, _)) = self.order(id).filter(|(key, _)| open && key.identifier_of(self.me).is_some()) else {
+            return;
+        };
+        let message = Message::Willingness(Willingness { status: Status::Declined(code), commitments: None });
+        self.broadcast(&key, id.into(), message, Class::Protocol);
+    }
+}

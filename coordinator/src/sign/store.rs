@@ -1,0 +1,76 @@
+//! A request on disk: written when it comes in, and whenever its outcome changes.
+
+use super::State;
+use crate::api::Family;
+use crate::engine::{AuditNote, Engine};
+use crate::record::{self, SCHEMA};
+use alloy_primitives::B256;
+use firn_proto::request::SignedRequest;
+use firn_proto::time::WallTime;
+use firn_proto::{Code, GroupSignature, NodeId, SubjectId, wire};
+use firn_vault::api::Subject;
+
+impl Engine {
+    pub(crate) fn persist_subject(
+        &mut self,
+        id: SubjectId,
+        event: &'static str,
+        code: Option<Code>,
+        members: &[NodeId],
+    ) {
+        let Some(state) = self.subjects.get(&id) else { return };
+        let Some(request) = state.request() else {
+            return self.persist(Vec::new(), AuditNote { code, members, ..AuditNote::new(id, event) });
+        };
+        let stored = wire::StoredSubject {
+            schema: SCHEMA,
+            request: Some(request.signed().to_wire()),
+            origin: state.origin.0.into(),
+            received: state.received.0,
+            signature: state.signature.map(|signature| signature.as_bytes().to_vec()).unwrap_or_default(),
+            executed: state.executed,
+            closed: state.closed.map_or(0, Code::to_wire),
+            transaction: state.transaction.map(|hash| hash.to_vec()).unwrap_or_default(),
+            signers: state.signers.iter().map(|node| node.0.into()).collect(),
+        };
+        let record = record::put(Family::Requests, id.0, &stored);
+        self.persist(vec![record], AuditNote { code, members, ..AuditNote::new(id, event) });
+    }
+
+    /// Takes a request up from its record under `record_key`.
+    pub(crate) fn restore_subject(&mut self, record_key: &[u8], value: &[u8]) -> Option<()> {
+        let stored: wire::StoredSubject = record::decode(value)?;
+        if stored.schema != SCHEMA {
+            return None;
+        }
+        let request = SignedRequest::from_wire(stored.request.as_ref()?).ok()?.verify(&self.definition).ok()?;
+        let node = |id: u32| u16::try_from(id).ok().map(NodeId);
+        let (id, origin) = (request.id(), node(stored.origin)?);
+        if record_key != id.0.0 {
+            return None;
+        }
+        let mut state = State::new(Subject::Request(Box::new(request)), origin, WallTime(stored.received));
+        if !stored.signature.is_empty() {
+            state.signature = Some(GroupSignature::from_slice(&stored.signature).ok()?);
+        }
+        if stored.closed != 0 {
+            state.closed = Some(Code::from_wire(stored.closed)?);
+        }
+        if !stored.transaction.is_empty() {
+            state.transaction = Some(B256::try_from(stored.transaction.as_slice()).ok()?);
+        }
+        state.executed = stored.executed;
+        state.signers = stored.signers.iter().map(|id| node(*id)).collect::<Option<_>>()?;
+        self.subjects.insert(id, state);
+        Some(())
+    }
+
+    pub(crate) fn resume_subject(&mut self, id: SubjectId) {
+        let Some(state) = self.subjects.get(&id) else { return };
+        if state.is_open() {
+            self.evaluate(id);
+        } else if state.signature.is_some() && !state.is_settled() {
+            self.arm_relay(id);
+        }
+    }
+}
