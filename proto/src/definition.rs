@@ -261,6 +261,3 @@ fn unique<T: Ord>(what: &str, items: impl Iterator<Item = T>) -> Result<(), Refu
 fn invalid(detail: impl Into<String>) -> Refusal {
     Refusal::new(Code::DefinitionInvalid, detail)
 }
-
-#[cfg(test)]
-mod tests;

@@ -128,6 +128,3 @@ fn signing_digest(header: &Header, kind: u32, body: &[u8]) -> Digest {
         .field(body)
         .finish()
 }
-
-#[cfg(test)]
-mod tests;

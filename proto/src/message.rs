@@ -309,6 +309,3 @@ impl Message {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,48 @@
+//! A pinned hash per wire and disk type. One that moves breaks peers, files or evidence of the same version: either undo
+//! the change, or raise the version and keep reading the old one.
+
+use crate::fixture::{definition, seal};
+use crate::samples;
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+
+const PINNED: &str = include_str!("conformance.toml");
+
+fn encodings() -> BTreeMap<String, Vec<u8>> {
+    let definition = definition();
+    let mut encodings = BTreeMap::new();
+    for (name, (session, message)) in samples::messages() {
+        let (kind, body) = message.encode();
+        let mut numbered = kind.to_be_bytes().to_vec();
+        numbered.extend(body);
+        encodings.insert(name.to_owned(), numbered);
+        if name == "Solicit" {
+            encodings.insert("Envelope".to_owned(), seal(&definition, 1, session, &message));
+        }
+    }
+    encodings.insert("Hello".to_owned(), samples::hello().encode_to_vec());
+    encodings.insert("StoredKey".to_owned(), samples::stored_key().encode_to_vec());
+    encodings.insert("StoredSubject".to_owned(), samples::stored_subject().encode_to_vec());
+    encodings.insert("AuditEntry".to_owned(), samples::audit_entry().encode_to_vec());
+    encodings.insert("network.toml".to_owned(), definition.digest().0.to_vec());
+    encodings
+}
+
+#[test]
+fn every_type_has_its_pinned_encoding() {
+    let pinned: BTreeMap<String, String> = toml::from_str(PINNED).unwrap();
+    let actual: BTreeMap<String, String> =
+        encodings().into_iter().map(|(name, bytes)| (name, hex::encode(Sha256::digest(bytes)))).collect();
+    let moved: Vec<_> = actual.iter().filter(|(name, hash)| pinned.get(*name) != Some(hash)).collect();
+    assert!(moved.is_empty(), "these encodings moved, or are new in conformance.toml: {moved:#?}");
+    let gone: Vec<_> = pinned.keys().filter(|name| !actual.contains_key(*name)).collect();
+    assert!(gone.is_empty(), "pinned types without a sample: {gone:?}");
+}
+
+#[test]
+fn every_kind_of_message_has_a_sample_and_no_other_kind_decodes() {
+    let kinds: std::collections::BTreeSet<_> =
+        samples::messages().values().map(|(_, message)| message.encode().0).collect();
+    assert!(kinds.iter().copied().eq(1..=19), "kinds {kinds:?}: a new kind needs a sample and a pinned hash");
+}

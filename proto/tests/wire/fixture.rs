@@ -1,0 +1,171 @@
+//! A network of five nodes whose keys are known, and what they sign.
+
+use alloy_primitives::{Address, U256};
+use firn_proto::author::{AuthorKey, AuthorSignature};
+use firn_proto::commitments::{CommitmentStatement, Commitments};
+use firn_proto::definition::{Chain, Definition, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
+use firn_proto::envelope::{self, Header};
+use firn_proto::request::{Operation, SignedRequest, SlashOperator};
+use firn_proto::{
+    Digest, Epoch, Identifier, Incarnation, KeyId, Message, NodeId, Point, PublicScalar, SessionId, wire,
+};
+use k256::elliptic_curve::PrimeField;
+use k256::{ProjectivePoint, Scalar, schnorr};
+use prost::Message as _;
+
+pub(crate) const AVS: Address = Address::repeat_byte(0x11);
+pub(crate) const NOW: u64 = 1_800_000_000;
+
+/// k times the generator.
+pub(crate) fn point(k: u64) -> Point {
+    Point::from_affine(&(ProjectivePoint::GENERATOR * Scalar::from(k)).to_affine()).unwrap()
+}
+
+pub(crate) fn scalar(k: u64) -> PublicScalar {
+    PublicScalar::from_slice(&Scalar::from(k).to_repr()).unwrap()
+}
+
+pub(crate) fn digest(byte: u8) -> Digest {
+    Digest([byte; 32])
+}
+
+pub(crate) fn author(node: u16) -> schnorr::SigningKey {
+    schnorr::SigningKey::from_bytes(&[u8::try_from(node).unwrap(); 32]).unwrap()
+}
+
+/// A node's author signature, with fixed auxiliary randomness so that samples never change.
+pub(crate) fn sign(node: u16, digest: Digest) -> AuthorSignature {
+    AuthorSignature(author(node).sign_raw(&digest.0, &[0; 32]).unwrap().to_bytes())
+}
+
+pub(crate) fn definition() -> Definition {
+    let node = |id: u16| {
+        let node = Node {
+            name: format!("node-{id}"),
+            organisation: format!("org-{id}"),
+            region: "eu".to_owned(),
+            provider: "own".to_owned(),
+            peer_id: format!("peer-{id}"),
+            author_key: AuthorKey::from_slice(&author(id).verifying_key().to_bytes()).unwrap(),
+            vault_key: point(1_000 + u64::from(id)),
+            addresses: vec![format!("/dns/node-{id}/tcp/1")],
+        };
+        (NodeId(id), node)
+    };
+    let requester = |name: &str, key: u8, operations: &[&str], avs: &[Address]| Requester {
+        name: name.to_owned(),
+        address: Address::from_public_key(requester(key).verifying_key()),
+        operations: operations.iter().map(|kind| (*kind).to_owned()).collect(),
+        avs: avs.to_vec(),
+    };
+    Definition {
+        name: "test".to_owned(),
+        chain: Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
+        organisations: (1..=5).map(|id| format!("org-{id}")).collect(),
+        nodes: (1..=5).map(node).collect(),
+        keys: vec![key("other", 3, 4), key("slash", 3, 5)],
+        operator_sets: vec![
+            OperatorSetEntry { avs: AVS, id: 0, key: "slash".to_owned() },
+            OperatorSetEntry { avs: AVS, id: 7, key: "other".to_owned() },
+        ],
+        requesters: vec![
+            requester("avs", 7, &["slash_operator"], &[AVS]),
+            requester("elsewhere", 8, &["slash_operator"], &[Address::repeat_byte(0x99)]),
+            requester("idle", 9, &[], &[AVS]),
+        ],
+    }
+}
+
+pub(crate) fn key(name: &str, threshold: u16, n: u16) -> KeyDefinition {
+    let members = (1..=n).map(|id| (Identifier(id), NodeId(id))).collect();
+    KeyDefinition { name: name.to_owned(), purpose: Purpose::Slash, threshold, members }
+}
+
+pub(crate) fn requester(key: u8) -> k256::ecdsa::SigningKey {
+    k256::ecdsa::SigningKey::from_slice(&[key; 32]).unwrap()
+}
+
+/// A well-formed slash of set 0.
+pub(crate) fn slash() -> SlashOperator {
+    SlashOperator {
+        avs: AVS,
+        operator: Address::repeat_byte(0x22),
+        operatorSetId: 0,
+        strategies: vec![Address::repeat_byte(0x33), Address::repeat_byte(0x44)],
+        wadsToSlash: vec![U256::from(1), U256::from(1_000_000_000_000_000_000_u64)],
+        description: "double signing".to_owned(),
+        account: Address::repeat_byte(0x55),
+        nonce: U256::from(9),
+        deadline: NOW + 3600,
+    }
+}
+
+/// The operation under the signature of requester `key` in `definition`'s network.
+pub(crate) fn signed(slash: SlashOperator, key: u8, definition: &Definition) -> SignedRequest {
+    let operation = Operation::SlashOperator(slash);
+    let id = operation.id(definition);
+    let (signature, recovery) = requester(key).sign_prehash_recoverable(&id.0.0).unwrap();
+    let mut bytes = [27 + recovery.to_byte(); 65];
+    bytes[..64].copy_from_slice(&signature.to_bytes());
+    SignedRequest { operation, signature: bytes }
+}
+
+pub(crate) fn header(definition: &Definition, sender: u16, session: SessionId) -> Header {
+    Header {
+        network: definition.network_id(),
+        session,
+        sender: NodeId(sender),
+        incarnation: Incarnation(3),
+        sequence: 5,
+    }
+}
+
+/// A message of node `sender` in its envelope.
+pub(crate) fn seal(definition: &Definition, sender: u16, session: SessionId, message: &Message) -> Vec<u8> {
+    envelope::seal(&header(definition, sender, session), message, |digest| sign(sender, digest))
+}
+
+/// The envelope with another body under its kind, signed anew by its sender: what a hostile member can send.
+pub(crate) fn seal_body(definition: &Definition, sender: u16, session: SessionId, kind: u32, body: &[u8]) -> Vec<u8> {
+    use firn_proto::digest::CanonicalHasher;
+    let header = header(definition, sender, session);
+    let digest = CanonicalHasher::new("firn/envelope/v1")
+        .number(1_u32)
+        .field(header.network.0.0)
+        .field(session.0.0)
+        .number(sender)
+        .number(header.incarnation.0)
+        .number(header.sequence)
+        .number(kind)
+        .field(body)
+        .finish();
+    wire::Envelope {
+        version: 1,
+        network: header.network.0.0.to_vec(),
+        session: session.0.0.to_vec(),
+        sender: sender.into(),
+        incarnation: header.incarnation.0,
+        sequence: header.sequence,
+        kind,
+        body: body.to_vec(),
+        signature: sign(sender, digest).0.to_vec(),
+    }
+    .encode_to_vec()
+}
+
+pub(crate) fn statement(owner: u16, coordinator: u16) -> CommitmentStatement {
+    CommitmentStatement {
+        key_id: KeyId(digest(0x77)),
+        epoch: Epoch(0),
+        coordinator: NodeId(coordinator),
+        owner: NodeId(owner),
+        incarnation: Incarnation(3),
+        serial: 1,
+        hiding: point(100 + u64::from(owner)),
+        binding: point(200 + u64::from(owner)),
+    }
+}
+
+pub(crate) fn commitments(definition: &Definition, owner: u16, coordinator: u16) -> Commitments {
+    Commitments::seal(definition.network_id(), statement(owner, coordinator), |digest| sign(owner, digest))
+}

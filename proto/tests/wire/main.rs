@@ -1,0 +1,28 @@
+//! The wire from outside: what peers, requesters and files can send, and what becomes of it.
+
+#[cfg(test)]
+mod account;
+#[cfg(test)]
+mod code;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod definition;
+#[cfg(test)]
+mod envelope;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod nested;
+#[cfg(test)]
+mod point;
+#[cfg(test)]
+mod property;
+#[cfg(test)]
+mod records;
+#[cfg(test)]
+mod request;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod signature;

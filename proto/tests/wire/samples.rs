@@ -1,0 +1,162 @@
+//! One canonical sample of every message, and of every record that the engine keeps on disk.
+
+use crate::fixture::{NOW, commitments, definition, digest, point, scalar, sign, signed, slash};
+use firn_proto::certificate::{KeyCertificate, KeyProposal, certificate_digest};
+use firn_proto::message::{
+    BlockReference, Heads, KeyAbort, KeyCertified, KeyComplaint, KeyRound1, KeyShares, SignatureShare, SigningPackage,
+    Status, Willingness,
+};
+use firn_proto::time::WallTime;
+use firn_proto::{
+    Code, Definition, Epoch, GroupSignature, Identifier, KeyId, Message, NodeId, SessionId, SubjectId, wire,
+};
+use std::collections::BTreeMap;
+
+pub(crate) fn proposal(definition: &Definition) -> KeyProposal {
+    KeyProposal {
+        key_name: "slash".to_owned(),
+        proposer: NodeId(1),
+        deadline: WallTime(NOW + 600),
+        salt: [6; 32],
+        definition: definition.digest(),
+    }
+}
+
+pub(crate) fn certificate(definition: &Definition) -> KeyCertificate {
+    let proposal = proposal(definition);
+    let (network, key_id) = (definition.network_id(), proposal.key_id(definition.network_id()));
+    let transcript = digest(0x42);
+    let signatures = (1..=5)
+        .map(|id| (Identifier(id), sign(id, certificate_digest(network, key_id, transcript, Identifier(id)))))
+        .collect();
+    let shares = (1..=5).map(|id| (Identifier(id), point(10 + u64::from(id)))).collect();
+    KeyCertificate::assemble(definition, proposal, transcript, point(10), shares, signatures).unwrap()
+}
+
+pub(crate) fn group_signature() -> GroupSignature {
+    GroupSignature::new(&point(3), &scalar(4))
+}
+
+pub(crate) fn signing_package(definition: &Definition) -> SigningPackage {
+    SigningPackage {
+        subject: SubjectId(digest(0x88)),
+        key_id: KeyId(digest(0x77)),
+        epoch: Epoch(0),
+        attempt: 2,
+        coordinator: NodeId(1),
+        block: BlockReference { number: 12, hash: digest(0x12) },
+        commitments: (1..=3).map(|owner| (NodeId(owner), commitments(definition, owner, 1))).collect(),
+    }
+}
+
+/// Every message, by its name, as node 1 says it in its session.
+pub(crate) fn messages() -> BTreeMap<&'static str, (SessionId, Message)> {
+    let mut all = key_messages();
+    all.extend(signing_messages());
+    all.into_iter().map(|(name, session, message)| (name, (session, message))).collect()
+}
+
+fn key_messages() -> Vec<(&'static str, SessionId, Message)> {
+    let definition = definition();
+    let key: SessionId = proposal(&definition).key_id(definition.network_id()).into();
+    let round1 = KeyRound1 { commitment: vec![point(1), point(2), point(3)], proof_r: point(4), proof_z: scalar(5) };
+    let shares =
+        KeyShares { ephemeral: point(6), sealed: [(Identifier(2), vec![2; 48]), (Identifier(3), vec![3; 48])].into() };
+    let complaint =
+        KeyComplaint { dealer: Identifier(2), shared_point: point(7), challenge: scalar(8), response: scalar(9) };
+    let abort =
+        KeyAbort { code: Code::DkgMissing, missing: vec![Identifier(2), Identifier(4)], culprit: Some(Identifier(5)) };
+    vec![
+        ("KeyProposal", key, Message::KeyProposal(proposal(&definition))),
+        ("KeyAccept", key, Message::KeyAccept),
+        ("KeyRound1", key, Message::KeyRound1(round1)),
+        ("KeyEcho", key, Message::KeyEcho([(Identifier(1), digest(1)), (Identifier(2), digest(2))].into())),
+        ("KeyShares", key, Message::KeyShares(shares)),
+        ("KeyComplaint", key, Message::KeyComplaint(complaint)),
+        (
+            "KeyCertified",
+            key,
+            Message::KeyCertified(KeyCertified { transcript: digest(0x42), signature: sign(1, digest(1)) }),
+        ),
+        ("KeyCertificate", key, Message::KeyCertificate(Box::new(certificate(&definition)))),
+        ("KeyAbort", key, Message::KeyAbort(abort)),
+        ("KeyAbandon", key, Message::KeyAbandon(sign(1, digest(2)))),
+        ("Relay", key, Message::Relay(vec![1, 2, 3])),
+    ]
+}
+
+fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
+    let definition = definition();
+    let request = signed(slash(), 7, &definition).verify(&definition).unwrap();
+    let (id, subject) = (request.id().into(), SessionId(digest(0x88)));
+    let willing = |status, commitments| Message::Willingness(Willingness { status, commitments });
+    let share = SignatureShare { package: digest(0x99), share: scalar(11), next: Some(commitments(&definition, 1, 2)) };
+    let heads =
+        Heads { open: vec![SubjectId(digest(1))], signed: vec![SubjectId(digest(2))], keys: vec![KeyId(digest(3))] };
+    vec![
+        ("RequestSpread", id, Message::RequestSpread { request: Box::new(request), origin: NodeId(2) }),
+        ("Willingness", subject, willing(Status::Willing, Some(commitments(&definition, 1, 2)))),
+        ("Willingness.declined", subject, willing(Status::Declined(Code::RequestExpired), None)),
+        ("Willingness.not-yet", subject, willing(Status::NotYet(Code::ChainBehind), None)),
+        ("Solicit", subject, Message::Solicit { attempt: 4 }),
+        ("SigningPackage", subject, Message::SigningPackage(Box::new(signing_package(&definition)))),
+        ("SignatureShare", subject, Message::SignatureShare(share)),
+        ("ShareRefused", subject, Message::ShareRefused { package: digest(0x99), code: Code::CommitmentUnknown }),
+        ("Signed", subject, Message::Signed(group_signature())),
+        ("Heads", SessionId::default(), Message::Heads(heads)),
+    ]
+}
+
+pub(crate) fn stored_key() -> wire::StoredKey {
+    let certificate = certificate(&definition()).to_wire();
+    wire::StoredKey {
+        schema: 1,
+        proposal: certificate.proposal.clone(),
+        transcript: certificate.transcript.clone(),
+        group_key: certificate.group_key.clone(),
+        shares: certificate.shares.clone(),
+        own_signature: certificate.signatures[0].signature.clone(),
+        certificate: Some(certificate),
+        activation: group_signature().as_bytes().to_vec(),
+        ended: Some(wire::KeyAbort { code: 60, missing: vec![2], culprit: 3 }),
+        own_abandonment: sign(1, digest(2)).0.to_vec(),
+    }
+}
+
+pub(crate) fn stored_subject() -> wire::StoredSubject {
+    wire::StoredSubject {
+        schema: 1,
+        request: Some(signed(slash(), 7, &definition()).to_wire()),
+        origin: 2,
+        received: NOW,
+        signature: group_signature().as_bytes().to_vec(),
+        executed: true,
+        closed: 25,
+        transaction: vec![0xee; 32],
+        signers: vec![1, 3, 4],
+    }
+}
+
+pub(crate) fn audit_entry() -> wire::AuditEntry {
+    wire::AuditEntry {
+        schema: 1,
+        previous: vec![1; 32],
+        at: NOW,
+        session: vec![2; 32],
+        event: "share-release".to_owned(),
+        code: 52,
+        members: vec![1, 2],
+        reference: vec![3; 32],
+    }
+}
+
+pub(crate) fn hello() -> wire::Hello {
+    wire::Hello {
+        version_min: 1,
+        version_max: 1,
+        network: vec![1; 32],
+        definition: vec![2; 32],
+        incarnation: 9,
+        refused: 12,
+    }
+}
