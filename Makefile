@@ -45,6 +45,10 @@ build: setup ## compile the workspace, tests included
 	$(call say,build)
 	@$(CARGO) $(BUILD)
 
+.PHONY: where
+where: ## print where the program is
+	@echo '$(FIRN)'
+
 .PHONY: demo
 demo: build ## five nodes, a key, three slashes, killed and returning nodes: the whole of Firn in a minute
 	$(call say,demo)

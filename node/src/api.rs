@@ -17,7 +17,7 @@ use firn_coordinator::api::Command;
 use firn_proto::certificate::KeyProposal;
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
 use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SessionId, SubjectId};
-use json::{Accepted, ErrorBody, Keys, Peers, ProposeBody, RequestBody, Requests, Status};
+use json::{Accepted, Check, ErrorBody, Keys, Peers, ProposeBody, RequestBody, Requests, Status};
 use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) finalised: Arc<AtomicU64>,
     /// The network task's view of the peers.
     pub(crate) peers: Box<dyn Fn() -> Vec<PeerStatus> + Send + Sync>,
+    /// The keystore was made for tests and devnets: its passphrase can be guessed cheaply.
+    pub(crate) insecure_kdf: bool,
 }
 
 type Api = State<Arc<Shared>>;
@@ -170,7 +172,7 @@ async fn list_peers(State(api): Api) -> Json<Peers> {
 async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
     let (keys, requests) = api.look(|engine| (engine.keys(), engine.requests())).await?;
     let peers = (api.peers)();
-    let checks = view::checks(&peers, &api.definition, api.me, api.finalised.load(Ordering::Relaxed));
+    let checks = api.checks(&peers);
     let node = api.definition.nodes.get(&api.me);
     let open = requests.iter().filter(|view| !matches!(view.state, "executed" | "refused" | "expired"));
     Ok(Json(Status {
@@ -193,7 +195,7 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
 }
 
 async fn readyz(State(api): Api) -> Response {
-    let checks = view::checks(&(api.peers)(), &api.definition, api.me, api.finalised.load(Ordering::Relaxed));
+    let checks = api.checks(&(api.peers)());
     let ready = checks.iter().all(|check| check.ok);
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(serde_json::json!({ "ready": ready, "checks": checks }))).into_response()
@@ -206,7 +208,7 @@ async fn metrics(State(api): Api) -> Response {
         api.metrics.peer_connected.get_or_create(&label).set(i64::from(peer.up.is_some()));
     }
     let finalised = api.finalised.load(Ordering::Relaxed);
-    let ready = view::checks(&peers, &api.definition, api.me, finalised).iter().all(|check| check.ok);
+    let ready = api.checks(&peers).iter().all(|check| check.ok);
     api.metrics.ready.set(i64::from(ready));
     api.metrics.finalised.set(i64::try_from(finalised).unwrap_or(i64::MAX));
     let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -214,6 +216,14 @@ async fn metrics(State(api): Api) -> Response {
 }
 
 impl Shared {
+    /// What must hold before this node can do its work.
+    fn checks(&self, peers: &[PeerStatus]) -> Vec<Check> {
+        let kdf = if self.insecure_kdf { "insecure-fast-kdf: for tests and devnets only" } else { "standard" };
+        let mut checks = view::checks(peers, &self.definition, self.me, self.finalised.load(Ordering::Relaxed));
+        checks.push(Check { name: "keystore".to_owned(), ok: true, detail: kdf.to_owned() });
+        checks
+    }
+
     async fn send(&self, input: Input) -> Result<(), Refused> {
         self.inputs.send(input).await.map_err(|_| Code::Draining.into())
     }

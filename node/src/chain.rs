@@ -102,13 +102,13 @@ impl Chain {
                     let (chain, inputs) = (Arc::clone(&chain), inputs.clone());
                     tokio::spawn(async move {
                         let event = chain.serve(job, place).await;
-                        let _ = inputs.send(Input::Event(event)).await;
+                        let _ = inputs.send(Input::Event(Box::new(event))).await;
                     });
                 }
                 _ = poll.tick() => match chain.finalised().await {
                     Ok(block) if block != last => {
                         last = block;
-                        if inputs.send(Input::Event(Event::ChainFinalised { block })).await.is_err() {
+                        if inputs.send(Input::Event(Box::new(Event::ChainFinalised { block }))).await.is_err() {
                             return;
                         }
                     }

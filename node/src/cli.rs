@@ -47,6 +47,9 @@ enum Command {
     Run(RunArgs),
     /// Show a running node at a glance: readiness, peers, keys, open requests and who is missing.
     Status(NodeArgs),
+    /// Look after a stopped node's keystore.
+    #[command(subcommand)]
+    Keystore(setup::KeystoreCommand),
     /// Look at the network definition.
     #[command(subcommand)]
     Network(setup::NetworkCommand),
@@ -137,6 +140,7 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::Init(args) => setup::init(&args, output),
         Command::Run(args) => host::run(&args.data_dir, args.passphrase.source()),
+        Command::Keystore(command) => setup::keystore(&command, output),
         Command::Network(command) => setup::network(&command, output),
         Command::Status(args) => block_on(async move { show::status(&args, output).await }),
         Command::Dkg(command) => block_on(async move { dkg::run(command, output).await }),

@@ -1,6 +1,6 @@
 //! A client of a node's HTTP API, for the command line and the devnet.
 
-use crate::api::json::{Accepted, ErrorBody, Keys, Peers, ProposeBody, RequestBody, RequestView, Requests, Status};
+use crate::api::json::{Accepted, ErrorBody, Keys, ProposeBody, RequestBody, RequestView, Requests, Status};
 use crate::failure::Failure;
 use reqwest::{Method, Url};
 use serde::Serialize;
@@ -32,10 +32,6 @@ impl Client {
 
     pub(crate) async fn keys(&self) -> Result<Keys, Failure> {
         self.get("/v1/keys").await
-    }
-
-    pub(crate) async fn peers(&self) -> Result<Peers, Failure> {
-        self.get("/v1/peers").await
     }
 
     pub(crate) async fn requests(&self) -> Result<Requests, Failure> {

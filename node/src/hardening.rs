@@ -65,7 +65,8 @@ impl fmt::Display for Measure {
 
 /// Takes every measure and says which failed. First thing in `main`, before any thread and any file.
 pub(crate) fn harden() -> Vec<HardeningError> {
-    let measures: [(Measure, fn() -> Result<(), String>); 3] =
+    type Take = fn() -> Result<(), String>;
+    let measures: [(Measure, Take); 3] =
         [(Measure::CoreDumps, no_core_dumps), (Measure::Dumpable, not_dumpable), (Measure::Umask, private_files)];
     let failed = measures.into_iter().filter_map(|(measure, take)| {
         let reason = take().err()?;

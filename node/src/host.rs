@@ -87,6 +87,8 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
     let keypair = Keypair::from_protobuf_encoding(unlocked.transport.expose())
         .map_err(|error| Failure::general("TRANSPORT_IDENTITY", error.to_string()))?;
     let (network, peers, net_events) = start_network(&config, &definition, me, incarnation, keypair)?;
+    let listening = network.listening();
+    let insecure_kdf = unlocked.insecure_kdf;
     let relayer = unlocked.relayer.map(|key| PrivateKeySigner::from_slice(key.expose())).transpose();
     let relayer = relayer.map_err(|error| Failure::general("RELAYER_KEY", error.to_string()))?;
     let url = config.chain.rpc.first().ok_or_else(|| Failure::general("CONFIG", "no chain.rpc"))?;
@@ -107,7 +109,8 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
         let next = "choose another api.listen, or stop what uses it";
         Failure::new("API_LISTEN", format!("{address}: {error}"), next, Exit::Conflict)
     })?;
-    let shared = Shared { definition, me, incarnation, inputs: inputs.clone(), metrics, token, finalised, peers };
+    let shared =
+        Shared { definition, me, incarnation, inputs: inputs.clone(), metrics, token, finalised, peers, insecure_kdf };
     let (stop, stopped) = watch::channel(());
     let router = api::router(Arc::new(shared));
     let graceful = async move {
@@ -115,7 +118,8 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
         let _ = stopped.changed().await;
     };
     let server = tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(graceful).into_future());
-    tracing::info!(node = me.0, incarnation = incarnation.0, api = %address, elapsed_ms = started.elapsed().as_millis(), "started");
+    let elapsed_ms = started.elapsed().as_millis();
+    tracing::info!(node = me.0, incarnation = incarnation.0, api = %address, ?listening, elapsed_ms, "started");
 
     let early = tokio::select! {
         outcome = &mut ended => Some(outcome),
@@ -270,7 +274,7 @@ async fn deliver(
                 continue;
             }
         };
-        if inputs.send(Input::Event(event)).await.is_err() {
+        if inputs.send(Input::Event(Box::new(event))).await.is_err() {
             return;
         }
     }
@@ -281,7 +285,9 @@ fn watch_finalised(inputs: mpsc::Sender<Input>, finalised: Arc<AtomicU64>) -> mp
     let (sender, mut receiver) = mpsc::channel(chain::JOBS_MAX);
     tokio::spawn(async move {
         while let Some(input) = receiver.recv().await {
-            if let Input::Event(Event::ChainFinalised { block }) = &input {
+            if let Input::Event(event) = &input
+                && let Event::ChainFinalised { block } = event.as_ref()
+            {
                 finalised.store(block.number, Ordering::Relaxed);
             }
             if inputs.send(input).await.is_err() {

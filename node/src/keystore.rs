@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 mod error;
 mod file;
@@ -166,7 +166,8 @@ fn exact(path: &Path, field: Field, plaintext: &[u8]) -> Result<zeroize::Zeroizi
 }
 
 /// Where the keystore of `dir` is, for messages and backups.
-pub(crate) fn keystore_file(dir: &Path) -> PathBuf {
+#[cfg(test)]
+pub(crate) fn keystore_file(dir: &Path) -> std::path::PathBuf {
     dir.join(FILE)
 }
 

@@ -250,6 +250,7 @@ impl Network {
     }
 
     /// All peers of the definition, by node id.
+    #[cfg(test)]
     pub(crate) fn peers(&self) -> Vec<PeerStatus> {
         self.links.values().map(|link| link.status()).collect()
     }

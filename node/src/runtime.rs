@@ -32,7 +32,7 @@ const ANSWERS_MAX: usize = 1_024;
 /// What comes into the loop.
 pub(crate) enum Input {
     /// Something that happened.
-    Event(Event),
+    Event(Box<Event>),
     /// A request from the API; the answer says whether it was taken up.
     Submit(Box<Request>, oneshot::Sender<Result<(), Code>>),
     /// An operator's command.
@@ -84,7 +84,7 @@ impl Runtime {
                 }
             };
             match input {
-                Some(Input::Event(event)) => running.handle(event)?,
+                Some(Input::Event(event)) => running.handle(*event)?,
                 Some(Input::Submit(request, answer)) => {
                     running.await_answer(request.id().into(), answer);
                     running.handle(Event::Submitted { request })?;

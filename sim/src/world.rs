@@ -47,7 +47,7 @@ pub(crate) const EPOCH: u64 = 1_800_000_000;
 
 enum Occurrence {
     Deliver { from: NodeId, to: NodeId, envelope: Vec<u8> },
-    Event { node: NodeId, incarnation: u64, event: Event },
+    Event { node: NodeId, incarnation: u64, event: Box<Event> },
     Block,
 }
 
@@ -166,7 +166,7 @@ impl World {
             Occurrence::Deliver { from, to, envelope } => self.deliver(from, to, &envelope),
             Occurrence::Event { node, incarnation, event } => {
                 if self.nodes.get(&node).is_some_and(|node| node.alive && node.incarnation.0 == incarnation) {
-                    self.handle(node, event);
+                    self.handle(node, *event);
                 }
             }
             Occurrence::Block => {
@@ -249,7 +249,7 @@ impl World {
     /// Queues an event for a node as it is now: one that restarts meanwhile does not get it.
     fn event(&mut self, node: NodeId, delay: u64, event: Event) {
         let incarnation = self.nodes.get(&node).map(|node| node.incarnation.0).unwrap_or_default();
-        self.at(delay, Occurrence::Event { node, incarnation, event });
+        self.at(delay, Occurrence::Event { node, incarnation, event: Box::new(event) });
     }
 
     fn at(&mut self, delay: u64, occurrence: Occurrence) {

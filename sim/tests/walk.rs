@@ -1,4 +1,5 @@
 //! Five nodes in virtual time: key generation and signing, with members that die, restart and are cut off.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of a test")]
 
 use alloy_primitives::{Address, U256, keccak256};
 use firn_coordinator::api::{Command, Observation};

@@ -154,6 +154,24 @@ pub(crate) struct PeerView {
     pub(crate) incarnation: Option<u64>,
     /// The last refusal between us, with its code.
     pub(crate) refused: Option<String>,
+    /// What went wrong on the channel last.
+    pub(crate) last_fault: Option<String>,
+    pub(crate) peer_id: String,
+    pub(crate) frames: Frames,
+}
+
+/// What has passed between this node and a peer since the start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Frames {
+    pub(crate) sent: u64,
+    pub(crate) confirmed: u64,
+    pub(crate) received: u64,
+    pub(crate) waiting: usize,
+    pub(crate) dropped: u64,
+    /// How often the peer was held back for its rate.
+    pub(crate) throttled: u64,
+    /// Malformed or oversize input from the peer since its last penalty.
+    pub(crate) offences: u32,
 }
 
 /// The node at a glance.

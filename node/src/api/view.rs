@@ -1,6 +1,6 @@
 //! The engine's views as JSON, with names in place of numbers.
 
-use super::json::{Check, KeyView, MemberView, OperationBody, PeerView, RequestView};
+use super::json::{Check, Frames, KeyView, MemberView, OperationBody, PeerView, RequestView};
 use crate::net::PeerStatus;
 use firn_coordinator::view;
 use firn_proto::{Code, Definition, NodeId};
@@ -67,6 +67,17 @@ pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition) -> Vec<Pee
                 connected: status.up.is_some(),
                 incarnation: status.up.as_ref().map(|session| session.incarnation),
                 refused: status.refused.as_ref().map(|r| format!("{}: {}", r.code.name, r.detail)),
+                last_fault: status.last_fault.clone(),
+                peer_id: status.peer.to_string(),
+                frames: Frames {
+                    sent: status.sent,
+                    confirmed: status.confirmed,
+                    received: status.received,
+                    waiting: status.waiting,
+                    dropped: status.dropped.bulk + status.dropped.protocol + status.dropped.expired,
+                    throttled: status.throttled,
+                    offences: status.offences,
+                },
             }
         })
         .collect()

@@ -2,9 +2,10 @@
 
 use super::{Output, PassphraseArgs, init, print};
 use crate::config::RpcUrl;
+use crate::data_dir::DataDir;
 use crate::failure::{Exit, Failure};
 use crate::host::read_definition;
-use crate::keystore::{KdfProfile, PassphraseSource};
+use crate::keystore::{Context, KdfProfile, Keystore, PassphraseSource};
 use clap::{Args, Subcommand};
 use firn_proto::Definition;
 use libp2p::Multiaddr;
@@ -75,6 +76,35 @@ pub(super) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
             identity.relayer,
             dir = args.data_dir.display(),
         )
+    })
+}
+
+/// Look after a keystore.
+#[derive(Subcommand)]
+pub(crate) enum KeystoreCommand {
+    /// Wrap the keys under a new passphrase. Old copies of the file still open with the old one.
+    ChangePassphrase {
+        /// The node's data directory; the node must be stopped.
+        #[arg(long, env = "FIRN_DATA_DIR")]
+        data_dir: PathBuf,
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+        /// File whose first line is the new passphrase; asked for where it is not given.
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+    },
+}
+
+pub(super) fn keystore(command: &KeystoreCommand, output: Output) -> Result<(), Failure> {
+    let KeystoreCommand::ChangePassphrase { data_dir, passphrase, new_passphrase_file } = command;
+    let directory = DataDir::open(data_dir)?;
+    let network = read_definition(&directory.network_file())?.name;
+    let context = Context { network, node: super::read_config(data_dir)?.node };
+    let old = passphrase.source().unwrap_or(PassphraseSource::Prompt).read()?;
+    let new = new_passphrase_file.clone().map_or(PassphraseSource::Prompt, PassphraseSource::File).read_new()?;
+    Keystore::change_passphrase(&directory.keystore_dir(), &context, &old, &new, KdfProfile::Standard)?;
+    print(output, &json!({ "changed": true }), || {
+        "The passphrase is changed. Destroy old copies of the keystore.".to_owned()
     })
 }
 

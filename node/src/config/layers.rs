@@ -81,6 +81,7 @@ impl Layers {
     }
 
     /// Every key that has a value, with its origin.
+    #[cfg(test)]
     pub(crate) fn origins(&self) -> impl Iterator<Item = (&'static str, &Origin)> {
         self.values.iter().map(|(key, (_, origin))| (*key, origin))
     }

@@ -73,11 +73,6 @@ impl Batch {
         self.operations.push((family, not_reserved(family, key.into()), None));
     }
 
-    /// Adds the operations of `other` behind these, for a host that merges adjacent batches into one sync.
-    pub(crate) fn append(&mut self, mut other: Self) {
-        self.operations.append(&mut other.operations);
-    }
-
     /// Nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
         self.operations.is_empty()

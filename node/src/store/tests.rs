@@ -56,9 +56,7 @@ fn a_batch_is_read_back_after_reopening_in_key_order() {
     batch.put(Family::Audit, [2], "two");
     batch.put(Family::Requests, [9], "gone");
     batch.delete(Family::Requests, [9]);
-    let mut more = Batch::new();
-    more.put(Family::Requests, [2], Vec::new());
-    batch.append(more);
+    batch.put(Family::Requests, [2], Vec::new());
     store.commit(batch).unwrap();
 
     let store = reopen(store);
