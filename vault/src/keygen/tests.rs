@@ -350,6 +350,40 @@ fn an_identity_group_key_is_unusable() {
 }
 
 #[test]
+fn a_group_key_with_x_above_the_curve_order_is_unusable() {
+    // 1 in 2^127 by chance, and nobody knows such a key's logarithm: only the commitments can be made up, so that our
+    // share fits them all the same.
+    let order = hex::decode("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141").unwrap();
+    let above = (0u8..=255).find_map(|offset| {
+        let mut encoded = [&[2], &order[..]].concat();
+        encoded[32] = encoded[32].checked_add(offset)?;
+        suite::point_from_frost(&encoded)
+    });
+    let above = above.unwrap();
+    assert!(PublicScalar::from_slice(&above.x()).is_err());
+    let me = Identifier(1);
+    for (group_key, usable) in [(above, false), (point(&k256::ProjectivePoint::GENERATOR).unwrap(), true)] {
+        let g = k256::ProjectivePoint::GENERATOR;
+        let others = [2u16, 3].map(|i| dealer(i, 3, &[Scalar::from(4u64), Scalar::from(9u64)]).package);
+        let constant = projective(&group_key) - g * Scalar::from(8u64);
+        let own_share = SecretScalar::from_scalar(Scalar::from(77u64)).unwrap();
+        let package = KeyRound1 {
+            commitment: [constant, own_share.public() - constant].map(|element| point(&element).unwrap()).to_vec(),
+            ..others[0].clone()
+        };
+        let round1 = (1..).map(Identifier).zip([package].into_iter().chain(others)).collect();
+        let dealing = KeyShares { ephemeral: group_key, sealed: BTreeMap::new() };
+        let shared = Shared { roster: roster(me.0, 2, 3), round1, own_share, dealing };
+        let received = [2, 3].map(|i| (Identifier(i), SecretScalar::from_scalar(Scalar::from(13u64)))).into();
+        match shared.combine(&received) {
+            Ok((_, group)) => assert_eq!((group.group_key, usable), (group_key, true)),
+            Err(Combination::Unusable) => assert!(!usable),
+            Err(Combination::Misfits(dealers)) => panic!("misfits {dealers:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_part_of_zero_is_its_dealers_fault() {
     // Dealer 1 chose f(2) = 0: one in 2^256 by chance.
     let share_all = || {

@@ -115,6 +115,15 @@ fn a_restarted_vault_knows_no_commitment_of_before() {
     let (key_id, node) = (case.certificate.key_id(), case.node);
     case.net.commit(node, key_id, NodeId(11));
     case.refuses(Code::CommitmentUnknown);
+    // Nor where it has used it: that is no rival of anything.
+    case.net.restart(node);
+    let old = case.package.clone();
+    case.package = case.net.package(key_id, &case.subject, &[11, 12, 13].map(NodeId));
+    let serial = |package: &SigningPackage| package.commitments[&node].statement().serial;
+    assert_eq!(serial(&case.package), serial(&old));
+    case.decide();
+    case.package = old;
+    case.refuses(Code::CommitmentUnknown);
 }
 
 #[test]
