@@ -195,7 +195,13 @@ impl Engine {
                 .collect(),
             waiting_for: attempt.waiting_for().iter().filter_map(node).collect(),
             code: attempt.ended.as_ref().map(|ended| ended.code),
-            culprit: attempt.ended.as_ref().and_then(|ended| ended.culprit).as_ref().and_then(node),
+            culprit: attempt
+                .ended
+                .as_ref()
+                .and_then(|ended| ended.culprit)
+                .or(attempt.proven.first().copied())
+                .as_ref()
+                .and_then(node),
         }
     }
 

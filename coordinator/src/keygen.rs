@@ -445,6 +445,3 @@ impl Engine {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -305,6 +305,3 @@ impl Engine {
         coordinator.is_some_and(|coordinator| coordinator.open.values().any(|attempt| !attempt.stalled))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -454,6 +454,3 @@ fn status_name(status: Status) -> (&'static str, Option<Code>) {
         Status::NotYet(code) => ("not-yet", Some(code)),
     }
 }
-
-#[cfg(test)]
-mod tests;

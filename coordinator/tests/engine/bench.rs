@@ -1,0 +1,431 @@
+//! Engines with their vaults and disks, and the messages between them, which move only when a test says so.
+
+use crate::show;
+use alloy_primitives::{Address, Bytes, U256};
+use firn_coordinator::api::{ChainAnswer, ChainQuery, Command, Effect, Event, Observation, Record, SlashFacts, Timer};
+use firn_coordinator::{Config, Engine};
+use firn_proto::account::{account_address, verifier_address};
+use firn_proto::certificate::KeyProposal;
+use firn_proto::definition::{self, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
+use firn_proto::message::BlockReference;
+use firn_proto::request::{Operation, Request, SignedRequest, SlashOperator};
+use firn_proto::time::{MonotonicTime, Time, WallTime};
+use firn_proto::{
+    Digest, Epoch, GroupSignature, Identifier, Incarnation, KeyId, Message, NodeId, Point, SessionId, envelope,
+};
+use firn_vault::api::{Reply, Request as VaultRequest, Write};
+use firn_vault::{RootSecret, Vault};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+pub(crate) const WALL: u64 = 1_800_000_000;
+pub(crate) const AVS: Address = Address::repeat_byte(0x11);
+
+pub(crate) struct Host {
+    pub(crate) engine: Engine,
+    vault: Vault,
+    rng: ChaCha20Rng,
+    pub(crate) incarnation: u64,
+    pub(crate) alive: bool,
+    pub(crate) records: BTreeMap<(u8, Vec<u8>), Record>,
+    sealed: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) timers: Vec<Timer>,
+}
+
+/// A message on its way.
+#[derive(Clone)]
+pub(crate) struct Flight {
+    pub(crate) from: u16,
+    pub(crate) to: u16,
+    pub(crate) name: &'static str,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What a Byzantine member says instead: nothing, or another message.
+pub(crate) type Lie = fn(&Message, to: u16) -> Option<Message>;
+
+pub(crate) struct Bench {
+    pub(crate) definition: Definition,
+    pub(crate) hosts: BTreeMap<u16, Host>,
+    pub(crate) flights: VecDeque<Flight>,
+    /// Everything ever sent, for replays.
+    pub(crate) sent: Vec<Flight>,
+    pub(crate) dropped: BTreeSet<(u16, u16)>,
+    pub(crate) liars: BTreeMap<u16, Lie>,
+    pub(crate) evidence: Vec<(u16, u16, firn_proto::Code)>,
+    pub(crate) submitted: Vec<(KeyId, GroupSignature)>,
+    pub(crate) log: Vec<String>,
+    pub(crate) watched: Option<u16>,
+    pub(crate) now: u64,
+    pub(crate) block: u64,
+    pub(crate) facts: fn(&mut SlashFacts),
+    /// Whether questions to the chain stay open.
+    pub(crate) chain_silent: bool,
+    pub(crate) asked: Vec<(u16, firn_proto::SubjectId)>,
+    account: Option<Point>,
+}
+
+impl Bench {
+    pub(crate) fn new(t: u16, n: u16) -> Self {
+        let definition = definition(t, n);
+        assert_eq!(Definition::parse(&definition.to_toml()), Ok(definition.clone()));
+        let mut bench = Self {
+            hosts: (1..=n).map(|id| (id, boot(&definition, id, 1, BTreeMap::new(), BTreeMap::new()))).collect(),
+            definition,
+            flights: VecDeque::new(),
+            sent: Vec::new(),
+            dropped: BTreeSet::new(),
+            liars: BTreeMap::new(),
+            evidence: Vec::new(),
+            submitted: Vec::new(),
+            log: Vec::new(),
+            watched: None,
+            now: 0,
+            block: 10,
+            facts: |_| {},
+            chain_silent: false,
+            asked: Vec::new(),
+            account: None,
+        };
+        for id in 1..=n {
+            bench.event(id, Event::Started);
+            bench.connect(id);
+        }
+        bench.deliver();
+        bench
+    }
+
+    /// A bench with an active key, deployed.
+    pub(crate) fn ready(t: u16, n: u16) -> (Self, KeyId) {
+        let mut bench = Self::new(t, n);
+        let key_id = bench.propose(1);
+        bench.accept_all(key_id);
+        bench.deliver();
+        bench.settle(key_id);
+        (bench, key_id)
+    }
+
+    pub(crate) fn settle(&mut self, key_id: KeyId) {
+        for _ in 0..20 {
+            self.fire_all("Solicit");
+            self.deliver();
+        }
+        let ids: Vec<_> = self.hosts.keys().copied().collect();
+        for id in ids {
+            assert_eq!(self.key_state(id, key_id), "active", "n{id}");
+        }
+        self.account = self.hosts[&1].engine.keys()[0].group_key;
+        self.hosts.values_mut().for_each(|host| host.timers.clear());
+        self.block_final();
+        self.log.clear();
+    }
+
+    pub(crate) fn proposal(&self, proposer: u16, salt: u8) -> KeyProposal {
+        KeyProposal {
+            key_name: "slash".to_owned(),
+            proposer: NodeId(proposer),
+            deadline: WallTime(WALL + self.now / 1000 + 600),
+            salt: [salt; 32],
+            definition: self.definition.digest(),
+        }
+    }
+
+    pub(crate) fn propose(&mut self, salt: u8) -> KeyId {
+        let proposal = self.proposal(1, salt);
+        let key_id = proposal.key_id(self.definition.network_id());
+        self.event(1, Event::Operator(Command::ProposeKey(proposal)));
+        self.deliver();
+        key_id
+    }
+
+    pub(crate) fn accept_all(&mut self, key_id: KeyId) {
+        for id in self.hosts.keys().copied().filter(|id| *id != 1).collect::<Vec<_>>() {
+            self.event(id, Event::Operator(Command::AcceptKey(key_id)));
+        }
+    }
+
+    pub(crate) fn key_state(&self, id: u16, key_id: KeyId) -> &'static str {
+        let keys = self.hosts[&id].engine.keys();
+        keys.iter().find(|key| key.key_id == key_id).map_or("none", |key| key.state)
+    }
+
+    pub(crate) fn request(&self, nonce: u64) -> Request {
+        let operation = Operation::SlashOperator(SlashOperator {
+            avs: AVS,
+            operator: Address::repeat_byte(0x22),
+            operatorSetId: 0,
+            strategies: vec![Address::repeat_byte(0x33)],
+            wadsToSlash: vec![U256::from(80)],
+            description: "test".to_owned(),
+            account: account_address(&self.account.unwrap()),
+            nonce: U256::from(nonce),
+            deadline: WALL + 7_200,
+        });
+        let digest = operation.id(&self.definition).0.0;
+        let (signature, recovery) = requester().sign_prehash_recoverable(&digest).unwrap();
+        let mut bytes = [27 + recovery.to_byte(); 65];
+        bytes[..64].copy_from_slice(&signature.to_bytes());
+        SignedRequest { operation, signature: bytes }.verify(&self.definition).unwrap()
+    }
+
+    pub(crate) fn submit(&mut self, id: u16, request: &Request) {
+        self.event(id, Event::Submitted { request: Box::new(request.clone()) });
+    }
+
+    pub(crate) fn state(&self, id: u16, request: &Request) -> &'static str {
+        self.hosts[&id].engine.request(request.id()).map_or("none", |view| view.state)
+    }
+
+    /// All nodes hear of a new finalised block.
+    pub(crate) fn block_final(&mut self) {
+        self.block += 1;
+        let block = BlockReference { number: self.block, hash: Digest::default() };
+        for id in self.hosts.keys().copied().collect::<Vec<_>>() {
+            self.event(id, Event::ChainFinalised { block });
+        }
+    }
+
+    fn connect(&mut self, id: u16) {
+        for other in self.hosts.keys().copied().filter(|other| *other != id).collect::<Vec<_>>() {
+            if self.hosts[&other].alive && self.hosts[&id].alive {
+                let (ours, theirs) = (self.hosts[&id].incarnation, self.hosts[&other].incarnation);
+                self.event(other, Event::PeerUp { node: NodeId(id), incarnation: Incarnation(ours) });
+                self.event(id, Event::PeerUp { node: NodeId(other), incarnation: Incarnation(theirs) });
+            }
+        }
+    }
+
+    pub(crate) fn kill(&mut self, id: u16) {
+        let host = self.hosts.get_mut(&id).unwrap();
+        host.alive = false;
+        host.timers.clear();
+        self.flights.retain(|flight| flight.to != id);
+        for other in self.hosts.keys().copied().filter(|other| *other != id).collect::<Vec<_>>() {
+            self.event(other, Event::PeerDown { node: NodeId(id) });
+        }
+    }
+
+    pub(crate) fn restart(&mut self, id: u16) {
+        if self.hosts[&id].alive {
+            self.kill(id);
+        }
+        let host = &self.hosts[&id];
+        let next = boot(&self.definition, id, host.incarnation + 1, host.records.clone(), host.sealed.clone());
+        self.hosts.insert(id, next);
+        self.event(id, Event::Started);
+        self.connect(id);
+    }
+
+    pub(crate) fn event(&mut self, id: u16, event: Event) {
+        let mut events = VecDeque::from([event]);
+        let now = Time { monotonic: MonotonicTime(self.now), wall: WallTime(WALL + self.now / 1000) };
+        while let Some(event) = events.pop_front() {
+            let Some(host) = self.hosts.get_mut(&id).filter(|host| host.alive) else { return };
+            let seen = show::event(&event);
+            let effects = host.engine.step(now, event);
+            if self.watched == Some(id) && !effects.is_empty() {
+                self.log.push(format!("n{id} <- {seen}"));
+                self.log.extend(effects.iter().map(|effect| format!("  {}", show::effect(effect, self.now))));
+            }
+            for effect in effects {
+                self.carry_out(id, effect, &mut events);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, id: u16, effect: Effect, events: &mut VecDeque<Event>) {
+        let host = self.hosts.get_mut(&id).unwrap();
+        match effect {
+            Effect::Persist(records) => host.persist(records),
+            Effect::Send { to, session, message, .. } => {
+                assert!(!to.contains(&NodeId(id)), "never to ourselves");
+                to.into_iter().for_each(|to| self.say(id, to.0, session, &message));
+            }
+            Effect::AskVault(request) => events.push_back(Event::VaultReplied { reply: host.ask(request) }),
+            Effect::SetTimer { timer, .. } => host.timers.push(timer),
+            Effect::AskChain { subject, query } => {
+                self.asked.push((id, subject));
+                if !self.chain_silent {
+                    events.push_back(Event::ChainReplied { subject, answer: self.answer(&query) });
+                }
+            }
+            Effect::SubmitToChain { subject, signature, .. } => self.submitted.push((KeyId(subject.0), signature)),
+            Effect::Observe(Observation::Evidence { culprit, code, .. }) => self.evidence.push((id, culprit.0, code)),
+            Effect::Answer { .. } | Effect::Penalise { .. } | Effect::Observe(_) => {}
+        }
+    }
+
+    pub(crate) fn answer(&self, query: &ChainQuery) -> ChainAnswer {
+        let block = BlockReference { number: self.block, hash: Digest::default() };
+        let signer = |key: Point| Bytes::from([verifier_address().as_slice(), &key.x(), &key.y()].concat());
+        match query {
+            ChainQuery::Slash { account, .. } => {
+                let mut facts = SlashFacts {
+                    block,
+                    slasher: *account,
+                    slashable: true,
+                    strategies: vec![Address::repeat_byte(0x33)],
+                    signer: self.account.map(signer),
+                    nonce_used: false,
+                };
+                (self.facts)(&mut facts);
+                ChainAnswer::Slash(facts)
+            }
+            ChainQuery::NonceUsed { .. } => ChainAnswer::NonceUsed { block, used: false },
+        }
+    }
+
+    /// Puts a message of `from` on its way, as itself or as its lie.
+    pub(crate) fn say(&mut self, from: u16, to: u16, session: SessionId, message: &Message) {
+        let told = match self.liars.get(&from) {
+            Some(lie) => lie(message, to),
+            None => Some(message.clone()),
+        };
+        let Some(message) = told else { return };
+        let name = show::message_name(&message);
+        let author = VaultRequest::Author { session, message: Box::new(message) };
+        let Reply::Envelope(bytes) = self.hosts.get_mut(&from).unwrap().ask(author) else { return };
+        let flight = Flight { from, to, name, bytes };
+        self.sent.push(flight.clone());
+        self.flights.push_back(flight);
+    }
+
+    /// Delivers the message that has waited longest at `index`.
+    pub(crate) fn deliver_at(&mut self, index: usize) {
+        let Some(flight) = self.flights.remove(index) else { return };
+        self.hand_over(&flight);
+    }
+
+    pub(crate) fn hand_over(&mut self, flight: &Flight) {
+        if self.dropped.contains(&(flight.from, flight.to)) {
+            return;
+        }
+        if let Ok(message) = envelope::verify(&flight.bytes, &self.definition) {
+            self.event(flight.to, Event::Received { from: NodeId(flight.from), message });
+        }
+    }
+
+    /// Delivers until nothing is on its way.
+    pub(crate) fn deliver(&mut self) {
+        for _ in 0..20_000 {
+            if self.flights.is_empty() {
+                return;
+            }
+            self.deliver_at(0);
+        }
+        panic!("the network never falls silent: {}", self.flights[0].name);
+    }
+
+    /// Fires all timers of a kind that a node has set so far.
+    pub(crate) fn fire(&mut self, id: u16, kind: &str) {
+        let Some(host) = self.hosts.get_mut(&id) else { return };
+        let (due, rest) =
+            std::mem::take(&mut host.timers).into_iter().partition(|timer| show::timer_name(timer) == kind);
+        host.timers = rest;
+        let due: Vec<Timer> = due;
+        due.into_iter().for_each(|timer| self.event(id, Event::TimerFired(timer)));
+    }
+
+    pub(crate) fn fire_all(&mut self, kind: &str) {
+        self.hosts.keys().copied().collect::<Vec<_>>().into_iter().for_each(|id| self.fire(id, kind));
+    }
+
+    /// Lets every kind of signing timer fire and delivers what follows, `rounds` times.
+    pub(crate) fn rounds(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            for kind in ["Stalled", "Solicit", "Takeover", "Recheck"] {
+                self.fire_all(kind);
+                self.deliver();
+            }
+        }
+    }
+}
+
+impl Host {
+    fn persist(&mut self, records: Vec<Record>) {
+        for record in records {
+            self.records.insert((record.family as u8, record.key.clone()), record);
+        }
+    }
+
+    pub(crate) fn ask(&mut self, request: VaultRequest) -> Reply {
+        let request = match request {
+            VaultRequest::Certify { key_id, stored: None } => {
+                let stored = self.sealed.get(&Vault::share_record(key_id, Epoch(0))).cloned();
+                VaultRequest::Certify { key_id, stored }
+            }
+            other => other,
+        };
+        let decision = self.vault.handle(request, &mut self.rng);
+        for write in decision.writes {
+            match write {
+                Write::Put { key, value } => self.sealed.insert(key, value),
+                Write::Delete { key } => self.sealed.remove(&key),
+            };
+        }
+        decision.reply
+    }
+
+    pub(crate) fn all_records(&self) -> Vec<Record> {
+        self.records.values().cloned().collect()
+    }
+}
+
+fn boot(
+    definition: &Definition,
+    id: u16,
+    incarnation: u64,
+    records: BTreeMap<(u8, Vec<u8>), Record>,
+    sealed: BTreeMap<Vec<u8>, Vec<u8>>,
+) -> Host {
+    let all: Vec<_> = records.values().cloned().collect();
+    let config = Config { definition: definition.clone(), me: NodeId(id) };
+    let engine = Engine::restore(config, &all).unwrap();
+    let opened = Vault::open(definition.clone(), NodeId(id), Incarnation(incarnation), root(id), sealed.clone());
+    let rng = ChaCha20Rng::seed_from_u64(u64::from(id) * 1_000 + incarnation);
+    Host { engine, vault: opened.unwrap(), rng, incarnation, alive: true, records, sealed, timers: Vec::new() }
+}
+
+fn root(id: u16) -> RootSecret {
+    RootSecret::generate(&mut ChaCha20Rng::seed_from_u64(u64::from(id)))
+}
+
+fn requester() -> k256::ecdsa::SigningKey {
+    k256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap()
+}
+
+fn definition(t: u16, n: u16) -> Definition {
+    let node = |id: u16| {
+        let (author_key, vault_key) = root(id).public_keys();
+        definition::Node {
+            name: format!("node-{id}"),
+            organisation: "org".to_owned(),
+            region: String::new(),
+            provider: String::new(),
+            peer_id: format!("peer-{id}"),
+            author_key,
+            vault_key,
+            addresses: Vec::new(),
+        }
+    };
+    Definition {
+        name: "bench".to_owned(),
+        chain: definition::Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
+        organisations: ["org".to_owned()].into(),
+        nodes: (1..=n).map(|id| (NodeId(id), node(id))).collect(),
+        keys: vec![KeyDefinition {
+            name: "slash".to_owned(),
+            purpose: Purpose::Slash,
+            threshold: t,
+            members: (1..=n).map(|id| (Identifier(id), NodeId(id))).collect(),
+        }],
+        operator_sets: vec![OperatorSetEntry { avs: AVS, id: 0, key: "slash".to_owned() }],
+        requesters: vec![Requester {
+            name: "avs".to_owned(),
+            address: Address::from_public_key(requester().verifying_key()),
+            operations: vec!["slash_operator".to_owned()],
+            avs: vec![AVS],
+        }],
+    }
+}

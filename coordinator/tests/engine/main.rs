@@ -1,0 +1,17 @@
+//! The engine from outside: a bench of engines and vaults whose every message the test holds in its hand.
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod byzantine;
+#[cfg(test)]
+mod chaos;
+#[cfg(test)]
+mod keygen;
+#[cfg(test)]
+mod restore;
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod show;
+#[cfg(test)]
+mod signing;
