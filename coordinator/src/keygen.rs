@@ -149,7 +149,8 @@ impl Attempt {
             said.push(Message::KeyEcho(self.digests(key_id)));
         }
         said.extend(self.dealings.get(&me).map(|own| Message::KeyShares(own.shares.clone())));
-        said.extend(self.certified.get(&me).map(|own| Message::KeyCertified(*own)));
+        // Who gives the key up helps nobody to a certificate any more: one beside abandonments could never be activated.
+        said.extend(self.certified.get(&me).filter(|_| abandonment.is_none()).map(|own| Message::KeyCertified(*own)));
         said.extend(abandonment);
         said
     }
@@ -385,7 +386,9 @@ impl Engine {
     }
 
     fn assemble(&mut self, key_id: KeyId) {
-        let Some(attempt) = self.attempts.get(&key_id) else { return };
+        let Some(attempt) = self.attempts.get(&key_id).filter(|attempt| attempt.abandonments.is_empty()) else {
+            return;
+        };
         let Some(outcome) = &attempt.outcome else { return };
         if attempt.certified.values().any(|certified| certified.transcript != outcome.transcript) {
             // Our signature has left: only the members together can abandon now.
