@@ -186,7 +186,8 @@ impl Bench {
         }
     }
 
-    fn connect(&mut self, id: u16) {
+    /// Gives a node new channels to all others.
+    pub(crate) fn connect(&mut self, id: u16) {
         for other in self.hosts.keys().copied().filter(|other| *other != id).collect::<Vec<_>>() {
             if self.hosts[&other].alive && self.hosts[&id].alive {
                 let (ours, theirs) = (self.hosts[&id].incarnation, self.hosts[&other].incarnation);

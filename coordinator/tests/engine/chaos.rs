@@ -97,7 +97,7 @@ fn check(bench: &Bench) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 24, max_shrink_iters: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn key_generation_in_any_order(acts in proptest::collection::vec(act(), 20..160)) {
@@ -126,9 +126,11 @@ proptest! {
             apply(&mut bench, act, true);
             check(&bench);
         }
-        // Once the network is kind again, whatever is open is signed.
+        // Once the channels are new and the network is kind, whatever is open is signed, and all know.
         let request = bench.request(0);
         bench.submit(1, &request);
+        bench.deliver();
+        (1..=3).for_each(|id| bench.connect(id));
         bench.deliver();
         bench.rounds(12);
         check(&bench);
