@@ -10,7 +10,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         Code::EnvelopeMalformed,
         "ENVELOPE_MALFORMED",
         "the bytes are not a canonical envelope",
-        "the sender runs another or a broken version; compare `firn version` on both sides",
+        "the sender runs another or a broken version; compare `firn --version` on both sides",
     ),
     Entry(
         Code::EnvelopeTooLarge,
