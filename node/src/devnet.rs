@@ -1,18 +1,16 @@
 //! `firn devnet`: a whole network on one machine, for a first look, for trying things out and for tests.
 
-use crate::api::json::{KeyView, ProposeBody};
 use crate::cli::Output;
 use crate::failure::{Exit, Failure};
-use account::{Account, amount, duration};
-use alloy::primitives::Address;
+use account::Account;
 use clap::{Args, Subcommand};
 use files::{Manifest, WARNING, Wish};
-use firn_proto::Point;
-use processes::{Cluster, Look};
+use processes::Cluster;
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use steps::{deploy_contracts, generate_key, group_key, start};
 use tokio::signal::unix::{SignalKind, signal};
 
 mod account;
@@ -21,15 +19,7 @@ mod demo;
 mod files;
 mod processes;
 mod roster;
-
-/// What connecting all nodes may take.
-const CONNECT: Duration = Duration::from_secs(20);
-/// Longer than anybody watches.
-const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
-/// What generating a key may take.
-const KEYGEN: Duration = Duration::from_secs(40);
-/// What a block may take to become final: two epochs of one slot, and some patience.
-const FINALITY: Duration = Duration::from_secs(20);
+mod steps;
 
 /// A whole network on this machine: nodes, a chain, a sample AVS.
 ///
@@ -37,13 +27,14 @@ const FINALITY: Duration = Duration::from_secs(20);
 /// them, anvil as the chain. NEVER use a devnet's keys for anything of value: its keystores open fast, its passphrases
 /// lie beside them, its relayer keys are public knowledge, and EigenLayer is a simulation.
 #[derive(Subcommand)]
+#[command(after_help = EXAMPLE)]
 pub(crate) enum DevnetCommand {
     /// Show Firn at work in five acts, in a temporary directory, in about half a minute.
     Demo(DemoArgs),
     /// Start a devnet and keep it running until Ctrl-C; makes it first where it does not exist.
     ///
     /// The directory stays. The next `up` on it continues with the same keys and the same chain.
-    #[command(after_help = UP_EXAMPLE)]
+    #[command(after_help = EXAMPLE)]
     Up(PrepareArgs),
     /// Make the directories, keys and network.toml of a devnet, and start nothing.
     Prepare(PrepareArgs),
@@ -51,11 +42,20 @@ pub(crate) enum DevnetCommand {
     Deploy(DirArgs),
 }
 
-const UP_EXAMPLE: &str = "Example:
+const EXAMPLE: &str = "Keep five nodes running, and ask for slashes of your own:
+
   firn devnet up --dir my-devnet
-  # in a second terminal, with the lines that `up` prints:
-  firn request slash ... --data-dir my-devnet/nordlys
-  firn status --data-dir my-devnet/nordlys";
+      Starts anvil and five nodes, generates their key, deploys the contracts, and stays until Ctrl-C.
+      When it is ready it prints the whole of the next two lines, with the addresses filled in.
+
+  firn request slash --data-dir my-devnet/nordlys --keystore my-devnet/avs/requester.json ...
+  firn request show --data-dir my-devnet/halyard
+      In a second terminal: ask at one node, look at another.
+
+  firn status --data-dir my-devnet/nordlys
+      A node at a glance, and who is missing.
+
+The second `up` on a directory continues with the same keys and the same chain.";
 
 /// Which devnet.
 #[derive(Args)]
@@ -101,7 +101,7 @@ pub(crate) async fn run(command: DevnetCommand, output: Output) -> Result<(), Fa
 }
 
 fn prepare(args: &PrepareArgs, output: Output) -> Result<(), Failure> {
-    let account = Account::new(output);
+    let account = Account::new(output, "step");
     let manifest = make(args)?;
     account.document(&json!(manifest));
     account.plain(WARNING);
@@ -124,7 +124,7 @@ fn make(args: &PrepareArgs) -> Result<Manifest, Failure> {
 }
 
 async fn deploy(dir: &Path, output: Output) -> Result<(), Failure> {
-    let (account, manifest) = (Account::new(output), Manifest::read(dir)?);
+    let (account, manifest) = (Account::new(output, "step"), Manifest::read(dir)?);
     let node = manifest.nodes.first().ok_or_else(|| Failure::general("DEVNET_NODE", "no nodes"))?;
     let keys = crate::client::Client::new(node.api, None)?.keys().await?.keys;
     let active = keys.iter().find(|key| key.state == "active").ok_or_else(|| {
@@ -140,7 +140,7 @@ async fn deploy(dir: &Path, output: Output) -> Result<(), Failure> {
 }
 
 async fn up(args: &PrepareArgs, output: Output) -> Result<(), Failure> {
-    let mut account = Account::new(output);
+    let mut account = Account::new(output, "step");
     let manifest = if Manifest::exists(&args.dir) { Manifest::read(&args.dir)? } else { make(args)? };
     account.plain(WARNING);
     let mut signals = Signals::new()?;
@@ -160,13 +160,13 @@ async fn up(args: &PrepareArgs, output: Output) -> Result<(), Failure> {
     outcome.and(stopped)
 }
 
-/// Starts everything, prints how to use it, and returns only when a process ends that should not.
+/// Starts everything, prints how to use it, and watches. Returns only when something fails.
 async fn serve(cluster: &mut Cluster, account: &mut Account, dir: &Path) -> Result<(), Failure> {
-    account.act("the chain and the nodes");
+    account.next("the chain and the nodes");
     start(cluster, account).await?;
-    account.act("the key");
+    account.next("the key");
     let key = generate_key(cluster, account).await?;
-    account.act("the contracts");
+    account.next("the contracts");
     let address = deploy_contracts(cluster, account, &key).await?;
     account.say("ready; Ctrl-C stops everything and keeps the directory");
     account.document(&json!({
@@ -174,143 +174,20 @@ async fn serve(cluster: &mut Cluster, account: &mut Account, dir: &Path) -> Resu
         "key": key, "account": address,
     }));
     account.plain(&instructions(&cluster.manifest, dir));
-    cluster.wait::<()>("the end", FOREVER, async |_| Ok(Look::Waiting(String::new()))).await
+    watch(cluster, account).await
 }
 
-/// Starts anvil and all nodes, and waits until everybody sees everybody.
-async fn start(cluster: &mut Cluster, account: &Account) -> Result<(), Failure> {
-    let clock = Instant::now();
-    cluster.start_chain().await?;
-    let rpc = cluster.manifest.rpc.clone();
-    account.say(format!(
-        "anvil answers at {rpc}: a block a second, final two blocks later ({})",
-        duration(clock.elapsed())
-    ));
-    let (clock, names) = (Instant::now(), cluster.names());
-    cluster.start_nodes(&names).await?;
-    let statuses = cluster.connected(&names, CONNECT).await?;
-    let pids = cluster.pids();
-    for status in &statuses {
-        let node = cluster.node(&status.name)?;
-        let pid = pids.get(&status.name).copied().unwrap_or_default();
-        account.say(format!(
-            "{:<10} {:<18} {:<9} process {pid}, libp2p port {}, API {}",
-            node.name, node.organisation, node.region, node.port, node.api
-        ));
-    }
-    let nodes = names.len();
-    account.say(format!("all {nodes} nodes are connected with each other ({})", duration(clock.elapsed())));
-    Ok(())
-}
-
-/// Generates the key where there is none, and waits until every node holds it, certified by all.
-async fn generate_key(cluster: &mut Cluster, account: &Account) -> Result<KeyView, Failure> {
-    let (clock, names) = (Instant::now(), cluster.names());
-    let first = names.first().cloned().unwrap_or_default();
-    let existing = cluster.client(&first)?.keys().await?.keys.into_iter().find(|key| key.state == "active");
-    let key_id = if let Some(key) = existing {
-        account.say(format!("the key `{}` exists since an earlier start", key.name));
-        key.key_id
-    } else {
-        let body = ProposeBody { name: cluster.manifest.key.clone(), within_seconds: 120 };
-        let id = cluster.client(&first)?.propose_key(&body).await?.id;
-        account.say(format!(
-            "{first} proposes a key `{}`, {} of {}",
-            body.name,
-            cluster.manifest.threshold,
-            names.len()
-        ));
-        accept_everywhere(cluster, &names, &first, &id).await?;
-        account.say("every organisation accepts; the nodes exchange commitments and encrypted shares");
-        id
-    };
-    let key =
-        cluster.wait("the key at every node", KEYGEN, async |cluster| same_key(cluster, &names, &key_id).await).await?;
-    account.say(format!("group key {}", key.group_key.clone().unwrap_or_default()));
-    account.say(format!("the same at all {} nodes, certified by {}", names.len(), key.certified_by.join(", ")));
-    account.say(format!(
-        "active: {} of {} members signed with it ({})",
-        key.threshold,
-        names.len(),
-        duration(clock.elapsed())
-    ));
-    Ok(key)
-}
-
-async fn accept_everywhere(cluster: &mut Cluster, names: &[String], first: &str, id: &str) -> Result<(), Failure> {
-    for name in names.iter().filter(|name| *name != first) {
-        let what = format!("the proposal at {name}");
-        cluster
-            .wait(&what, KEYGEN, async |cluster| {
-                let keys = cluster.client(name)?.keys().await?.keys;
-                let known = keys.iter().any(|key| key.key_id == id);
-                Ok(if known { Look::Done(()) } else { Look::Waiting("it has not arrived".to_owned()) })
-            })
-            .await?;
-        cluster.client(name)?.accept_key(id).await?;
-    }
-    Ok(())
-}
-
-/// The key, once all nodes hold one and the same, active and certified by all.
-async fn same_key(cluster: &Cluster, names: &[String], id: &str) -> Result<Look<KeyView>, Failure> {
-    let mut found: Option<KeyView> = None;
-    for name in names {
-        let keys = cluster.client(name)?.keys().await?.keys;
-        let Some(key) = keys.into_iter().find(|key| key.key_id == id) else {
-            return Ok(Look::Waiting(format!("{name} does not know it")));
-        };
-        if let Some(code) = key.code.as_ref().filter(|_| matches!(key.state.as_str(), "aborted" | "abandoned")) {
-            let culprit = key.culprit.clone().unwrap_or_else(|| "nobody".to_owned());
-            let cause = format!("{name}: key generation {} with {code}; at fault: {culprit}", key.state);
-            return Err(Failure::new("DEVNET_KEYGEN", cause, "look at the log lines above", Exit::Failure));
+/// Reports processes that end. They may: killing some is what a devnet is for.
+async fn watch(cluster: &mut Cluster, account: &Account) -> Result<(), Failure> {
+    let mut ticks = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        ticks.tick().await;
+        for (name, status) in cluster.take_ended() {
+            let again =
+                cluster.node(&name).map(|node| format!("; again: firn run --data-dir {}", node.data_dir.display()));
+            account.say(format!("{name} has ended ({status}){}", again.unwrap_or_default()));
         }
-        if key.state != "active" || key.certified_by.len() != names.len() {
-            let waiting = format!("{name}: {}, certified by {} of {}", key.state, key.certified_by.len(), names.len());
-            return Ok(Look::Waiting(waiting));
-        }
-        if found.as_ref().is_some_and(|other| other.group_key != key.group_key) {
-            return Err(Failure::general("DEVNET_KEYGEN", format!("{name} holds another group key than the others")));
-        }
-        found = Some(key);
     }
-    Ok(found.map_or_else(|| Look::Waiting("no nodes".to_owned()), Look::Done))
-}
-
-/// Deploys what is missing, and waits until the nodes can rely on it.
-async fn deploy_contracts(cluster: &mut Cluster, account: &Account, key: &KeyView) -> Result<Address, Failure> {
-    let clock = Instant::now();
-    let address = contracts::deploy(&cluster.manifest, &group_key(key)?).await?;
-    if key.account != Some(address) {
-        return Err(Failure::general("DEVNET_ADDRESS", format!("the nodes expect another account than {address}")));
-    }
-    let of = cluster.manifest.contracts.clone();
-    account.say(format!("FrostVerifier  {}", of.verifier));
-    account.say(format!("FrostAccount   {address}, the address that every node computed from the group key"));
-    account.say(format!("EigenLayerSim  {}, a simulation of EigenLayer's core", of.allocation_manager));
-    account.say(format!(
-        "AVS            {}, redistributing operator set {}, slasher: the account",
-        of.avs, of.operator_set_id
-    ));
-    let rpc = contracts::reader(&cluster.manifest.rpc)?;
-    let stake = amount(contracts::shares(&rpc, &of).await?);
-    account.say(format!("operator       {}, {stake} shares, all allocated to the set", of.operator));
-    cluster
-        .wait("the operator set to be final", FINALITY, async |_| {
-            let ready = contracts::slashable(&rpc, &of, address).await?;
-            Ok(if ready { Look::Done(()) } else { Look::Waiting("not in a finalised block".to_owned()) })
-        })
-        .await?;
-    account.say(format!("all of it is final ({})", duration(clock.elapsed())));
-    Ok(address)
-}
-
-fn group_key(key: &KeyView) -> Result<Point, Failure> {
-    let invalid = || Failure::general("DEVNET_KEY", "a node shows no valid group key");
-    let bytes =
-        hex::decode(key.group_key.as_deref().unwrap_or_default().trim_start_matches("0x")).map_err(|_| invalid())?;
-    let key = alloy::signers::k256::PublicKey::from_sec1_bytes(&bytes).map_err(|_| invalid())?;
-    Point::from_affine(key.as_affine()).ok_or_else(invalid)
 }
 
 /// What to type in a second terminal.
@@ -334,7 +211,8 @@ Follow it at another node, and look at the network:
   {program} request show --data-dir {second}
   {program} status --data-dir {first}
 
-Logs are in {dir}/logs. To see what happens when nodes are missing, kill some (kill -9 and the process number above).
+Logs are in {dir}/logs. To see what happens when nodes are missing, kill some with `kill -9` and the process numbers
+above, and start them again with `firn run --data-dir`.
 ",
         first = node(0),
         second = node(1),

@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 pub(crate) struct Account {
     started: Instant,
     output: Output,
-    act: u8,
+    part: &'static str,
+    number: u8,
 }
 
 impl Account {
-    /// Starts the clock.
-    pub(crate) fn new(output: Output) -> Self {
-        Self { started: Instant::now(), output, act: 0 }
+    /// Starts the clock. The account comes in numbered parts: acts, or steps.
+    pub(crate) fn new(output: Output, part: &'static str) -> Self {
+        Self { started: Instant::now(), output, part, number: 0 }
     }
 
     /// How long it has run.
@@ -25,13 +26,13 @@ impl Account {
         self.started.elapsed()
     }
 
-    /// Begins the next act.
-    pub(crate) fn act(&mut self, title: &str) {
-        self.act = self.act.saturating_add(1);
+    /// Begins the next part.
+    pub(crate) fn next(&mut self, title: &str) {
+        self.number = self.number.saturating_add(1);
         if matches!(self.output, Output::Text) {
             line("");
         }
-        self.print(&format!("act {}", self.act), title);
+        self.print(&format!("{} {}", self.part, self.number), title);
     }
 
     /// One thing that happened.
@@ -65,7 +66,7 @@ impl Account {
             Output::Json => {
                 let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
                 let event = json!({
-                    "schema": "firn/devnet-event/v1", "elapsed_ms": milliseconds, "act": self.act, "text": text.trim(),
+                    "schema": "firn/devnet-event/v1", "elapsed_ms": milliseconds, "part": self.number, "text": text.trim(),
                 });
                 line(&event.to_string());
             }

@@ -4,7 +4,8 @@ use super::account::{Account, amount, duration, short};
 use super::contracts::{self, Execution, WAD};
 use super::files::{self, KEY, Manifest, Wish};
 use super::processes::{Cluster, Look};
-use super::{Signals, deploy_contracts, generate_key, group_key, show_tails, start};
+use super::steps::{deploy_contracts, generate_key, group_key, start};
+use super::{Signals, show_tails};
 use crate::api::json::{KeyView, RequestBody, RequestView};
 use crate::cli::Output;
 use crate::failure::{Exit, Failure};
@@ -36,7 +37,7 @@ const PERCENT: [u64; 3] = [8, 5, 10];
 
 /// Runs the demo in a directory of its own, and leaves nothing behind but what `keep` asks for.
 pub(super) async fn run(keep: bool, output: Output) -> Result<(), Failure> {
-    let mut account = Account::new(output);
+    let mut account = Account::new(output, "act");
     let private = Permissions::from_mode(0o700);
     let temporary = tempfile::Builder::new().prefix("firn-demo-").permissions(private).tempdir();
     let temporary = temporary.map_err(|error| Failure::general("DEVNET_IO", error.to_string()))?;
@@ -69,19 +70,19 @@ pub(super) async fn run(keep: bool, output: Output) -> Result<(), Failure> {
 }
 
 async fn acts(cluster: &mut Cluster, account: &mut Account) -> Result<(), Failure> {
-    account.act("five organisations in five regions start their nodes");
+    account.next("five organisations in five regions start their nodes");
     start(cluster, account).await?;
-    account.act("they generate one key that none of them ever holds");
+    account.next("they generate one key that none of them ever holds");
     let key = generate_key(cluster, account).await?;
-    account.act("an AVS hands that key its slashing authority");
+    account.next("an AVS hands that key its slashing authority");
     let address = deploy_contracts(cluster, account, &key).await?;
     let avs = Avs::new(&cluster.manifest, &key, address)?;
-    account.act("the AVS asks for a slash, and three of five sign it");
+    account.next("the AVS asks for a slash, and three of five sign it");
     let names = cluster.names();
     let (first, second) = (name(&names, 0)?, name(&names, 1)?);
     let asked = avs.ask(cluster, account, &first, 0).await?;
     avs.executed(cluster, account, &asked).await?;
-    account.act("nodes die, and Firn goes on while three are left");
+    account.next("nodes die, and Firn goes on while three are left");
     let gone = [name(&names, 3)?, name(&names, 4)?];
     for node in &gone {
         cluster.kill_node(node).await?;

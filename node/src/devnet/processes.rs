@@ -236,7 +236,23 @@ impl Cluster {
         let logs: Vec<_> = logs.chain([(CHAIN.to_owned(), self.chain_log())]).collect();
         let named: Vec<_> = logs.iter().filter(|(name, _)| failure.cause.contains(name.as_str())).collect();
         let shown = if named.is_empty() { logs.iter().collect() } else { named };
-        shown.into_iter().map(|(name, log)| format!("--- end of {name}'s log\n{}", tail(log))).collect()
+        let tails = shown.into_iter().map(|(name, log)| (name, tail(log))).filter(|(_, tail)| !tail.is_empty());
+        tails.map(|(name, tail)| format!("--- end of {name}'s log\n{tail}")).collect()
+    }
+
+    /// Forgets the processes that have ended, and says how.
+    pub(crate) fn take_ended(&mut self) -> Vec<(String, String)> {
+        let mut ended = Vec::new();
+        self.nodes.retain(|name, process| {
+            let status = process.ended();
+            ended.extend(status.iter().map(|status| (name.clone(), status.clone())));
+            status.is_none()
+        });
+        if let Some(status) = self.chain.as_mut().and_then(Process::ended) {
+            self.chain = None;
+            ended.push((CHAIN.to_owned(), status));
+        }
+        ended
     }
 
     fn all_alive(&mut self) -> Result<(), Failure> {
