@@ -199,7 +199,7 @@ impl Engine {
                 .ended
                 .as_ref()
                 .and_then(|ended| ended.culprit)
-                .or(attempt.proven.first().copied())
+                .or_else(|| attempt.proven.first().copied())
                 .as_ref()
                 .and_then(node),
         }

@@ -150,7 +150,7 @@ impl Stock {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 16, max_shrink_iters: 20, ..ProptestConfig::default() })]
 
     #[test]
     fn signatures_and_verdicts_are_the_stock_crates(seed in any::<u64>(), t in 2..6_u16, more in 1..4_u16) {

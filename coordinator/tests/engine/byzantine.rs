@@ -30,6 +30,9 @@ fn assert_no_key(bench: &Bench, key_id: KeyId) {
     let ended = |state: &&str| ["aborted", "undecided"].contains(state);
     assert!(states(bench, key_id).iter().all(ended), "{:?}", states(bench, key_id));
     for honest in [1, 3, 5] {
+        let signed = bench.sent.iter().any(|flight| flight.from == honest && flight.name == "KeyCertified");
+        let expected = if signed { "undecided" } else { "aborted" };
+        assert_eq!(bench.key_state(honest, key_id), expected, "n{honest} stays by its certificate signature");
         let keys = bench.hosts[&honest].engine.keys();
         assert_eq!(keys[0].culprit.map(|node| node.0), Some(4), "n{honest} names the dealer");
     }

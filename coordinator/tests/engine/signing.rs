@@ -3,7 +3,8 @@
 use crate::bench::Bench;
 use crate::script::Script;
 use firn_proto::message::{SignatureShare, Status, Willingness};
-use firn_proto::{Code, Message, PublicScalar};
+use firn_proto::{Code, Epoch, Message, NodeId, PublicScalar};
+use firn_vault::api::{Reply, Request as Ask};
 
 fn script(lines: &str) -> String {
     let (bench, _) = Bench::ready(2, 3);
@@ -123,13 +124,19 @@ fn a_signer_behind_the_named_block_says_so() {
 fn a_member_that_never_lends_its_share_costs_one_attempt_only() {
     // Whichever member it is, and though it offers commitments each time it is asked.
     for silent in 2..=5 {
-        let (mut bench, _) = Bench::ready(3, 5);
+        let (mut bench, key_id) = Bench::ready(3, 5);
         bench.liars.insert(silent, |message, _| match message {
             Message::SignatureShare(_) => None,
             other => Some(other.clone()),
         });
         let request = bench.request(7);
         bench.submit(1, &request);
+        for _ in 0..4 {
+            let ask = Ask::Commit { key_id, epoch: Epoch(0), coordinator: NodeId(1) };
+            let Reply::Committed(offer) = bench.hosts.get_mut(&silent).unwrap().ask(ask) else { panic!("offered") };
+            let willing = Willingness { status: Status::Willing, commitments: Some(offer) };
+            bench.say(silent, 1, request.id().into(), &Message::Willingness(willing));
+        }
         bench.deliver();
         bench.fire_all("Stalled");
         bench.deliver();
