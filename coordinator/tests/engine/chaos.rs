@@ -97,7 +97,7 @@ fn check(bench: &Bench) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 24, max_shrink_iters: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 10, max_shrink_iters: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn key_generation_in_any_order(acts in proptest::collection::vec(act(), 20..160)) {
