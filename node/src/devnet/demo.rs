@@ -23,6 +23,8 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+/// Somebody ended the demo: no log explains that.
+const INTERRUPTED: &str = "INTERRUPTED";
 /// The demo's network.
 const NODES: u16 = 5;
 const THRESHOLD: u16 = 3;
@@ -50,11 +52,11 @@ pub(super) async fn run(keep: bool, output: Output) -> Result<(), Failure> {
     let outcome = tokio::select! {
         biased;
         () = signals.received() => {
-            Err(Failure::new("INTERRUPTED", "the demo was interrupted", "run it again", Exit::Failure))
+            Err(Failure::new(INTERRUPTED, "the demo was interrupted", "run it again", Exit::Failure))
         }
         outcome = Box::pin(acts(&mut cluster, &mut account)) => outcome,
     };
-    if let Err(failure) = &outcome {
+    if let Some(failure) = outcome.as_ref().err().filter(|failure| failure.code != INTERRUPTED) {
         show_tails(&cluster, failure);
     }
     let stopped = cluster.stop().await;
