@@ -98,6 +98,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
                 ErrorBody::new("ROUTE_UNKNOWN", "there is no such route", "", "docs/reference/api.md lists the routes"),
             )
         })
+        .method_not_allowed_fallback(|| async {
+            let next = "docs/reference/api.md lists the methods of each route";
+            Refused(
+                StatusCode::METHOD_NOT_ALLOWED,
+                ErrorBody::new("METHOD_UNKNOWN", "the route has no such method", "", next),
+            )
+        })
         .with_state(shared)
 }
 

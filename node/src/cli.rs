@@ -178,6 +178,10 @@ pub(crate) fn print(output: Output, value: &impl Serialize, text: impl FnOnce() 
         }
         Output::Text => text(),
     };
-    writeln!(std::io::stdout(), "{}", printed.trim_end())
-        .map_err(|error| Failure::new("OUTPUT", error.to_string(), "check where standard output goes", Exit::Failure))
+    match writeln!(std::io::stdout(), "{}", printed.trim_end()) {
+        // Whoever reads has seen enough, as in `firn request show | head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new("OUTPUT", error.to_string(), "check where standard output goes", Exit::Failure)),
+        Ok(()) => Ok(()),
+    }
 }

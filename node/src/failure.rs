@@ -12,6 +12,7 @@ pub(crate) enum Exit {
     NotReady = 4,
     Timeout = 5,
     Conflict = 7,
+    Interrupted = 130,
 }
 
 /// A command's failure.

@@ -252,7 +252,7 @@ async fn deliver(
                 tracing::info!(peer = node, "peer_down");
                 Event::PeerDown { node: NodeId(node) }
             }
-            net::Event::Frame { from, bytes } => match envelope::verify(&bytes, &definition) {
+            net::Event::Frame { from, bytes } => match timed(&metrics, || envelope::verify(&bytes, &definition)) {
                 Ok(message) => Event::Received { from: NodeId(from), message },
                 Err(refusal) => {
                     metrics.rejected.inc();
@@ -266,6 +266,7 @@ async fn deliver(
                 }
             },
             net::Event::Refused { node, code, detail } => {
+                metrics.refused(code.name);
                 tracing::warn!(peer = node, code = code.name, detail, "peer_refused");
                 continue;
             }
@@ -278,6 +279,14 @@ async fn deliver(
             return;
         }
     }
+}
+
+/// Counts the time that authenticating a message takes.
+fn timed<T>(metrics: &Metrics, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let done = work();
+    metrics.verify_seconds.inc_by(started.elapsed().as_secs_f64());
+    done
 }
 
 /// Passes inputs on and remembers the finalised block for views.

@@ -23,6 +23,11 @@ pub(crate) struct PeerLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CodeLabel {
+    code: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct BuildLabels {
     version: String,
 }
@@ -36,9 +41,14 @@ pub(crate) struct Metrics {
     evidence: Counter,
     pub(crate) penalties: Counter,
     pub(crate) rejected: Counter,
+    refusals: Family<CodeLabel, Counter>,
     pub(crate) ready: Gauge,
     pub(crate) finalised: Gauge,
     pub(crate) peer_connected: Family<PeerLabel, Gauge>,
+    /// Time in the vault: cryptography on secrets, and the signatures on our own envelopes.
+    pub(crate) vault_seconds: Counter<f64, AtomicU64>,
+    /// Time spent authenticating envelopes and what is nested in them.
+    pub(crate) verify_seconds: Counter<f64, AtomicU64>,
     store_commits: Gauge,
     store_seconds: Gauge<f64, AtomicU64>,
 }
@@ -53,9 +63,12 @@ impl Metrics {
             evidence: Counter::default(),
             penalties: Counter::default(),
             rejected: Counter::default(),
+            refusals: Family::default(),
             ready: Gauge::default(),
             finalised: Gauge::default(),
             peer_connected: Family::default(),
+            vault_seconds: Counter::default(),
+            verify_seconds: Counter::default(),
             store_commits: Gauge::default(),
             store_seconds: Gauge::default(),
         };
@@ -74,9 +87,12 @@ impl Metrics {
         registry.register("evidence", "Provable faults of members seen", self.evidence.clone());
         registry.register("peer_penalties", "Misbehaviour of peers seen", self.penalties.clone());
         registry.register("messages_rejected", "Messages that failed authentication", self.rejected.clone());
+        registry.register("peer_refusals", "Connections and greetings refused, by code", self.refusals.clone());
         registry.register("ready", "Whether all readiness checks hold", self.ready.clone());
         registry.register("chain_finalized_block", "Last finalised block seen", self.finalised.clone());
         registry.register("peer_connected", "Whether a member is connected", self.peer_connected.clone());
+        registry.register("vault_seconds", "Time spent in the vault", self.vault_seconds.clone());
+        registry.register("verify_seconds", "Time spent authenticating messages", self.verify_seconds.clone());
         registry.register("store_commits", "Synced writes since the start", self.store_commits.clone());
         registry.register("store_commit_seconds", "Time spent in synced writes", self.store_seconds.clone());
     }
@@ -92,6 +108,11 @@ impl Metrics {
             Observation::Evidence { .. } => drop(self.evidence.inc()),
             Observation::KeyPhase { .. } | Observation::KeyEnded { .. } | Observation::Ignored { .. } => {}
         }
+    }
+
+    /// A connection, greeting or frame was refused below the envelope.
+    pub(crate) fn refused(&self, code: &str) {
+        self.refusals.get_or_create(&CodeLabel { code: code.to_owned() }).inc();
     }
 
     pub(crate) fn store(&self, store: StoreMetrics) {

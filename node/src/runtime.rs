@@ -189,7 +189,9 @@ impl Loop {
             }
             other => other,
         };
+        let started = Instant::now();
         let decision = self.parts.vault.handle(request, &mut OsRng);
+        self.parts.metrics.vault_seconds.inc_by(started.elapsed().as_secs_f64());
         for write in decision.writes {
             match write {
                 Write::Put { key, value } => self.batch.put(store::Family::Vault, key, value),

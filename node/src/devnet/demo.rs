@@ -52,7 +52,7 @@ pub(super) async fn run(keep: bool, output: Output) -> Result<(), Failure> {
     let outcome = tokio::select! {
         biased;
         () = signals.received() => {
-            Err(Failure::new(INTERRUPTED, "the demo was interrupted", "run it again", Exit::Failure))
+            Err(Failure::new(INTERRUPTED, "the demo was interrupted", "run it again", Exit::Interrupted))
         }
         outcome = Box::pin(acts(&mut cluster, &mut account)) => outcome,
     };
