@@ -3,6 +3,7 @@
 //! It listens on loopback only. What changes the node's own state needs the token in `run/token`, which the node makes
 //! at every start and only its own user can read; posting a request needs none, since its requester signed it.
 
+use crate::chain::Health;
 use crate::metrics::{Metrics, PeerLabel};
 use crate::net::PeerStatus;
 use crate::runtime::{Input, wall_time};
@@ -20,8 +21,7 @@ use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, 
 use json::{Accepted, Check, ErrorBody, Keys, Peers, ProposeBody, RequestBody, Requests, Status};
 use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) mod json;
 mod view;
@@ -34,8 +34,8 @@ pub(crate) struct Shared {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) token: String,
-    /// The last finalised block, zero before the first.
-    pub(crate) finalised: Arc<AtomicU64>,
+    /// What the chain's endpoint last said.
+    pub(crate) health: watch::Receiver<Health>,
     /// The network task's view of the peers.
     pub(crate) peers: Box<dyn Fn() -> Vec<PeerStatus> + Send + Sync>,
     /// The keystore was made for tests and devnets: its passphrase can be guessed cheaply.
@@ -194,7 +194,7 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
         incarnation: api.incarnation.0,
         ready: checks.iter().all(|check| check.ok),
         checks,
-        finalised_block: api.finalised.load(Ordering::Relaxed),
+        finalised_block: api.health.borrow().block.number,
         keys: keys.iter().map(|key| view::key(key, &api.definition)).collect(),
         peers: view::peers(&peers, &api.definition),
         open_requests: open.map(|view| view::request(view, &api.definition)).collect(),
@@ -214,7 +214,7 @@ async fn metrics(State(api): Api) -> Response {
         let label = PeerLabel { peer: peer.name.clone() };
         api.metrics.peer_connected.get_or_create(&label).set(i64::from(peer.up.is_some()));
     }
-    let finalised = api.finalised.load(Ordering::Relaxed);
+    let finalised = api.health.borrow().block.number;
     let ready = api.checks(&peers).iter().all(|check| check.ok);
     api.metrics.ready.set(i64::from(ready));
     api.metrics.finalised.set(i64::try_from(finalised).unwrap_or(i64::MAX));
@@ -226,7 +226,7 @@ impl Shared {
     /// What must hold before this node can do its work.
     fn checks(&self, peers: &[PeerStatus]) -> Vec<Check> {
         let kdf = if self.insecure_kdf { "insecure-fast-kdf: for tests and devnets only" } else { "standard" };
-        let mut checks = view::checks(peers, &self.definition, self.me, self.finalised.load(Ordering::Relaxed));
+        let mut checks = view::checks(peers, &self.definition, self.me, *self.health.borrow());
         checks.push(Check { name: "keystore".to_owned(), ok: true, detail: kdf.to_owned() });
         checks
     }

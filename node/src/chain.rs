@@ -17,7 +17,7 @@ use firn_proto::request::eigenlayer::{IAllocationManager, OperatorSet};
 use firn_proto::{Code, Digest, GroupSignature, SubjectId};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Questions that wait: what the loop offers beyond is answered `CHAIN_UNAVAILABLE` and asked again.
 pub(crate) const JOBS_MAX: usize = 1_024;
@@ -48,6 +48,15 @@ impl Job {
             Self::Submit { subject, .. } => Event::SubmissionSettled { subject, outcome: SubmissionOutcome::Unknown },
         }
     }
+}
+
+/// What the endpoint last said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// The last finalised block; number zero before the first.
+    pub(crate) block: BlockReference,
+    /// Why there is no newer answer.
+    pub(crate) problem: Option<Code>,
 }
 
 /// A client of one chain endpoint.
@@ -88,35 +97,56 @@ impl Chain {
     }
 
     /// Serves jobs and reports finalised blocks until the loop has ended.
-    pub(crate) async fn run(self, mut jobs: mpsc::Receiver<Job>, inputs: mpsc::Sender<Input>) {
+    pub(crate) async fn run(self, mut jobs: mpsc::Receiver<Job>, inputs: mpsc::Sender<Input>, health: watch::Sender<Health>) {
         let chain = Arc::new(self);
         let places = Arc::new(Semaphore::new(CONCURRENT_MAX));
+        // On a task of its own: an endpoint that hangs must not keep jobs waiting.
+        tokio::spawn(Arc::clone(&chain).watch(inputs.clone(), health));
+        while let Some(job) = jobs.recv().await {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let (chain, inputs) = (Arc::clone(&chain), inputs.clone());
+            tokio::spawn(async move {
+                let event = chain.serve(job, place).await;
+                let _ = inputs.send(Input::Event(Box::new(event))).await;
+            });
+        }
+    }
+
+    /// Looks up the finalised block again and again, and says when the endpoint fails or recovers.
+    async fn watch(self: Arc<Self>, inputs: mpsc::Sender<Input>, health: watch::Sender<Health>) {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut last = BlockReference::default();
+        let mut last = Health::default();
         loop {
-            tokio::select! {
-                job = jobs.recv() => {
-                    let Some(job) = job else { return };
-                    let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-                    let (chain, inputs) = (Arc::clone(&chain), inputs.clone());
-                    tokio::spawn(async move {
-                        let event = chain.serve(job, place).await;
-                        let _ = inputs.send(Input::Event(Box::new(event))).await;
-                    });
+            poll.tick().await;
+            let found = match tokio::time::timeout(ANSWER, self.checked_block()).await {
+                Ok(Ok(block)) => Health { block, problem: None },
+                Ok(Err(Trouble::Unavailable(code))) => Health { problem: Some(code), ..last },
+                Ok(Err(Trouble::Reverted)) | Err(_) => Health { problem: Some(Code::ChainUnavailable), ..last },
+            };
+            if found.problem != last.problem {
+                match found.problem {
+                    Some(code) => tracing::warn!(code = code.as_str(), next = code.next_step(), "chain_lost"),
+                    None => tracing::info!(block = found.block.number, "chain_found"),
                 }
-                _ = poll.tick() => match chain.finalised().await {
-                    Ok(block) if block != last => {
-                        last = block;
-                        if inputs.send(Input::Event(Box::new(Event::ChainFinalised { block }))).await.is_err() {
-                            return;
-                        }
-                    }
-                    Ok(_) => {}
-                    Err(_) => tracing::debug!("finalised block not available"),
-                },
+            }
+            let news = found.problem.is_none() && found.block != last.block;
+            last = found;
+            health.send_replace(found);
+            let event = Event::ChainFinalised { block: found.block };
+            if news && inputs.send(Input::Event(Box::new(event))).await.is_err() {
+                return;
             }
         }
+    }
+
+    /// The finalised block of the right chain.
+    async fn checked_block(&self) -> Result<BlockReference, Trouble> {
+        let id = self.provider.get_chain_id().await.map_err(unavailable)?;
+        if id != self.chain_id {
+            return Err(Trouble::Unavailable(Code::ChainIdMismatch));
+        }
+        self.finalised().await
     }
 
     async fn serve(&self, job: Job, place: tokio::sync::OwnedSemaphorePermit) -> Event {
@@ -141,11 +171,7 @@ impl Chain {
     }
 
     async fn answer(&self, query: &ChainQuery) -> Result<ChainAnswer, Trouble> {
-        let id = self.provider.get_chain_id().await.map_err(unavailable)?;
-        if id != self.chain_id {
-            return Err(Trouble::Unavailable(Code::ChainIdMismatch));
-        }
-        let block = self.finalised().await?;
+        let block = self.checked_block().await?;
         match query {
             ChainQuery::NonceUsed { account, nonce } => {
                 let used = self.read(*account, IFrostAccount::nonceUsedCall { nonce: *nonce }, block).await?;
@@ -213,11 +239,21 @@ impl Chain {
             signature: Bytes::copy_from_slice(signature.as_bytes()),
         };
         let request = TransactionRequest::default().with_from(*from).with_to(account).with_input(call.abi_encode());
-        if let Err(error) = self.provider.call(request.clone()).await {
+        let simulated = tokio::time::timeout(ANSWER, self.provider.call(request.clone())).await;
+        let Ok(simulated) = simulated else { return SubmissionOutcome::Unknown };
+        if let Err(error) = simulated {
+            tracing::warn!(%account, %error, "relay_simulation_failed");
             let data = error.as_error_resp().and_then(|resp| resp.as_revert_data());
             return data.map_or(SubmissionOutcome::Unknown, |data| SubmissionOutcome::Reverted { data });
         }
-        let Ok(pending) = provider.send_transaction(request).await else { return SubmissionOutcome::Unknown };
+        let pending = match tokio::time::timeout(ANSWER, provider.send_transaction(request)).await {
+            Ok(Ok(pending)) => pending,
+            Ok(Err(error)) => {
+                tracing::warn!(relayer = %from, %error, "relay_failed");
+                return SubmissionOutcome::Unknown;
+            }
+            Err(_) => return SubmissionOutcome::Unknown,
+        };
         match tokio::time::timeout(RECEIPT, pending.get_receipt()).await {
             Ok(Ok(receipt)) if receipt.status() => {
                 SubmissionOutcome::Included { transaction: receipt.transaction_hash, gas: receipt.gas_used }

@@ -10,7 +10,7 @@ use crate::keystore::{Context, Keystore, PassphraseSource, Unlocked};
 use crate::metrics::Metrics;
 use crate::net::{self, Network};
 use crate::runtime::{INPUTS_MAX, Input, Runtime};
-use crate::store::{Family, Store, StoreError};
+use crate::store::{Batch, Family, Store, StoreError};
 use alloy::signers::local::PrivateKeySigner;
 use firn_coordinator::Engine;
 use firn_coordinator::api::{Event, Family as RecordFamily, Record};
@@ -21,7 +21,6 @@ use rand_core::{OsRng, RngCore};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -67,9 +66,32 @@ fn open(data_dir: &Path, passphrase: Option<PassphraseSource>) -> Result<Opened,
     let context = Context { network: definition.name.clone(), node: config.node.clone() };
     let unlocked = Keystore::open(&directory.keystore_dir(), &context, &passphrase)?;
     let mut store = Store::open(&directory.store_dir())?;
+    check_network(&mut store, &definition)?;
     let incarnation = Incarnation(store.next_incarnation()?);
     Ok(Opened { directory, config, definition, me, unlocked, store, incarnation })
 }
+
+/// What a store holds belongs to one network for ever: a changed `network.toml` must not look like damage.
+fn check_network(store: &mut Store, definition: &Definition) -> Result<(), Failure> {
+    let ours = definition.network_id().0;
+    match store.get(Family::Meta, NETWORK_KEY)? {
+        None => {
+            let mut batch = Batch::new();
+            batch.put(Family::Meta, NETWORK_KEY, ours.0);
+            Ok(store.commit(batch)?)
+        }
+        Some(held) if held == ours.0 => Ok(()),
+        Some(held) => {
+            let held = hex::encode(held);
+            let cause = format!("network.toml has digest {ours}, the node's data belongs to network 0x{held}");
+            let next = "put the network.toml back that this node was set up with; its data is intact";
+            Err(Failure::new("DEFINITION_MISMATCH", cause, next, Exit::Conflict))
+        }
+    }
+}
+
+/// Under which key the store remembers its network.
+const NETWORK_KEY: &[u8] = b"network";
 
 /// Reads and checks a `network.toml`.
 pub(crate) fn read_definition(path: &Path) -> Result<Definition, Failure> {
@@ -95,12 +117,12 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
     let chain = Chain::new(url.expose().clone(), &definition.chain, relayer);
 
     let metrics = Arc::new(Metrics::new());
-    let finalised = Arc::new(AtomicU64::new(0));
+    let (reported, health) = watch::channel(chain::Health::default());
     let (inputs, received) = mpsc::channel(INPUTS_MAX);
     let (jobs, waiting) = mpsc::channel::<Job>(chain::JOBS_MAX);
     let core = Runtime { engine, vault, store, network, chain: jobs, metrics: Arc::clone(&metrics), started };
     let mut ended = start_core(core, received)?;
-    tokio::spawn(chain.run(waiting, watch_finalised(inputs.clone(), Arc::clone(&finalised))));
+    tokio::spawn(chain.run(waiting, inputs.clone(), reported));
     tokio::spawn(deliver(net_events, definition.clone(), inputs.clone(), Arc::clone(&metrics)));
 
     let token = new_token(data_dir)?;
@@ -110,7 +132,7 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
         Failure::new("API_LISTEN", format!("{address}: {error}"), next, Exit::Conflict)
     })?;
     let shared =
-        Shared { definition, me, incarnation, inputs: inputs.clone(), metrics, token, finalised, peers, insecure_kdf };
+        Shared { definition, me, incarnation, inputs: inputs.clone(), metrics, token, health, peers, insecure_kdf };
     let (stop, stopped) = watch::channel(());
     let router = api::router(Arc::new(shared));
     let graceful = async move {
@@ -287,24 +309,6 @@ fn timed<T>(metrics: &Metrics, work: impl FnOnce() -> T) -> T {
     let done = work();
     metrics.verify_seconds.inc_by(started.elapsed().as_secs_f64());
     done
-}
-
-/// Passes inputs on and remembers the finalised block for views.
-fn watch_finalised(inputs: mpsc::Sender<Input>, finalised: Arc<AtomicU64>) -> mpsc::Sender<Input> {
-    let (sender, mut receiver) = mpsc::channel(chain::JOBS_MAX);
-    tokio::spawn(async move {
-        while let Some(input) = receiver.recv().await {
-            if let Input::Event(event) = &input
-                && let Event::ChainFinalised { block } = event.as_ref()
-            {
-                finalised.store(block.number, Ordering::Relaxed);
-            }
-            if inputs.send(input).await.is_err() {
-                return;
-            }
-        }
-    });
-    sender
 }
 
 /// A fresh token for the operator's own commands; the old one dies with the old process.

@@ -1,6 +1,7 @@
 //! The engine's views as JSON, with names in place of numbers.
 
 use super::json::{Check, Frames, KeyView, MemberView, OperationBody, PeerView, RequestView};
+use crate::chain::Health;
 use crate::net::PeerStatus;
 use firn_coordinator::view;
 use firn_proto::{Code, Definition, NodeId};
@@ -84,17 +85,16 @@ pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition) -> Vec<Pee
 }
 
 /// What must hold before this node can do its work.
-pub(super) fn checks(peers: &[PeerStatus], definition: &Definition, me: NodeId, finalised: u64) -> Vec<Check> {
+pub(super) fn checks(peers: &[PeerStatus], definition: &Definition, me: NodeId, health: Health) -> Vec<Check> {
     let up: Vec<_> = peers.iter().filter(|peer| peer.up.is_some()).map(|peer| NodeId(peer.node)).collect();
-    let mut checks = vec![Check {
-        name: "chain".to_owned(),
-        ok: finalised > 0,
-        detail: if finalised > 0 {
-            format!("finalised block {finalised}")
-        } else {
-            "no finalised block yet".to_owned()
-        },
-    }];
+    let block = health.block.number;
+    let detail = match health.problem {
+        Some(code) => format!("{code}: {}; last finalised block {block}", code.cause()),
+        None if block == 0 => "no finalised block yet".to_owned(),
+        None => format!("finalised block {block}"),
+    };
+    let ok = health.problem.is_none() && block > 0;
+    let mut checks = vec![Check { name: "chain".to_owned(), ok, detail }];
     for key in definition.keys.iter().filter(|key| key.identifier_of(me).is_some()) {
         let connected = key.nodes().filter(|node| up.contains(node)).count() + 1;
         checks.push(Check {
