@@ -5,6 +5,7 @@ use crate::code::{Code, Refusal};
 use crate::definition::{Definition, KeyDefinition};
 use crate::digest::CanonicalHasher;
 use crate::ids::{Digest, Epoch, Identifier, KeyId, NetworkId, NodeId, SubjectId};
+use crate::limits::MEMBERS_MAX;
 use crate::message::{
     KeyRound1, KeyShares,
     convert::{identifier, point},
@@ -112,13 +113,24 @@ pub fn transcript(
         .finish()
 }
 
-/// The digest under a member's certificate signature: "my sealed share read back fits this transcript".
+/// What a certificate states: the transcript, the group key and every verifying share, so that none of them can be
+/// exchanged beside genuine signatures.
 #[must_use]
-pub fn certificate_digest(network: NetworkId, key_id: KeyId, transcript: Digest, member: Identifier) -> Digest {
+pub fn statement(transcript: Digest, group_key: &Point, verifying_shares: &BTreeMap<Identifier, Point>) -> Digest {
+    CanonicalHasher::new("firn/key-statement/v1")
+        .field(transcript.0)
+        .field(group_key.as_bytes())
+        .list(verifying_shares.iter(), |hasher, (member, point)| hasher.number(member.0).field(point.as_bytes()))
+        .finish()
+}
+
+/// The digest under a member's certificate signature: "my sealed share read back fits this [`statement`]".
+#[must_use]
+pub fn certificate_digest(network: NetworkId, key_id: KeyId, statement: Digest, member: Identifier) -> Digest {
     CanonicalHasher::new("firn/key-certificate/v1")
         .field(network.0.0)
         .field(key_id.0.0)
-        .field(transcript.0)
+        .field(statement.0)
         .number(member.0)
         .finish()
 }
@@ -163,8 +175,9 @@ impl KeyCertificate {
         if !verifying_shares.keys().eq(key.members.keys()) || !signatures.keys().eq(key.members.keys()) {
             return Err(Refusal::new(Code::BodyMalformed, "certificate without exactly all members"));
         }
+        let statement = statement(transcript, &group_key, &verifying_shares);
         for (member, signature) in &signatures {
-            let digest = certificate_digest(network, key_id, transcript, *member);
+            let digest = certificate_digest(network, key_id, statement, *member);
             verify_member(definition, key, *member, digest, signature)?;
         }
         Ok(Self { proposal, key_id, epoch: Epoch(0), transcript, group_key, verifying_shares, signatures })
@@ -235,6 +248,9 @@ impl KeyCertificate {
         let proposal = KeyProposal::from_wire(wire.proposal.as_ref().ok_or_else(|| malformed("proposal"))?)?;
         if wire.epoch != 0 {
             return Err(malformed("epoch"));
+        }
+        if wire.shares.len().max(wire.signatures.len()) > MEMBERS_MAX {
+            return Err(malformed("list longer than a key's members"));
         }
         let shares = ascending(wire.shares.iter().map(|s| Ok((identifier(s.member)?, point(&s.point)?))))?;
         let signatures =

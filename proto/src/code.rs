@@ -130,6 +130,8 @@ pub enum Code {
     DkgStopped = 72,
     /// The group key's x is not below the curve order, so the chain could not verify it.
     GroupKeyUnusable = 73,
+    /// A signature share does not fit its package.
+    ShareInvalid = 74,
     /// This node holds no share of this key and epoch.
     ShareMissing = 80,
     /// A sealed record does not open; nothing was changed or recreated.

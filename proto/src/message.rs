@@ -114,8 +114,8 @@ pub struct KeyComplaint {
 /// A member's certificate signature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeyCertified {
-    /// The transcript it signed.
-    pub transcript: Digest,
+    /// The [`crate::certificate::statement`] it signed.
+    pub statement: Digest,
     /// Its signature over [`crate::certificate::certificate_digest`].
     pub signature: AuthorSignature,
 }

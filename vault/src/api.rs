@@ -211,7 +211,7 @@ pub enum Reply {
 /// The public result of a key generation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyOutcome {
-    /// The digest to certify ([`firn_proto::certificate::transcript`]).
+    /// What was said in public ([`firn_proto::certificate::transcript`]).
     pub transcript: Digest,
     /// The group's public key.
     pub group_key: Point,
@@ -248,6 +248,14 @@ pub enum KeyStatus {
     },
     /// Usable.
     Certified,
+}
+
+impl KeyOutcome {
+    /// The digest that members certify.
+    #[must_use]
+    pub fn statement(&self) -> Digest {
+        firn_proto::certificate::statement(self.transcript, &self.group_key, &self.verifying_shares)
+    }
 }
 
 /// Why the vault refused, about what, and through whose provable fault.

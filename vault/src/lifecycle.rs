@@ -55,10 +55,11 @@ impl Vault {
             .and_then(|content| HeldKey::decode(&self.definition, self.node, key_id, &content))
             .filter(|read_back| read_back.facts == held.facts);
         let facts = read_back.ok_or(Code::RecordCorrupt)?.facts;
-        let digest = certificate_digest(self.network, key_id, facts.transcript, facts.identifier);
+        let statement = facts.outcome().statement();
+        let digest = certificate_digest(self.network, key_id, statement, facts.identifier);
         let signature = self.keys.author.sign(digest, rng);
         let writes = self.change(key_id, |held| held.attested = true, rng)?;
-        let certified = KeyCertified { transcript: facts.transcript, signature };
+        let certified = KeyCertified { statement, signature };
         Ok(Decision { writes, reply: Reply::Certified { key_id, certified } })
     }
 

@@ -77,7 +77,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         Code::RequestMalformed,
         "REQUEST_MALFORMED",
         "the request is not a canonical request",
-        "correct the named field; docs/reference/requests.md gives the form",
+        "correct the named field; docs/reference/api.md gives the form",
     ),
     Entry(
         Code::RequestTooLarge,
@@ -330,6 +330,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "GROUP_KEY_UNUSABLE",
         "the group key's x is not below the curve order, so the chain could not verify it",
         "propose the key again",
+    ),
+    Entry(
+        Code::ShareInvalid,
+        "SHARE_INVALID",
+        "a member's signature share does not fit its package",
+        "exclude the named signer; its signed share is kept in the audit log",
     ),
     Entry(
         Code::ShareMissing,

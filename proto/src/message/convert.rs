@@ -69,6 +69,7 @@ pub(super) fn echo_to(digests: &BTreeMap<Identifier, Digest>) -> wire::KeyEcho {
 }
 
 pub(super) fn echo_from(wire: &wire::KeyEcho) -> Result<BTreeMap<Identifier, Digest>, Refusal> {
+    bounded(wire.round1.len())?;
     ascending(wire.round1.iter().map(|entry| Ok((identifier(entry.member)?, digest(&entry.digest)?))))
 }
 
@@ -84,6 +85,7 @@ pub(super) fn shares_to(dealing: &KeyShares) -> wire::KeyShares {
 }
 
 pub(super) fn shares_from(wire: wire::KeyShares) -> Result<KeyShares, Refusal> {
+    bounded(wire.sealed.len())?;
     let ephemeral = point(&wire.ephemeral)?;
     let sealed = ascending(wire.sealed.into_iter().map(|share| {
         (share.ciphertext.len() == 48)
@@ -114,12 +116,12 @@ pub(super) fn complaint_from(wire: &wire::KeyComplaint) -> Result<KeyComplaint, 
 
 pub(super) fn certified_to(certified: &KeyCertified) -> wire::KeyCertified {
     let signature = wire::CertificateSignature { member: 0, signature: certified.signature.0.to_vec() };
-    wire::KeyCertified { transcript: certified.transcript.0.to_vec(), signature: Some(signature) }
+    wire::KeyCertified { statement: certified.statement.0.to_vec(), signature: Some(signature) }
 }
 
 pub(super) fn certified_from(wire: &wire::KeyCertified) -> Result<KeyCertified, Refusal> {
     let signature = wire.signature.as_ref().filter(|s| s.member == 0).ok_or_else(|| malformed("signature"))?;
-    Ok(KeyCertified { transcript: digest(&wire.transcript)?, signature: signature_from(&signature.signature)? })
+    Ok(KeyCertified { statement: digest(&wire.statement)?, signature: signature_from(&signature.signature)? })
 }
 
 pub(super) fn abort_to(abort: &KeyAbort) -> wire::KeyAbort {
@@ -215,6 +217,11 @@ pub(super) fn heads_from(wire: &wire::Heads) -> Result<Heads, Refusal> {
         signed: subjects(&wire.signed)?,
         keys: wire.keys.iter().map(|id| digest(id).map(KeyId)).collect::<Result<_, _>>()?,
     })
+}
+
+/// No list about members is longer than a key can have members.
+pub(super) fn bounded(length: usize) -> Result<(), Refusal> {
+    if length > MEMBERS_MAX { Err(malformed("list longer than a key's members")) } else { Ok(()) }
 }
 
 pub(super) fn strict<M: prost::Message + Default>(body: &[u8]) -> Result<M, Refusal> {

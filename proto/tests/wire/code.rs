@@ -63,6 +63,7 @@ const PINNED: &[(u32, &str)] = &[
     (71, "DKG_PROPOSAL_INVALID"),
     (72, "DKG_STOPPED"),
     (73, "GROUP_KEY_UNUSABLE"),
+    (74, "SHARE_INVALID"),
     (80, "SHARE_MISSING"),
     (81, "RECORD_CORRUPT"),
     (82, "VAULT_REFUSED"),

@@ -145,6 +145,8 @@ fn a_certificate_takes_every_member_and_every_signature() {
             Code::EnvelopeSignatureInvalid,
         ),
         ("another transcript", |c| c.transcript[0] ^= 1, Code::EnvelopeSignatureInvalid),
+        ("another group key", |c| c.group_key = c.shares[0].point.clone(), Code::EnvelopeSignatureInvalid),
+        ("exchanged shares", |c| c.shares[0].point = c.shares[1].point.clone(), Code::EnvelopeSignatureInvalid),
         ("another epoch", |c| c.epoch = 1, Code::BodyMalformed),
         ("no proposal", |c| c.proposal = None, Code::BodyMalformed),
         ("another salt", |c| c.proposal.as_mut().unwrap().salt[0] ^= 1, Code::EnvelopeSignatureInvalid),

@@ -1,7 +1,7 @@
 //! One canonical sample of every message, and of every record that the engine keeps on disk.
 
 use crate::fixture::{NOW, commitments, definition, digest, point, scalar, sign, signed, slash};
-use firn_proto::certificate::{KeyCertificate, KeyProposal, certificate_digest};
+use firn_proto::certificate::{KeyCertificate, KeyProposal, certificate_digest, statement};
 use firn_proto::message::{
     BlockReference, Heads, KeyAbort, KeyCertified, KeyComplaint, KeyRound1, KeyShares, SignatureShare, SigningPackage,
     Status, Willingness,
@@ -26,10 +26,11 @@ pub(crate) fn certificate(definition: &Definition) -> KeyCertificate {
     let proposal = proposal(definition);
     let (network, key_id) = (definition.network_id(), proposal.key_id(definition.network_id()));
     let transcript = digest(0x42);
-    let signatures = (1..=5)
-        .map(|id| (Identifier(id), sign(id, certificate_digest(network, key_id, transcript, Identifier(id)))))
-        .collect();
     let shares = (1..=5).map(|id| (Identifier(id), point(10 + u64::from(id)))).collect();
+    let statement = statement(transcript, &point(10), &shares);
+    let signatures = (1..=5)
+        .map(|id| (Identifier(id), sign(id, certificate_digest(network, key_id, statement, Identifier(id)))))
+        .collect();
     KeyCertificate::assemble(definition, proposal, transcript, point(10), shares, signatures).unwrap()
 }
 
@@ -76,7 +77,7 @@ fn key_messages() -> Vec<(&'static str, SessionId, Message)> {
         (
             "KeyCertified",
             key,
-            Message::KeyCertified(KeyCertified { transcript: digest(0x42), signature: sign(1, digest(1)) }),
+            Message::KeyCertified(KeyCertified { statement: digest(0x42), signature: sign(1, digest(1)) }),
         ),
         ("KeyCertificate", key, Message::KeyCertificate(Box::new(certificate(&definition)))),
         ("KeyAbort", key, Message::KeyAbort(abort)),
@@ -147,6 +148,7 @@ pub(crate) fn audit_entry() -> wire::AuditEntry {
         code: 52,
         members: vec![1, 2],
         reference: vec![3; 32],
+        evidence: vec![vec![0xe1; 3]],
     }
 }
 

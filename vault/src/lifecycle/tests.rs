@@ -125,10 +125,11 @@ fn r30_a_certificate_of_another_transcript_is_refused() {
     let good = certificate(&mut net, &ceremony);
     // All members sign another transcript: as if they had seen something else than this vault.
     let transcript = crate::testing::digest(9);
+    let statement = firn_proto::certificate::statement(transcript, good.group_key(), good.verifying_shares());
     let mut signatures = BTreeMap::new();
     for node in net.nodes() {
         let member = net.identifier(node);
-        let digest = certificate_digest(net.definition.network_id(), ceremony.key_id, transcript, member);
+        let digest = certificate_digest(net.definition.network_id(), ceremony.key_id, statement, member);
         let signature = net.hosts[&node].vault.keys.author.sign(digest, &mut crate::testing::rng(1));
         signatures.insert(member, signature);
     }
