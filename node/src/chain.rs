@@ -97,18 +97,28 @@ impl Chain {
     }
 
     /// Serves jobs and reports finalised blocks until the loop has ended.
-    pub(crate) async fn run(self, mut jobs: mpsc::Receiver<Job>, inputs: mpsc::Sender<Input>, health: watch::Sender<Health>) {
+    pub(crate) async fn run(
+        self,
+        mut jobs: mpsc::Receiver<Job>,
+        inputs: mpsc::Sender<Input>,
+        health: watch::Sender<Health>,
+    ) {
         let chain = Arc::new(self);
         let places = Arc::new(Semaphore::new(CONCURRENT_MAX));
-        // On a task of its own: an endpoint that hangs must not keep jobs waiting.
-        tokio::spawn(Arc::clone(&chain).watch(inputs.clone(), health));
-        while let Some(job) = jobs.recv().await {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            let (chain, inputs) = (Arc::clone(&chain), inputs.clone());
-            tokio::spawn(async move {
-                let event = chain.serve(job, place).await;
-                let _ = inputs.send(Input::Event(Box::new(event))).await;
-            });
+        let watching = Arc::clone(&chain).watch(inputs.clone(), health);
+        // Side by side: an endpoint that hangs must not keep jobs waiting.
+        tokio::select! {
+            () = watching => {}
+            () = async {
+                while let Some(job) = jobs.recv().await {
+                    let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                    let (chain, inputs) = (Arc::clone(&chain), inputs.clone());
+                    tokio::spawn(async move {
+                        let event = chain.serve(job, place).await;
+                        let _ = inputs.send(Input::Event(Box::new(event))).await;
+                    });
+                }
+            } => {}
         }
     }
 

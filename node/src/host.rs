@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 /// Everything read from the data directory before anything runs.
 struct Opened {
@@ -113,8 +114,7 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
     let insecure_kdf = unlocked.insecure_kdf;
     let relayer = unlocked.relayer.map(|key| PrivateKeySigner::from_slice(key.expose())).transpose();
     let relayer = relayer.map_err(|error| Failure::general("RELAYER_KEY", error.to_string()))?;
-    let url = config.chain.rpc.first().ok_or_else(|| Failure::general("CONFIG", "no chain.rpc"))?;
-    let chain = Chain::new(url.expose().clone(), &definition.chain, relayer);
+    let chain = Chain::new(config.chain.rpc.expose().clone(), &definition.chain, relayer);
 
     let metrics = Arc::new(Metrics::new());
     let (reported, health) = watch::channel(chain::Health::default());
@@ -122,8 +122,9 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
     let (jobs, waiting) = mpsc::channel::<Job>(chain::JOBS_MAX);
     let core = Runtime { engine, vault, store, network, chain: jobs, metrics: Arc::clone(&metrics), started };
     let mut ended = start_core(core, received)?;
-    tokio::spawn(chain.run(waiting, inputs.clone(), reported));
-    tokio::spawn(deliver(net_events, definition.clone(), inputs.clone(), Arc::clone(&metrics)));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(chain.run(waiting, inputs.clone(), reported));
+    tasks.spawn(deliver(net_events, definition.clone(), inputs.clone(), Arc::clone(&metrics)));
 
     let token = new_token(data_dir)?;
     let address = config.api.listen;
@@ -145,6 +146,11 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
 
     let early = tokio::select! {
         outcome = &mut ended => Some(outcome),
+        // A node that hears or sees nothing must not live on by half.
+        _ = tasks.join_next() => {
+            let next = "start the node again; report this with the log";
+            Some(Ok(Err(Failure::new("TASK_ENDED", "the network or the chain client ended abruptly", next, Exit::Failure))))
+        }
         () = shutdown() => None,
     };
     tracing::info!("stopping");
@@ -175,20 +181,21 @@ fn restore(
     let records = store.scan(Family::Vault).collect::<Result<Vec<_>, _>>()?;
     let vault = Vault::open(definition.clone(), me, incarnation, root, records).map_err(|error| {
         let next = "restore this node from its backup; nothing was changed or made anew";
-        Failure::new(error.code().as_str(), error.to_string(), next, Exit::Failure)
+        // The text opens with the code, which the failure says by itself.
+        let (code, text) = (error.code().as_str(), error.to_string());
+        let cause = text.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+        Failure::new(code, cause, next, Exit::Failure)
     })?;
-    let families = [
-        (Family::Keys, RecordFamily::Keys),
-        (Family::Requests, RecordFamily::Requests),
-        (Family::Audit, RecordFamily::Audit),
-    ];
     let mut all = Vec::new();
-    for (family, target) in families {
+    for (family, target) in [(Family::Keys, RecordFamily::Keys), (Family::Requests, RecordFamily::Requests)] {
         for record in store.scan(family) {
             let (key, value) = record?;
             all.push(Record { family: target, key, value: Some(value) });
         }
     }
+    // Of the audit log, which grows for ever, the engine needs the end only.
+    let last = store.last(Family::Audit)?;
+    all.extend(last.map(|(key, value)| Record { family: RecordFamily::Audit, key, value: Some(value) }));
     let config = firn_coordinator::Config { definition: definition.clone(), me };
     let engine = Engine::restore(config, &all).map_err(|(code, key)| {
         Failure::new(

@@ -124,8 +124,16 @@ impl Store {
         }
     }
 
-    /// A number that no earlier start of this node has used, durable before it is returned. Peers quarantine a
-    /// node whose number goes backwards, so a counter that cannot be read is an error and never a fresh start.
+    /// The record with the greatest key of a family.
+    pub(crate) fn last(&self, family: Family) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let Some(read) = self.db.iterator_cf(self.column(family)?, IteratorMode::End).next() else { return Ok(None) };
+        let (key, bytes) = read.map_err(|error| StoreError::read(&self.path, family, &[], error))?;
+        let value = record::decode(family, &key, &bytes)?;
+        Ok(Some((key.into_vec(), value)))
+    }
+
+    /// A number that no earlier start of this node has used, durable before it is returned. Peers tell a member that
+    /// restarted by it and end key generations with it, so a counter that cannot be read is an error, never a fresh start.
     pub(crate) fn next_incarnation(&mut self) -> Result<u64, StoreError> {
         if self.failed {
             return Err(StoreError::write(&self.path, "an earlier write failed".to_owned()));
