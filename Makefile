@@ -45,10 +45,6 @@ build: setup ## compile the workspace, tests included
 	$(call say,build)
 	@$(CARGO) $(BUILD)
 
-.PHONY: where
-where: ## print where the program is
-	@echo '$(FIRN)'
-
 .PHONY: demo
 demo: build ## five nodes, a key, three slashes, killed and returning nodes: the whole of Firn in a minute
 	$(call say,demo)
@@ -118,8 +114,9 @@ advisories: ## known vulnerabilities of the dependencies, by cargo-deny; needs t
 	@$(CARGO) deny --workspace --locked check advisories
 
 .PHONY: env
-env: ## the settings above for a shell of your own: eval "$(make env)"
+env: ## settings for a shell of your own, with firn on the path: eval "$$(make -s env)"
 	@printf 'export %s=%q\n' CARGO_TARGET_DIR "$$CARGO_TARGET_DIR" CCACHE_DIR "$$CCACHE_DIR" ANVIL_BIN "$$ANVIL_BIN" CXX "$$CXX"
+	@printf 'export PATH=%q:"$$PATH"\n' "$$CARGO_TARGET_DIR/debug"
 
 .PHONY: clean
 clean: ## remove build products; the compiler cache stays
