@@ -60,12 +60,13 @@ impl StoreError {
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Record { .. } | Self::Counter { .. } | Self::Damaged { .. } => {
-                "keep a copy of the data directory, check the disk, and recover this node from its peers; \
-                 putting an older copy back gets it quarantined"
+                "keep a copy of the data directory and check the disk; do not put an older copy back, since it has \
+                 forgotten what this node signed since, and nobody else notices"
             }
             Self::Version { .. } => "run the release that wrote it, or a newer one",
             Self::Missing { .. } => {
-                "check --data-dir; a node that lost its database has lost its locks and must be recovered, not created"
+                "check --data-dir; a node that lost its database has lost its key shares and locks, and none is made \
+                 in its place"
             }
             Self::Exists { .. } => "an existing node is never overwritten; choose another data directory",
             Self::Write { .. } => "the node has sealed itself: free space, remount or replace the disk, then restart",
@@ -104,6 +105,8 @@ impl StoreError {
             rocksdb::ErrorKind::Corruption | rocksdb::ErrorKind::InvalidArgument | rocksdb::ErrorKind::NotFound => {
                 Self::Damaged { path, reason: error.into_string() }
             }
+            // RocksDB has no kind of its own for a file that its manifest or `CURRENT` names and that is gone.
+            _ if error.as_ref().contains("No such file") => Self::Damaged { path, reason: error.into_string() },
             _ => Self::Open { path, reason: error.into_string() },
         }
     }

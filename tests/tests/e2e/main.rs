@@ -1,0 +1,34 @@
+//! Whole networks of real processes: five nodes, a chain, faults, and bytes that should not be there.
+//!
+//! The tests are a client like any other: they start the `firn` binary, talk HTTP, sockets and the chain's JSON-RPC,
+//! and use `firn-proto` for digests and messages. What a refusal says is checked as people and programs see it: a
+//! stable code, a cause, a next step.
+
+#[cfg(test)]
+mod acts;
+#[cfg(test)]
+mod asking;
+#[cfg(test)]
+mod chain;
+#[cfg(test)]
+mod host;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod keygen;
+#[cfg(test)]
+mod member;
+#[cfg(test)]
+mod net;
+#[cfg(test)]
+mod newcomer;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod peers;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod records;
+#[cfg(test)]
+mod requests;
