@@ -1,7 +1,7 @@
 //! Local configuration: `config.toml`, environment and flags, parsed once into types that cannot be wrong.
 //!
 //! Nothing shared lives here. Who the members are, what the keys may do, which chain it is: all that comes from
-//! the signed network definition, so that no two nodes can disagree about it by a local edit. No secret lives
+//! the agreed network definition, so that no two nodes can disagree about it by a local edit. No secret lives
 //! here either; a secret is named by the file it is in.
 
 use std::fmt;
@@ -29,13 +29,11 @@ pub(crate) struct Config {
     pub(crate) listen: Vec<Multiaddr>,
     /// The local API.
     pub(crate) api: Api,
-    /// The chain's RPC endpoints.
+    /// Access to the chain.
     pub(crate) chain: Chain,
     /// How the keystore is opened at start.
     #[serde(default)]
     pub(crate) unseal: Unseal,
-    /// Bounds that depend on the machine.
-    pub(crate) limits: Limits,
 }
 
 /// The local API.
@@ -50,28 +48,16 @@ pub(crate) struct Api {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Chain {
-    /// Facts that matter are asked of all of them.
-    pub(crate) rpc: Vec<RpcUrl>,
+    /// Its JSON-RPC endpoint.
+    pub(crate) rpc: RpcUrl,
 }
 
 /// How the keystore is opened at start.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Unseal {
-    /// Absent: the operator types the passphrase, or sends `unseal` later.
+    /// Absent: the operator types the passphrase.
     pub(crate) passphrase_file: Option<PathBuf>,
-}
-
-/// Bounds that depend on the machine. Bounds of the protocol are constants, equal on every node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Limits {
-    /// Connections with members and relays.
-    pub(crate) peer_connections: u32,
-    /// Clients of the API at a time.
-    pub(crate) api_connections: u32,
-    /// One request body.
-    pub(crate) api_body_bytes: u32,
 }
 
 /// An RPC endpoint. Providers put access keys into the path, so it is shown by its host only.
@@ -132,25 +118,12 @@ impl Config {
                 origin: layers.origin("api.listen"),
             });
         }
-        if config.chain.rpc.is_empty() || config.chain.rpc.len() > ADDRESSES_MAX {
-            return invalid("chain.rpc", format!("give 1 to {ADDRESSES_MAX} addresses"));
-        }
-        if let Some(url) = config.chain.rpc.iter().find(|url| !matches!(url.0.scheme(), "http" | "https")) {
-            return invalid("chain.rpc", format!("{url} is neither http nor https"));
-        }
-        let Limits { peer_connections, api_connections, api_body_bytes } = config.limits;
-        for (key, value, least, most) in [
-            ("limits.peer_connections", peer_connections, 8, 4096),
-            ("limits.api_connections", api_connections, 1, 1024),
-            ("limits.api_body_bytes", api_body_bytes, 4 * 1024, 1024 * 1024),
-        ] {
-            if !(least..=most).contains(&value) {
-                return invalid(key, format!("{value} is outside {least} to {most}"));
-            }
+        if !matches!(config.chain.rpc.0.scheme(), "http" | "https") {
+            return invalid("chain.rpc", format!("{} is neither http nor https", config.chain.rpc));
         }
         Ok(config)
     }
 }
 
-/// Of listen addresses and of RPC endpoints; more is a mistake.
+/// More listen addresses are a mistake.
 const ADDRESSES_MAX: usize = 16;

@@ -1,6 +1,6 @@
 //! `firn init`: a new node's data directory, keys and local configuration.
 
-use crate::config::RpcUrl;
+use crate::config::{Config, Layers, Overrides, RpcUrl};
 use crate::data_dir::{DataDir, files};
 use crate::failure::{Exit, Failure};
 use crate::keystore::{Context, KdfProfile, Keystore, Passphrase, RelayerKey, Secrets, TransportIdentity, VaultRoot};
@@ -37,8 +37,26 @@ pub(crate) struct PublicIdentity {
     pub(crate) relayer: Address,
 }
 
+impl Plan {
+    /// Checks that the configuration it comes to is one that the node will start with.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let listen: Vec<_> = self.listen.iter().map(ToString::to_string).collect();
+        let flags = vec![
+            ("node", self.node.clone()),
+            ("listen", listen.join(",")),
+            ("api.listen", self.api.to_string()),
+            ("chain.rpc", self.rpc.expose().to_string()),
+        ];
+        // The text too, so that what is written reads back; the flags, so that a refusal says where the value came from.
+        let overrides = Overrides { environment: Vec::new(), flags };
+        Config::parse(&Layers::merge(Path::new("config.toml"), &config_text(self), &overrides)?)?;
+        Ok(())
+    }
+}
+
 /// Makes the directory and everything secret in it, and gives what is public.
 pub(crate) fn create(data_dir: &Path, plan: &Plan, passphrase: &Passphrase) -> Result<PublicIdentity, Failure> {
+    plan.check()?;
     let directory = DataDir::create(data_dir)?;
     let transport = Keypair::generate_ed25519();
     let encoded = transport.to_protobuf_encoding();
@@ -80,8 +98,7 @@ fn config_text(plan: &Plan) -> String {
     config.insert("node".to_owned(), plan.node.clone().into());
     config.insert("listen".to_owned(), listen.into());
     let api = toml::Table::from_iter([("listen".to_owned(), plan.api.to_string().into())]);
-    let rpc = vec![toml::Value::from(plan.rpc.expose().to_string())];
-    let chain = toml::Table::from_iter([("rpc".to_owned(), rpc.into())]);
+    let chain = toml::Table::from_iter([("rpc".to_owned(), plan.rpc.expose().to_string().into())]);
     config.insert("api".to_owned(), api.into());
     config.insert("chain".to_owned(), chain.into());
     if let Some(path) = &plan.passphrase_file {
@@ -90,4 +107,43 @@ fn config_text(plan: &Plan) -> String {
             .insert("unseal".to_owned(), toml::Table::from_iter([("passphrase_file".to_owned(), path.into())]).into());
     }
     config.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(api: &str, rpc: &str) -> Plan {
+        Plan {
+            network: "n".to_owned(),
+            node: "a".to_owned(),
+            listen: vec!["/ip4/127.0.0.1/tcp/7400".parse().unwrap()],
+            api: api.parse().unwrap(),
+            rpc: RpcUrl::try_from(rpc.to_owned()).unwrap(),
+            passphrase_file: Some(PathBuf::from("/run/credentials/firn \"1\"")),
+            kdf: KdfProfile::InsecureFast,
+            relayer: None,
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_would_not_start_makes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("node");
+        let passphrase = Passphrase::new(Zeroizing::new(b"canary".to_vec()));
+        for (api, rpc, code) in [
+            ("0.0.0.0:7401", "http://127.0.0.1:8545", "API_NOT_LOOPBACK"),
+            ("127.0.0.1:7401", "ws://127.0.0.1:8545", "CONFIG_INVALID_VALUE"),
+        ] {
+            let failure = create(&dir, &plan(api, rpc), &passphrase).unwrap_err();
+            assert_eq!(failure.code, code, "{failure}");
+            assert!(failure.cause.contains("command line"), "{failure}");
+            assert!(!dir.exists());
+        }
+        create(&dir, &plan("127.0.0.1:7401", "http://127.0.0.1:8545"), &passphrase).unwrap();
+        let text = std::fs::read_to_string(dir.join("config.toml")).unwrap();
+        let layers = Layers::merge(Path::new("config.toml"), &text, &Overrides::default()).unwrap();
+        let config = Config::parse(&layers).unwrap();
+        assert_eq!(config.unseal.passphrase_file, Some(PathBuf::from("/run/credentials/firn \"1\"")));
+    }
 }

@@ -122,12 +122,7 @@ impl Layers {
     }
 
     fn set_text(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), ConfigError> {
-        let number = KEYS.iter().any(|(known, kind, _)| *known == key && *kind == Kind::Number);
-        let value = match text.parse::<i64>() {
-            Ok(value) if number => Value::Integer(value),
-            _ => Value::String(text.to_owned()),
-        };
-        self.set(key, value, origin)
+        self.set(key, Value::String(text.to_owned()), origin)
     }
 
     fn set(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
@@ -145,7 +140,6 @@ impl Layers {
         let fits = match kind {
             Kind::Text => value.is_str(),
             Kind::List => value.as_array().is_some_and(|items| items.iter().all(Value::is_str)),
-            Kind::Number => value.is_integer(),
         };
         if !fits {
             return Err(ConfigError::invalid(key, origin, format!("expected {}", kind.expected())));
@@ -170,7 +164,6 @@ impl fmt::Display for Origin {
 enum Kind {
     Text,
     List,
-    Number,
 }
 
 impl Kind {
@@ -178,7 +171,6 @@ impl Kind {
         match self {
             Self::Text => "a string",
             Self::List => "a list of strings",
-            Self::Number => "a whole number",
         }
     }
 }
@@ -214,15 +206,12 @@ fn distance(left: &str, right: &str) -> usize {
 const ENVIRONMENT_PREFIX: &str = "FIRN__";
 
 /// Every key with its kind and default.
-const KEYS: [(&str, Kind, Option<&str>); 8] = [
+const KEYS: [(&str, Kind, Option<&str>); 5] = [
     ("node", Kind::Text, None),
-    ("listen", Kind::List, Some("/ip4/0.0.0.0/tcp/7600, /ip4/0.0.0.0/udp/7600/quic-v1")),
-    ("api.listen", Kind::Text, Some("127.0.0.1:7601")),
-    ("chain.rpc", Kind::List, None),
+    ("listen", Kind::List, Some("/ip4/0.0.0.0/tcp/7400, /ip4/0.0.0.0/udp/7400/quic-v1")),
+    ("api.listen", Kind::Text, Some("127.0.0.1:7401")),
+    ("chain.rpc", Kind::Text, None),
     ("unseal.passphrase_file", Kind::Text, None),
-    ("limits.peer_connections", Kind::Number, Some("256")),
-    ("limits.api_connections", Kind::Number, Some("64")),
-    ("limits.api_body_bytes", Kind::Number, Some("65536")),
 ];
 
 /// May stay without a value.
