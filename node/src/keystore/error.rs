@@ -38,6 +38,9 @@ pub(crate) enum KeystoreError {
     /// Nothing, or a line end only.
     #[error("the passphrase from {origin} is empty")]
     PassphraseEmpty { origin: String },
+    /// Too short for a new keystore.
+    #[error("the passphrase from {origin} has fewer than {least} bytes")]
+    PassphraseShort { origin: String, least: usize },
     /// Somebody else may read the passphrase file.
     #[error("the passphrase file {} has mode {mode:04o} or another owner", path.display())]
     PassphraseExposed { path: PathBuf, mode: u32 },
@@ -71,6 +74,7 @@ impl KeystoreError {
             Self::Exists { .. } => "KEYSTORE_EXISTS",
             Self::PassphraseUnavailable { .. } => "PASSPHRASE_UNAVAILABLE",
             Self::PassphraseEmpty { .. } => "PASSPHRASE_EMPTY",
+            Self::PassphraseShort { .. } => "PASSPHRASE_SHORT",
             Self::PassphraseExposed { .. } => "PASSPHRASE_EXPOSED",
             Self::PassphraseMismatch => "PASSPHRASE_MISMATCH",
             Self::Entropy => "ENTROPY_UNAVAILABLE",
@@ -98,7 +102,7 @@ impl KeystoreError {
             Self::PassphraseUnavailable { .. } => {
                 "run on a terminal, or set unseal.passphrase_file, or pass an open file descriptor"
             }
-            Self::PassphraseEmpty { .. } => "give a passphrase of several random words",
+            Self::PassphraseEmpty { .. } | Self::PassphraseShort { .. } => "give a passphrase of several random words",
             Self::PassphraseExposed { .. } => "make it readable by its owner only (0400), then change the passphrase",
             Self::PassphraseMismatch => "type the same passphrase twice",
             Self::Entropy => "do not go on with this machine until its random source works",

@@ -43,15 +43,23 @@ impl PassphraseSource {
         }
     }
 
-    /// A passphrase for a new keystore: a person types it twice, since nobody can recover from a slip.
+    /// A passphrase for a new keystore: a person types it twice, since nobody can recover from a slip. One that is
+    /// guessed at once, whatever the key derivation, is refused.
     pub(crate) fn read_new(&self) -> Result<Passphrase, KeystoreError> {
-        let Self::Prompt = self else { return self.read() };
-        let first = self.prompt("New passphrase: ")?;
+        let Self::Prompt = self else { return self.check_length(self.read()?) };
+        let first = self.check_length(self.prompt("New passphrase: ")?)?;
         let second = self.prompt("Again: ")?;
         if first.expose() != second.expose() {
             return Err(KeystoreError::PassphraseMismatch);
         }
         Ok(first)
+    }
+
+    fn check_length(&self, new: Passphrase) -> Result<Passphrase, KeystoreError> {
+        if new.expose().len() < NEW_BYTES_MIN {
+            return Err(KeystoreError::PassphraseShort { origin: self.origin(), least: NEW_BYTES_MIN });
+        }
+        Ok(new)
     }
 
     fn prompt(&self, text: &str) -> Result<Passphrase, KeystoreError> {
@@ -107,6 +115,9 @@ pub(super) fn check_file(path: &Path, metadata: &Metadata, user: u32) -> Result<
 }
 
 const ROOT: u32 = 0;
+
+/// Below it no derivation helps. It is a floor against slips, no sign of strength.
+const NEW_BYTES_MIN: usize = 8;
 
 /// Far above anything a person types or a generator prints.
 const BYTES_MAX: usize = 1024;

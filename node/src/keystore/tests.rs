@@ -348,6 +348,10 @@ fn a_passphrase_file_gives_its_first_line() {
         files::replace(&path, content.as_bytes()).unwrap();
         check_refused(PassphraseSource::File(path.clone()).read_new(), "PASSPHRASE_EMPTY", "passphrase");
     }
+    files::replace(&path, b"canary7\n").unwrap();
+    check_refused(PassphraseSource::File(path.clone()).read_new(), "PASSPHRASE_SHORT", "fewer than 8 bytes");
+    files::replace(&path, b"canary78\n").unwrap();
+    PassphraseSource::File(path.clone()).read_new().unwrap();
     files::replace(&path, "canary".repeat(200).as_bytes()).unwrap();
     check_refused(PassphraseSource::File(path.clone()).read(), "PASSPHRASE_UNAVAILABLE", "1024");
     let missing = PassphraseSource::File(dir.path().join("none"));
