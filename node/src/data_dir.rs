@@ -71,12 +71,12 @@ impl DataDir {
         Ok(Self { root: root.to_owned(), _lock: lock })
     }
 
-    /// Local configuration: paths, addresses, limits, unseal method.
+    /// Local configuration: paths and addresses.
     pub(crate) fn config_file(&self) -> PathBuf {
         self.root.join(CONFIG)
     }
 
-    /// The signed network definition this node follows.
+    /// The agreed network definition this node follows.
     pub(crate) fn network_file(&self) -> PathBuf {
         self.root.join(NETWORK)
     }
@@ -199,14 +199,15 @@ This directory belongs to one Firn node. Directories have mode 0700, files 0600;
 
 BACK UP, and keep the passphrase somewhere else:
   config.toml     local settings of this node
-  network.toml    the signed network definition it follows
+  network.toml    the network definition that all organisations agreed on
   identity/       public identity: node name, peer id, public keys
   keystore/       transport identity, relayer key and vault root, sealed under the passphrase.
                   Without this directory the node's key shares cannot be opened by anybody.
 
 DO NOT COPY BACK AN OLD COPY OF:
-  store/          the database: key shares (sealed), locks, requests, audit. Peers notice a node that comes
-                  back with an older one and quarantine it. Back up key shares with `firn backup create`.
+  store/          the database: key shares (sealed), locks, requests, audit. An older copy has forgotten what
+                  this node signed since. Peers end key generations with a member that restarted; nothing
+                  else notices an older copy.
 
 RECREATED, never needed:
   run/            the lock that keeps a second process out

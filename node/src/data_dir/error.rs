@@ -55,7 +55,7 @@ impl DataDirError {
             Self::Locked { pid: None, .. } => "stop the other firn process first".to_owned(),
             Self::Exists { .. } => "choose an empty directory; an existing node is never overwritten".to_owned(),
             Self::Missing { .. } => {
-                "check --data-dir; `firn init` makes a new one, `firn backup restore` an old one".to_owned()
+                "check --data-dir; `firn init` makes a new one, an existing node's comes from its backup".to_owned()
             }
             Self::Io { .. } => "check the file system: mounted, writable, not full".to_owned(),
         }
