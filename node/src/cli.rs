@@ -18,12 +18,18 @@ mod dkg;
 mod request;
 mod setup;
 mod show;
+mod usage;
 
 /// Threshold signing for the keys that guard staked money.
 #[derive(Parser)]
-#[command(name = "firn", version, about, max_term_width = 100)]
+#[command(
+    name = "firn",
+    version,
+    about = "Threshold signing for the keys that guard staked money.",
+    max_term_width = 100
+)]
 struct Cli {
-    /// How to print.
+    /// How to print results, failures and log lines.
     #[arg(long, global = true, value_enum, default_value = "text", env = "FIRN_OUTPUT")]
     output: Output,
     #[command(subcommand)]
@@ -35,7 +41,7 @@ struct Cli {
 pub(crate) enum Output {
     /// For people.
     Text,
-    /// For programs: one JSON document.
+    /// For programs: one JSON document on standard output, a failure as one line of JSON on standard error.
     Json,
 }
 
@@ -43,9 +49,11 @@ pub(crate) enum Output {
 enum Command {
     /// Make a new node's data directory, keys and configuration.
     Init(setup::InitArgs),
-    /// Run the node in the foreground until SIGTERM.
+    /// Run the node in the foreground until SIGTERM. With `--output json` its log lines are JSON.
     Run(RunArgs),
     /// Show a running node at a glance: readiness, peers, keys, open requests and who is missing.
+    ///
+    /// Exits with 4 where the node is not ready.
     Status(NodeArgs),
     /// Look after a stopped node's keystore.
     #[command(subcommand)]
@@ -108,10 +116,26 @@ impl NodeArgs {
         let address = match (self.api, &self.data_dir) {
             (Some(address), _) => address,
             (None, Some(dir)) => read_config(dir)?.api.listen,
-            (None, None) => return Err(Failure::general("USAGE", "name a node with --data-dir or --api")),
+            (None, None) => return Err(Failure::usage("no node is named", "name a node with --data-dir or --api")),
         };
         Client::new(address, self.data_dir.as_deref())
     }
+
+    /// The options that name the same node again, for commands that people paste.
+    pub(crate) fn options(&self) -> String {
+        let data_dir = self.data_dir.as_ref().map(|dir| format!(" --data-dir {}", quoted(&dir.to_string_lossy())));
+        let api = self.api.map(|address| format!(" --api {address}"));
+        [data_dir, api].into_iter().flatten().collect()
+    }
+}
+
+/// A word as a shell takes it.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// The configuration in a data directory, without locking it.
@@ -122,8 +146,11 @@ pub(crate) fn read_config(data_dir: &Path) -> Result<Config, Failure> {
 
 /// Parses the arguments, runs the command, and says what became of it.
 pub(crate) fn main(weak: &[HardeningError]) -> ExitCode {
-    let cli = Cli::parse();
-    start_logging(&cli.command);
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::explain(&error),
+    };
+    start_logging(&cli.command, cli.output);
     for weakness in weak {
         tracing::warn!(code = weakness.code(), hint = weakness.hint(), "{weakness}");
     }
@@ -155,11 +182,15 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
 }
 
 /// Logs go to standard error; `FIRN_LOG` filters them. Only a running node logs by itself.
-fn start_logging(command: &Command) {
+fn start_logging(command: &Command, output: Output) {
     let default = if matches!(command, Command::Run(_)) { "info" } else { "error" };
     let filter = std::env::var("FIRN_LOG").unwrap_or_else(|_| default.to_owned());
     let filter = tracing_subscriber::EnvFilter::new(filter);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    match output {
+        Output::Text => lines.init(),
+        Output::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+    }
 }
 
 fn print_failure(failure: &Failure, output: Output) {
@@ -170,18 +201,68 @@ fn print_failure(failure: &Failure, output: Output) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
+/// A JSON document of the command line: what it is, and its content beside that.
+#[derive(Serialize)]
+struct Document<'a, T> {
+    schema: &'static str,
+    #[serde(flatten)]
+    content: &'a T,
+}
+
+/// `content` with the name of its schema.
+fn document<'a, T>(schema: &'static str, content: &'a T) -> Document<'a, T> {
+    Document { schema, content }
+}
+
 /// Prints `value` as JSON, or `text` for people.
-pub(crate) fn print(output: Output, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
-    let printed = match output {
-        Output::Json => {
-            serde_json::to_string_pretty(value).map_err(|error| Failure::general("JSON", error.to_string()))?
-        }
+fn print(output: Output, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    print_as(output, || serde_json::to_string_pretty(value), text)
+}
+
+/// The same with the JSON on one line, for one document of many.
+fn print_line(output: Output, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    print_as(output, || serde_json::to_string(value), text)
+}
+
+fn print_as(
+    output: Output,
+    json: impl FnOnce() -> serde_json::Result<String>,
+    text: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    write_out(&match output {
+        Output::Json => json().map_err(|error| Failure::general("JSON", error.to_string()))?,
         Output::Text => text(),
-    };
-    match writeln!(std::io::stdout(), "{}", printed.trim_end()) {
+    })
+}
+
+fn write_out(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
         // Whoever reads has seen enough, as in `firn request show | head`.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::new("OUTPUT", error.to_string(), "check where standard output goes", Exit::Failure)),
         Ok(()) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_to_be_pasted_names_the_same_node() {
+        let data_dir = Some(PathBuf::from("/tmp/a node's/dir"));
+        let node = NodeArgs { data_dir, api: Some(([127, 0, 0, 1], 7401).into()) };
+        assert_eq!(node.options(), r" --data-dir '/tmp/a node'\''s/dir' --api 127.0.0.1:7401");
+        let node = NodeArgs { data_dir: Some(PathBuf::from("my-devnet/nordlys")), api: None };
+        assert_eq!(node.options(), " --data-dir my-devnet/nordlys");
+    }
+
+    #[test]
+    fn arguments_are_checked_before_anything_is_asked() {
+        let within = |seconds| {
+            Cli::try_parse_from(["firn", "dkg", "propose", "k", "--data-dir", "d", "--within-seconds", seconds])
+        };
+        assert!(within("0").is_err());
+        assert!(within("1").is_ok());
     }
 }

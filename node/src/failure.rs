@@ -8,6 +8,7 @@ use serde_json::json;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Exit {
     Failure = 1,
+    Usage = 2,
     Refused = 3,
     NotReady = 4,
     Timeout = 5,
@@ -34,6 +35,11 @@ impl Failure {
         Self::new(code, cause, "look at the cause; if it is not on this machine, report it with the log", Exit::Failure)
     }
 
+    /// Arguments that cannot be meant.
+    pub(crate) fn usage(cause: impl Into<String>, next_step: impl Into<String>) -> Self {
+        Self::new("USAGE", cause, next_step, Exit::Usage)
+    }
+
     pub(crate) fn node_unreachable(at: &str, cause: &str) -> Self {
         let next = "start the node with `firn run`, or name its data directory with --data-dir";
         Self::new("NODE_UNREACHABLE", format!("no node answers at {at}: {cause}"), next, Exit::NotReady)
@@ -51,7 +57,7 @@ impl Failure {
 
     /// For `--output json`.
     pub(crate) fn to_json(&self) -> serde_json::Value {
-        json!({ "error": { "code": self.code, "cause": self.cause, "next_step": self.next_step } })
+        json!({ "schema": "firn.error.v1", "error": { "code": self.code, "cause": self.cause, "next_step": self.next_step } })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `firn dkg`: proposing, accepting and following key generations.
 
-use super::show::keys_text;
-use super::{NodeArgs, Output, print};
+use super::show::{ACCEPTED, keys_text};
+use super::{NodeArgs, Output, document, print};
 use crate::api::json::ProposeBody;
 use crate::failure::Failure;
 use clap::Subcommand;
@@ -14,7 +14,7 @@ pub(crate) enum DkgCommand {
         /// The key's name in network.toml.
         name: String,
         /// Seconds until all members must have accepted.
-        #[arg(long, default_value_t = 3600)]
+        #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
         within_seconds: u64,
         #[command(flatten)]
         node: NodeArgs,
@@ -41,23 +41,31 @@ pub(super) async fn run(command: DkgCommand, output: Output) -> Result<(), Failu
     match command {
         DkgCommand::Propose { name, within_seconds, node } => {
             let accepted = node.client()?.propose_key(&ProposeBody { name, within_seconds }).await?;
-            let next =
-                || format!("{}\nproposed; every other member now runs: firn dkg accept {}", accepted.id, accepted.id);
-            print(output, &accepted, next)
+            let next = || {
+                format!(
+                    "{id}\nproposed, and accepted here; every other member now runs, with its own data directory:\n  \
+                     firn dkg accept {id} --data-dir DIR\nfollow it with: firn dkg status{options}",
+                    id = accepted.id,
+                    options = node.options()
+                )
+            };
+            print(output, &document(ACCEPTED, &accepted), next)
         }
         DkgCommand::Accept { key_id, node } => {
             let accepted = node.client()?.accept_key(&key_id).await?;
-            print(output, &accepted, || format!("{}\naccepted; follow it with: firn dkg status", accepted.id))
+            print(output, &document(ACCEPTED, &accepted), || {
+                format!("{}\naccepted; follow it with: firn dkg status{}", accepted.id, node.options())
+            })
         }
         DkgCommand::Abandon { key_id, node } => {
             let accepted = node.client()?.abandon_key(&key_id).await?;
-            print(output, &accepted, || {
+            print(output, &document(ACCEPTED, &accepted), || {
                 format!("{}\nabandonment signed; it ends once all members have signed", accepted.id)
             })
         }
         DkgCommand::Status(node) => {
             let keys = node.client()?.keys().await?;
-            print(output, &keys, || keys_text(&keys.keys))
+            print(output, &document("firn.keys.v1", &keys), || keys_text(&keys.keys, &node.options()))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `firn request`: asking for a slash as an AVS does, and following requests.
 
-use super::show::request_text;
-use super::{NodeArgs, Output, PassphraseArgs, print};
+use super::show::{ACCEPTED, request_text};
+use super::{NodeArgs, Output, PassphraseArgs, document, print, print_line};
 use crate::failure::{Exit, Failure};
 use crate::host::read_definition;
 use crate::keystore::PassphraseSource;
@@ -10,9 +10,13 @@ use crate::runtime::wall_time;
 use alloy::primitives::{Address, U256, utils::parse_units};
 use alloy::signers::local::PrivateKeySigner;
 use clap::{Args, Subcommand};
+use firn_proto::Code;
 use rand_core::{OsRng, RngCore};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// The schema of one request.
+const REQUEST: &str = "firn.request.v1";
 
 /// Ask for operations and follow them.
 #[derive(Subcommand)]
@@ -27,6 +31,8 @@ pub(crate) enum RequestCommand {
         node: NodeArgs,
     },
     /// Follow a request until it is executed, refused or expired.
+    ///
+    /// Prints the request at each change of its state or of who is missing; with `--output json` one line of JSON each.
     Watch {
         /// The request's id.
         id: String,
@@ -71,7 +77,7 @@ pub(crate) struct SlashArgs {
     #[arg(long)]
     nonce: Option<U256>,
     /// Seconds until it expires.
-    #[arg(long, default_value_t = 3600)]
+    #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     within_seconds: u64,
     #[command(flatten)]
     node: NodeArgs,
@@ -82,11 +88,13 @@ pub(super) async fn run(command: RequestCommand, output: Output) -> Result<(), F
         RequestCommand::Slash(args) => slash(&args, output).await,
         RequestCommand::Show { id: Some(id), node } => {
             let view = node.client()?.request(&id).await?;
-            print(output, &view, || request_text(&view))
+            print(output, &document(REQUEST, &view), || request_text(&view, wall_time().0))
         }
         RequestCommand::Show { id: None, node } => {
             let all = node.client()?.requests().await?;
-            print(output, &all, || all.requests.iter().map(request_text).collect())
+            print(output, &document("firn.requests.v1", &all), || {
+                all.requests.iter().map(|view| request_text(view, wall_time().0)).collect()
+            })
         }
         RequestCommand::Watch { id, timeout_seconds, node } => watch(&id, timeout_seconds, &node, output).await,
     }
@@ -115,7 +123,7 @@ async fn slash(args: &SlashArgs, output: Output) -> Result<(), Failure> {
                 Failure::new(
                     "KEY_NOT_READY",
                     format!("the node has no active key `{name}`"),
-                    "run `firn dkg status`",
+                    format!("run `firn dkg status{}`", args.node.options()),
                     Exit::NotReady,
                 )
             })?
@@ -133,8 +141,9 @@ async fn slash(args: &SlashArgs, output: Output) -> Result<(), Failure> {
         deadline: wall_time().0.saturating_add(args.within_seconds),
     };
     let accepted = client.submit(&sign(&definition, plan, &signer)?).await?;
-    print(output, &accepted, || {
-        format!("{}\naccepted; follow it with: firn request watch {}", accepted.id, accepted.id)
+    print(output, &document(ACCEPTED, &accepted), || {
+        let options = args.node.options();
+        format!("{id}\naccepted; follow it with: firn request watch {id}{options}", id = accepted.id)
     })
 }
 
@@ -149,26 +158,27 @@ async fn watch(id: &str, timeout_seconds: u64, node: &NodeArgs, output: Output) 
         let done = matches!(view.state.as_str(), "executed" | "refused" | "expired");
         let now = format!("{} {}", view.state, view.missing.join(", "));
         if now != last || done {
-            print(output, &view, || request_text(&view))?;
+            print_line(output, &document(REQUEST, &view), || request_text(&view, wall_time().0))?;
             last = now;
         }
         if done {
             let failed = (view.state != "executed").then(|| view.code.unwrap_or(view.state));
-            let next = "see the code in docs/reference/codes.md";
-            return failed.map_or(Ok(()), |code| {
-                Err(Failure::new(&code, "the request will not be executed", next, Exit::Refused))
-            });
+            return failed.map_or(Ok(()), |code| Err(ended(&code)));
         }
         if tokio::time::Instant::now() > deadline {
             let cause = format!("still {} after {timeout_seconds} s; missing: {}", view.state, view.missing.join(", "));
-            return Err(Failure::new(
-                "WATCH_TIMEOUT",
-                cause,
-                "watch again; the request stays open until its deadline",
-                Exit::Timeout,
-            ));
+            let next = format!("it stays open until its deadline; firn request watch {id}{}", node.options());
+            return Err(Failure::new("WATCH_TIMEOUT", cause, next, Exit::Timeout));
         }
     }
+}
+
+/// Why a request that was followed will not be executed.
+fn ended(name: &str) -> Failure {
+    let code = Code::all().find(|code| code.as_str() == name);
+    let reason = code.map(|code| format!(": {}", code.cause())).unwrap_or_default();
+    let next = code.map_or("see the code in docs/reference/codes.md", Code::next_step);
+    Failure::new(name, format!("the request will not be executed{reason}"), next, Exit::Refused)
 }
 
 fn open_requester(args: &SlashArgs) -> Result<PrivateKeySigner, Failure> {
@@ -181,17 +191,13 @@ fn open_requester(args: &SlashArgs) -> Result<PrivateKeySigner, Failure> {
 
 /// `0xabc...=8%` or `0xabc...=0.5%`.
 fn parse_slash(text: &str) -> Result<(Address, U256), Failure> {
-    let invalid = || {
-        Failure::new(
-            "USAGE",
-            format!("`{text}`: expected STRATEGY=PERCENT%, such as 0x...=8%"),
-            "correct --slash",
-            Exit::Failure,
-        )
-    };
+    let invalid =
+        || Failure::usage(format!("`{text}`: expected STRATEGY=PERCENT%, such as 0x...=8%"), "correct --slash");
     let (strategy, percent) = text.split_once('=').ok_or_else(invalid)?;
     let percent = percent.strip_suffix('%').ok_or_else(invalid)?;
-    let wad = parse_units(percent, 16_u8).ok().filter(|_| !percent.starts_with('-')).ok_or_else(invalid)?;
+    // The parser takes nothing at all for zero.
+    let is_number = !percent.starts_with('-') && percent.bytes().any(|byte| byte.is_ascii_digit());
+    let wad = parse_units(percent, 16_u8).ok().filter(|_| is_number).ok_or_else(invalid)?;
     Ok((strategy.parse().map_err(|_| invalid())?, wad.get_absolute()))
 }
 

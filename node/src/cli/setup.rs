@@ -1,6 +1,6 @@
 //! `firn init` and `firn network`.
 
-use super::{Output, PassphraseArgs, init, print};
+use super::{Output, PassphraseArgs, document, init, print, quoted};
 use crate::config::RpcUrl;
 use crate::data_dir::DataDir;
 use crate::failure::{Exit, Failure};
@@ -53,19 +53,24 @@ pub(super) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
     let rpc = RpcUrl::try_from(args.rpc.clone()).map_err(|reason| {
         Failure::new("CONFIG_INVALID", format!("--rpc: {reason}"), "give an http or https URL", Exit::Failure)
     })?;
+    // Absolute, since `firn run` may start elsewhere.
+    let file = args.passphrase.passphrase_file.as_ref().map(std::path::absolute).transpose();
+    let file = file.map_err(|error| Failure::usage(format!("--passphrase-file: {error}"), "name a file"))?;
     let plan = init::Plan {
         network: args.network.clone(),
         node: args.node.clone(),
         listen: args.listen.clone(),
         api: args.api,
         rpc,
-        passphrase_file: args.passphrase.passphrase_file.clone(),
+        passphrase_file: file,
         kdf: KdfProfile::Standard,
         relayer: None,
     };
+    // Before anybody is asked for a passphrase.
+    plan.check()?;
     let passphrase = args.passphrase.source().unwrap_or(PassphraseSource::Prompt).read_new()?;
     let identity = init::create(&args.data_dir, &plan, &passphrase)?;
-    print(output, &identity, || {
+    print(output, &document("firn.identity.v1", &identity), || {
         format!(
             "Made {dir}.\n\nGive the others this, for network.toml:\n\n  peer_id = \"{}\"\n  author_key = \"{}\"\n  vault_key = \"{}\"\n\n\
              Fund the relayer {} if this node shall relay transactions.\n\
@@ -74,7 +79,7 @@ pub(super) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
             identity.author_key,
             identity.vault_key,
             identity.relayer,
-            dir = args.data_dir.display(),
+            dir = quoted(&args.data_dir.to_string_lossy()),
         )
     })
 }
@@ -103,7 +108,7 @@ pub(super) fn keystore(command: &KeystoreCommand, output: Output) -> Result<(), 
     let old = passphrase.source().unwrap_or(PassphraseSource::Prompt).read()?;
     let new = new_passphrase_file.clone().map_or(PassphraseSource::Prompt, PassphraseSource::File).read_new()?;
     Keystore::change_passphrase(&directory.keystore_dir(), &context, &old, &new, KdfProfile::Standard)?;
-    print(output, &json!({ "changed": true }), || {
+    print(output, &document("firn.keystore.v1", &json!({ "changed": true })), || {
         "The passphrase is changed. Destroy old copies of the keystore.".to_owned()
     })
 }
@@ -112,12 +117,11 @@ pub(super) fn network(command: &NetworkCommand, output: Output) -> Result<(), Fa
     let NetworkCommand::Show { path } = command;
     let file = if path.is_dir() { path.join("network.toml") } else { path.clone() };
     let definition = read_definition(&file)?;
-    print(output, &as_json(&definition), || as_text(&definition))
+    print(output, &document("firn.network.v1", &as_json(&definition)), || as_text(&definition))
 }
 
 fn as_json(definition: &Definition) -> serde_json::Value {
     json!({
-        "schema": "firn.network.v1",
         "name": definition.name,
         "digest": definition.digest().to_string(),
         "network": definition.network_id().0.to_string(),

@@ -2,17 +2,34 @@
 
 use super::{NodeArgs, Output, print};
 use crate::api::json::{KeyView, OperationBody, RequestView, Status};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
+use crate::runtime::wall_time;
 use alloy::primitives::utils::format_units;
+use firn_proto::Code;
 use std::fmt::Write;
 
+/// The schema of what is answered to whoever asks for something.
+pub(super) const ACCEPTED: &str = "firn.accepted.v1";
+
+/// Prints the status; a node that is not ready is a failure after that, for scripts that wait.
 pub(super) async fn status(node: &NodeArgs, output: Output) -> Result<(), Failure> {
     let status = node.client()?.status().await?;
-    print(output, &status, || status_text(&status))
+    print(output, &status, || status_text(&status, &node.options()))?;
+    if status.ready {
+        return Ok(());
+    }
+    let failing: Vec<_> = status.checks.iter().filter(|check| !check.ok).map(|check| check.name.as_str()).collect();
+    let cause = format!("{} is not ready: {}", status.name, failing.join(", "));
+    Err(Failure::new(
+        "NODE_NOT_READY",
+        cause,
+        "see the checks that fail; the node tries again by itself",
+        Exit::NotReady,
+    ))
 }
 
 /// Writing into a string cannot fail, so the results are dropped here and below.
-pub(crate) fn status_text(status: &Status) -> String {
+fn status_text(status: &Status, options: &str) -> String {
     let mut text = String::new();
     let ready = if status.ready { "ready" } else { "NOT READY" };
     let _ = writeln!(text, "{} ({}, {}): {ready}", status.name, status.organisation, status.region);
@@ -26,20 +43,21 @@ pub(crate) fn status_text(status: &Status) -> String {
         let refused = peer.refused.as_deref().filter(|_| !peer.connected).unwrap_or_default();
         let _ = writeln!(text, "  {:<14} {:<18} {:<10} {state} {refused}", peer.name, peer.organisation, peer.region);
     }
-    let _ = writeln!(text, "\nkeys\n{}", keys_text(&status.keys).trim_end());
+    let _ = writeln!(text, "\nkeys\n{}", keys_text(&status.keys, options).trim_end());
     if !status.open_requests.is_empty() {
         let _ = writeln!(text, "\nopen requests");
     }
     for request in &status.open_requests {
-        let _ = writeln!(text, "{}", request_text(request).trim_end());
+        let _ = writeln!(text, "{}", request_text(request, wall_time().0).trim_end());
     }
     text
 }
 
-pub(crate) fn keys_text(keys: &[KeyView]) -> String {
+/// `options` name the node again in a command to paste.
+pub(super) fn keys_text(keys: &[KeyView], options: &str) -> String {
     let mut text = String::new();
     if keys.is_empty() {
-        text.push_str("  none yet; `firn dkg propose NAME` starts a key generation\n");
+        let _ = writeln!(text, "  none yet; `firn dkg propose NAME{options}` starts a key generation");
     }
     for key in keys {
         let _ = writeln!(
@@ -62,27 +80,38 @@ pub(crate) fn keys_text(keys: &[KeyView]) -> String {
         if let Some(code) = &key.code {
             let culprit = key.culprit.as_ref().map(|name| format!(", at fault: {name}")).unwrap_or_default();
             let _ = writeln!(text, "    ended: {code}{culprit}");
+            explain(&mut text, "      ", code);
         }
     }
     text
 }
 
-pub(crate) fn request_text(request: &RequestView) -> String {
+/// A request at `now`, in seconds since the Unix epoch.
+pub(super) fn request_text(request: &RequestView, now: u64) -> String {
     let mut text = String::new();
     let OperationBody::SlashOperator(slash) = &request.operation;
     let code = request.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
     let _ = writeln!(text, "  request {}\n    {}{code}", request.id, request.state);
+    if let Some(code) = &request.code {
+        explain(&mut text, "      ", code);
+    }
     let _ = writeln!(text, "    slash operator {} of AVS {}, set {}", slash.operator, slash.avs, slash.operator_set_id);
     for (strategy, wad) in slash.strategies.iter().zip(&slash.wads_to_slash) {
         let _ = writeln!(text, "      {} in strategy {strategy}", percentage(wad));
     }
     let _ = writeln!(text, "    \"{}\"", slash.description);
-    let _ = writeln!(text, "    asked by {}, through {}, until {}", request.requester, request.origin, slash.deadline);
+    let _ = writeln!(text, "    asked by {}, through {}", request.requester, request.origin);
+    let _ = writeln!(text, "    until {} ({})", slash.deadline, remaining(slash.deadline, now));
     let willing = request.members.iter().filter(|member| member.status == "willing").count();
     let _ = writeln!(text, "    {willing} of {} members willing, {} needed", request.members.len(), request.threshold);
-    for member in request.members.iter().filter(|member| member.status != "willing") {
+    // Nobody is missed any more once the signature is there.
+    let open = !matches!(request.state.as_str(), "signed" | "executed");
+    for member in request.members.iter().filter(|member| open && member.status != "willing") {
         let code = member.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
         let _ = writeln!(text, "      missing: {} is {}{code}", member.name, member.status);
+        if let Some(code) = &member.code {
+            explain(&mut text, "        ", code);
+        }
     }
     if let Some(signature) = &request.signature {
         let by = if request.signers.is_empty() { String::new() } else { format!(" by {}", request.signers.join(", ")) };
@@ -94,8 +123,78 @@ pub(crate) fn request_text(request: &RequestView) -> String {
     text
 }
 
+/// What happened and what to do, for the core's codes; the others are in docs/reference/codes.md.
+fn explain(text: &mut String, indent: &str, name: &str) {
+    if let Some(code) = Code::all().find(|code| code.as_str() == name) {
+        let _ = writeln!(text, "{indent}cause: {}\n{indent}next: {}", code.cause(), code.next_step());
+    }
+}
+
+/// The time left, in its largest unit that is not zero.
+fn remaining(deadline: u64, now: u64) -> String {
+    let Some(left) = deadline.checked_sub(now).filter(|left| *left > 0) else { return "past".to_owned() };
+    let units = [(86_400, "days"), (3_600, "h"), (60, "min"), (1, "s")];
+    let (size, unit) = units.into_iter().find(|(size, _)| left >= 2 * size).unwrap_or((1, "s"));
+    format!("in {} {unit}", left / size)
+}
+
 /// A wad as people read it: 80000000000000000 is 8%.
 fn percentage(wad: &str) -> String {
     let percent = wad.parse::<alloy::primitives::U256>().ok().and_then(|wad| format_units(wad, 16_u8).ok());
     percent.map_or_else(|| wad.to_owned(), |text| format!("{}%", text.trim_end_matches('0').trim_end_matches('.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn request(state: &str, code: Option<&str>) -> RequestView {
+        let address = "0x0000000000000000000000000000000000000001";
+        serde_json::from_value(json!({
+            "id": "0x12", "state": state, "code": code,
+            "operation": { "slash_operator": {
+                "avs": address, "operator": address, "operator_set_id": 1, "strategies": [address],
+                "wads_to_slash": ["80000000000000000"], "description": "missed its duties", "account": address,
+                "nonce": "1", "deadline": 5000,
+            }},
+            "requester": address, "origin": "nordlys", "received": 0, "threshold": 1,
+            "members": [
+                { "node": 1, "name": "nordlys", "status": "willing", "code": null },
+                { "node": 2, "name": "halyard", "status": "not yet", "code": "CHAIN_BEHIND" },
+            ],
+            "missing": ["halyard"], "signature": null, "signers": [], "transaction": null,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn every_code_is_explained_and_nobody_is_missed_after_the_signature() {
+        let text = request_text(&request("refused", Some("OPERATOR_NOT_SLASHABLE")), 1520);
+        for part in ["8% in strategy", "until 5000 (in 58 min)", "missing: halyard is not yet (CHAIN_BEHIND)"] {
+            assert!(text.contains(part), "{text}");
+        }
+        for code in [Code::OperatorNotSlashable, Code::ChainBehind] {
+            assert!(text.contains(code.cause()) && text.contains(code.next_step()), "{text}");
+        }
+        for state in ["signed", "executed"] {
+            let text = request_text(&request(state, None), 6000);
+            assert!(!text.contains("missing") && text.contains("until 5000 (past)"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_time_left_is_shown_in_one_unit() {
+        for (left, shown) in [
+            (0, "past"),
+            (1, "in 1 s"),
+            (119, "in 119 s"),
+            (120, "in 2 min"),
+            (7199, "in 119 min"),
+            (7200, "in 2 h"),
+            (1_209_600, "in 14 days"),
+        ] {
+            assert_eq!(remaining(1000 + left, 1000), shown);
+        }
+    }
 }
