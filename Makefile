@@ -114,7 +114,7 @@ advisories: ## known vulnerabilities of the dependencies, by cargo-deny; needs t
 	@$(CARGO) deny --workspace --locked check advisories
 
 .PHONY: env
-env: ## settings for a shell of your own, with firn on the path: eval "$$(make -s env)"
+env: ## settings for a shell of your own, with firn on the path: eval "$(make -s env)"
 	@printf 'export %s=%q\n' CARGO_TARGET_DIR "$$CARGO_TARGET_DIR" CCACHE_DIR "$$CCACHE_DIR" ANVIL_BIN "$$ANVIL_BIN" CXX "$$CXX"
 	@printf 'export PATH=%q:"$$PATH"\n' "$$CARGO_TARGET_DIR/debug"
 
