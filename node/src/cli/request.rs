@@ -167,7 +167,7 @@ async fn watch(id: &str, timeout_seconds: u64, node: &NodeArgs, output: Output) 
         }
         if tokio::time::Instant::now() > deadline {
             let cause = format!("still {} after {timeout_seconds} s; missing: {}", view.state, view.missing.join(", "));
-            let next = format!("it stays open until its deadline; firn request watch {id}{}", node.options());
+            let next = format!("it stays open until its deadline; again: firn request watch {id}{}", node.options());
             return Err(Failure::new("WATCH_TIMEOUT", cause, next, Exit::Timeout));
         }
     }
