@@ -125,7 +125,7 @@ impl Store {
     }
 
     /// The record with the greatest key of a family.
-    pub(crate) fn last(&self, family: Family) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(crate) fn last(&self, family: Family) -> Result<Option<Record>, StoreError> {
         let Some(read) = self.db.iterator_cf(self.column(family)?, IteratorMode::End).next() else { return Ok(None) };
         let (key, bytes) = read.map_err(|error| StoreError::read(&self.path, family, &[], error))?;
         let value = record::decode(family, &key, &bytes)?;
