@@ -1,7 +1,7 @@
 //! The engine: its state, and the dispatch of events. Each protocol has a file of its own.
 
 use crate::api::{Class, Command, Effect, Event, Family, Observation, Record, Timer};
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, AuditNote};
 use crate::keygen::Attempt;
 use crate::sign::State;
 use firn_proto::commitments::Commitments;
@@ -210,8 +210,7 @@ impl Engine {
 
     /// Writes records and the audit entry that explains them, in one batch.
     pub(crate) fn persist(&mut self, mut records: Vec<Record>, entry: AuditNote<'_>) {
-        let AuditNote { session, event, code, members, reference } = entry;
-        records.push(self.audit.append(self.now.wall, session, event, code, members, reference));
+        records.push(self.audit.append(self.now.wall, &entry));
         self.effect(Effect::Persist(records));
     }
 
@@ -239,21 +238,5 @@ impl Engine {
 
     pub(crate) fn ignored(&mut self, inbound: &Inbound<'_>, code: Code) {
         self.observe(Observation::Ignored { from: inbound.from, session: inbound.session, code });
-    }
-}
-
-/// What an audit entry says.
-pub(crate) struct AuditNote<'a> {
-    pub(crate) session: SessionId,
-    pub(crate) event: &'static str,
-    pub(crate) code: Option<Code>,
-    pub(crate) members: &'a [NodeId],
-    pub(crate) reference: &'a [u8],
-}
-
-impl AuditNote<'_> {
-    /// An entry without code, members and reference.
-    pub(crate) fn new(session: impl Into<SessionId>, event: &'static str) -> Self {
-        Self { session: session.into(), event, code: None, members: &[], reference: &[] }
     }
 }

@@ -5,7 +5,8 @@
 //! until the whole certificate, or an abandonment signed by all n, arrives.
 
 use crate::api::{Class, Effect, Observation, Timer};
-use crate::engine::{AuditNote, Engine, Inbound};
+use crate::audit::AuditNote;
+use crate::engine::{Engine, Inbound};
 use crate::limits::{KEY_ATTEMPTS_MAX, KEY_PHASE_MS, KEY_PROPOSAL_SECONDS_MAX, KEY_PROPOSALS_PER_MEMBER_MAX};
 use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{KeyCertificate, KeyProposal, certificate_digest, round1_digest, verify_member};
@@ -305,12 +306,12 @@ impl Engine {
         if attempt.phase >= Phase::Certified {
             return;
         }
-        let digest = certificate_digest(self.definition.network_id(), key_id, certified.transcript, from);
+        let digest = certificate_digest(self.definition.network_id(), key_id, certified.statement, from);
         if verify_member(&self.definition, &attempt.key, from, digest, &certified.signature).is_err() {
             return self.effect(Effect::Penalise { peer: inbound.from, reason: Code::EnvelopeSignatureInvalid });
         }
         attempt.certified.entry(from).or_insert(certified);
-        let differs = |own: &KeyOutcome| own.transcript != certified.transcript;
+        let differs = |own: &KeyOutcome| own.statement() != certified.statement;
         if attempt.phase < Phase::Certifying && attempt.outcome.as_ref().is_some_and(differs) {
             return self.abort(key_id, Code::DkgTranscriptMismatch, Vec::new(), None);
         }
@@ -390,7 +391,7 @@ impl Engine {
             return;
         };
         let Some(outcome) = &attempt.outcome else { return };
-        if attempt.certified.values().any(|certified| certified.transcript != outcome.transcript) {
+        if attempt.certified.values().any(|certified| certified.statement != outcome.statement()) {
             // Our signature has left: only the members together can abandon now.
             return self.observe(Observation::KeyEnded {
                 key_id,

@@ -2,7 +2,8 @@
 //! until the finalised chain shows that the account has used the nonce.
 
 use crate::api::{ChainQuery, Effect, Observation, SubmissionOutcome, Timer};
-use crate::engine::{AuditNote, Engine};
+use crate::audit::AuditNote;
+use crate::engine::Engine;
 use crate::limits::{EXECUTION_GRACE_SECONDS, RELAY_LOST_MS, RELAY_MS, RELAY_RETRY_MS};
 use firn_proto::account::nonce_of;
 use firn_proto::message::BlockReference;

@@ -5,7 +5,8 @@
 
 use crate::api::{Class, Observation, Timer};
 use crate::arithmetic::Session;
-use crate::engine::{AuditNote, Engine, Inbound};
+use crate::audit::AuditNote;
+use crate::engine::{Engine, Inbound};
 use crate::limits::{ATTEMPT_STALLED_MS, SOLICIT_MS};
 use firn_proto::message::{SignatureShare, SigningPackage, Status};
 use firn_proto::{Code, Digest, Message, NodeId, PublicScalar, SubjectId};
@@ -229,11 +230,12 @@ impl Engine {
             if let Some(coordinator) = self.subjects.get_mut(&id).and_then(|state| state.coordinator.as_mut()) {
                 coordinator.malicious.insert(*node);
             }
-            let code = Code::PackageInvalid;
-            self.observe(Observation::Evidence { culprit: *node, code, envelopes: vec![envelope.clone()] });
-            let note = AuditNote::new(id, "share-invalid");
-            let reference = attempt.package.hash().0;
-            self.persist(Vec::new(), AuditNote { members: &[*node], reference: &reference, ..note });
+            let (code, evidence) = (Code::ShareInvalid, vec![envelope.clone()]);
+            let (note, reference) = (AuditNote::new(id, "share-invalid"), attempt.package.hash().0);
+            let (members, reference) = (&[*node], &reference);
+            let note = AuditNote { code: Some(code), members, reference, evidence: &evidence, ..note };
+            self.persist(Vec::new(), note);
+            self.observe(Observation::Evidence { culprit: *node, code, envelopes: evidence });
         }
         self.open_attempt(id);
     }

@@ -4,8 +4,9 @@
 //! willing, and checks again when it is handed a package. The coordinator's part is in [`crate::roast`].
 
 use crate::api::{ChainAnswer, ChainQuery, Class, Effect, Observation, SlashFacts, Timer};
+use crate::audit::AuditNote;
 use crate::election;
-use crate::engine::{AuditNote, Engine, Inbound};
+use crate::engine::{Engine, Inbound};
 use crate::keygen::Phase;
 use crate::limits::{CLOSED_SUBJECTS_MAX, COMMITMENTS_PER_MEMBER_MAX, OPEN_SUBJECTS_MAX, RECHECK_MS, TAKEOVER_MS};
 use crate::roast::Coordinator;

@@ -18,7 +18,7 @@ impl Engine {
                 if attempt.phase != Phase::Checking {
                     return;
                 }
-                let differs = attempt.certified.values().any(|certified| certified.transcript != outcome.transcript);
+                let differs = attempt.certified.values().any(|certified| certified.statement != outcome.statement());
                 attempt.outcome = Some(outcome);
                 if differs {
                     return self.abort(key_id, Code::DkgTranscriptMismatch, Vec::new(), None);

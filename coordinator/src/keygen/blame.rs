@@ -4,6 +4,7 @@
 //! complaint that opens one encrypted share. Silence never blames.
 
 use crate::api::{Class, Observation};
+use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
 use crate::keygen::{Dealing, Phase, Round1};
 use firn_proto::message::{KeyComplaint, KeyRound1, KeyShares};
@@ -64,6 +65,8 @@ impl Engine {
         }
         let ended = attempt.ended.as_mut().filter(|ended| attempt.phase == Phase::Aborted && ended.culprit.is_none());
         let late = ended.map(|ended| (ended.code, ended.culprit) = (code, Some(culprit))).is_some();
+        let note = AuditNote::new(key_id, "key-evidence");
+        self.persist(Vec::new(), AuditNote { code: Some(code), members: &[node], evidence: &envelopes, ..note });
         self.observe(Observation::Evidence { culprit: node, code, envelopes });
         if late {
             self.persist_attempt(key_id, "key-evidence", Some(code));

@@ -2,7 +2,8 @@
 
 use super::Phase;
 use crate::api::{Class, Effect, Observation};
-use crate::engine::{AuditNote, Engine, Inbound};
+use crate::audit::AuditNote;
+use crate::engine::{Engine, Inbound};
 use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{abandon_digest, verify_member};
 use firn_proto::message::KeyAbort;

@@ -2,7 +2,8 @@
 
 use super::{Attempt, Phase};
 use crate::api::Family;
-use crate::engine::{AuditNote, Engine};
+use crate::audit::AuditNote;
+use crate::engine::Engine;
 use crate::limits::KEY_PHASE_MS;
 use crate::record::{self, SCHEMA};
 use firn_proto::author::AuthorSignature;
@@ -40,14 +41,14 @@ impl Engine {
         attempt.ended = Some(KeyAbort { code: Code::DkgRestarted, missing: vec![me], culprit: None });
         let signature = |bytes: &[u8]| bytes.try_into().ok().map(AuthorSignature);
         if !stored.own_signature.is_empty() {
-            let transcript = Digest::from_slice(&stored.transcript)?;
-            attempt.outcome = Some(KeyOutcome {
-                transcript,
+            let outcome = KeyOutcome {
+                transcript: Digest::from_slice(&stored.transcript)?,
                 group_key: Point::from_slice(&stored.group_key).ok()?,
                 verifying_shares: shares(&stored.shares)?,
-            });
-            let signature = signature(&stored.own_signature)?;
-            attempt.certified.insert(me, KeyCertified { transcript, signature });
+            };
+            let (statement, signature) = (outcome.statement(), signature(&stored.own_signature)?);
+            attempt.outcome = Some(outcome);
+            attempt.certified.insert(me, KeyCertified { statement, signature });
             attempt.phase = Phase::Certifying;
             attempt.ended = None;
         }

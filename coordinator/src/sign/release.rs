@@ -2,7 +2,8 @@
 
 use super::State;
 use crate::api::{Class, Effect, Observation};
-use crate::engine::{AuditNote, Engine, Inbound};
+use crate::audit::AuditNote;
+use crate::engine::{Engine, Inbound};
 use firn_proto::commitments::Commitments;
 use firn_proto::message::{SignatureShare, SigningPackage, Status, Willingness};
 use firn_proto::{Code, Digest, GroupSignature, Message, NodeId, PublicScalar, SubjectId};

@@ -2,7 +2,8 @@
 
 use super::State;
 use crate::api::Family;
-use crate::engine::{AuditNote, Engine};
+use crate::audit::AuditNote;
+use crate::engine::Engine;
 use crate::record::{self, SCHEMA};
 use alloy_primitives::B256;
 use firn_proto::request::SignedRequest;
