@@ -3,6 +3,7 @@
 use crate::api::Class;
 use crate::engine::{Engine, Inbound};
 use crate::keygen::Phase;
+use crate::limits::TELL_AGAIN_MS;
 use crate::sign::State;
 use crate::view::{KeyView, MemberView, PeerView, SubjectView};
 use firn_proto::account::account_address;
@@ -98,6 +99,18 @@ impl Engine {
         let Some(request) = state.request() else { return };
         let message = Message::RequestSpread { request: Box::new(request.clone()), origin: state.origin };
         self.send(to, id.into(), message, Class::Protocol);
+    }
+
+    /// A member did not know a subject: it gets that and our answer, not faster than it could ask on its timers.
+    pub(crate) fn tell_again(&mut self, id: SubjectId, to: NodeId) {
+        let now = self.now.monotonic;
+        let Some(state) = self.subjects.get_mut(&id) else { return };
+        if state.told.get(&to).is_some_and(|last| now < last.plus(TELL_AGAIN_MS)) {
+            return;
+        }
+        state.told.insert(to, now);
+        self.tell_request(id, to);
+        self.tell_status(id, to);
     }
 
     /// Our answer to a request again, for a peer that may have missed it.

@@ -4,6 +4,7 @@ use crate::api::{Class, Command, Effect, Event, Family, Observation, Record, Tim
 use crate::audit::{AuditLog, AuditNote};
 use crate::keygen::Attempt;
 use crate::sign::State;
+use crate::sign::intake::Refusals;
 use firn_proto::commitments::Commitments;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::BlockReference;
@@ -31,6 +32,8 @@ pub struct Engine {
     pub(crate) connected: BTreeMap<NodeId, Incarnation>,
     pub(crate) attempts: BTreeMap<KeyId, Attempt>,
     pub(crate) subjects: BTreeMap<SubjectId, State>,
+    /// Requests that we did not take in.
+    pub(crate) refusals: Refusals,
     /// Commitments offered to us as coordinator, newest last.
     pub(crate) pools: BTreeMap<(KeyId, NodeId), Vec<Commitments>>,
     /// For which subjects we have asked the vault for commitments, by key and the coordinator they are for.
@@ -67,6 +70,7 @@ impl Engine {
             connected: BTreeMap::new(),
             attempts: BTreeMap::new(),
             subjects: BTreeMap::new(),
+            refusals: Refusals::default(),
             pools: BTreeMap::new(),
             wanted: BTreeMap::new(),
             audit,

@@ -18,6 +18,15 @@ pub const KEY_PROPOSALS_PER_MEMBER_MAX: usize = 4;
 /// Open requests. Each holds about 4 kB with its commitments: 4 MB.
 pub const OPEN_SUBJECTS_MAX: usize = 1_000;
 
+/// Refused requests of members remembered with our answer: as many as may be open, 2 x 40 bytes each, 80 kB.
+pub const REFUSALS_MAX: usize = OPEN_SUBJECTS_MAX;
+
+/// How long a request that met full queues is not asked for again.
+pub const REFUSAL_RETRY_MS: u64 = 60_000;
+
+/// Pause before a member that still does not know a subject is told of it again: the first pause between calls.
+pub const TELL_AGAIN_MS: u64 = SOLICIT_MS.0;
+
 /// Closed requests kept in memory for views and catch-up; older ones stay on disk. About 2 kB each.
 pub const CLOSED_SUBJECTS_MAX: usize = 4_000;
 

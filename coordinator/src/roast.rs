@@ -111,7 +111,7 @@ impl Engine {
             return self.ignored(inbound, Code::SenderUnknown);
         }
         let answer = match self.subjects.get(&id) {
-            None => Status::NotYet(Code::SubjectUnknown),
+            None => return self.answer_unknown(inbound),
             Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
             Some(state) => match (state.closed, state.status) {
                 (Some(code), _) => Status::Declined(code),

@@ -8,7 +8,7 @@ use crate::audit::AuditNote;
 use crate::election;
 use crate::engine::{Engine, Inbound};
 use crate::keygen::Phase;
-use crate::limits::{CLOSED_SUBJECTS_MAX, COMMITMENTS_PER_MEMBER_MAX, OPEN_SUBJECTS_MAX, RECHECK_MS, TAKEOVER_MS};
+use crate::limits::{CLOSED_SUBJECTS_MAX, COMMITMENTS_PER_MEMBER_MAX, RECHECK_MS, TAKEOVER_MS};
 use crate::roast::Coordinator;
 use alloy_primitives::B256;
 use firn_proto::account::{account_address, nonce_of, verifier_address};
@@ -17,11 +17,12 @@ use firn_proto::commitments::Commitments;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{BlockReference, SigningPackage, Status, Willingness};
 use firn_proto::request::{Operation, Request};
-use firn_proto::time::WallTime;
+use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{Code, Digest, GroupSignature, KeyId, Message, NodeId, Point, SubjectId};
 use firn_vault::api::{Request as VaultRequest, Subject};
 use std::collections::BTreeMap;
 
+pub(crate) mod intake;
 mod release;
 mod store;
 
@@ -39,6 +40,8 @@ pub(crate) struct State {
     asking: bool,
     /// The members' answers, ours included.
     pub(crate) answers: BTreeMap<NodeId, Status>,
+    /// When each member that did not know the subject was last told of it.
+    pub(crate) told: BTreeMap<NodeId, MonotonicTime>,
     /// Packages that wait for chain facts, one per coordinator.
     packages: BTreeMap<NodeId, SigningPackage>,
     /// Whom to tell if the vault refuses a package that it was asked about.
@@ -63,6 +66,7 @@ impl State {
             checked: None,
             asking: false,
             answers: BTreeMap::new(),
+            told: BTreeMap::new(),
             packages: BTreeMap::new(),
             releasing: BTreeMap::new(),
             coordinator: None,
@@ -94,68 +98,6 @@ impl State {
 }
 
 impl Engine {
-    // ---- intake ----
-
-    /// A request from this node's API: answered at once, spread, and coordinated here.
-    pub(crate) fn submitted(&mut self, request: Request) {
-        let session = request.id().into();
-        let outcome = match self.subjects.get(&request.id()) {
-            Some(_) => Ok(()),
-            None => self.admit_request(&request),
-        };
-        let fresh = outcome.is_ok() && !self.subjects.contains_key(&request.id());
-        if fresh {
-            self.take_in(request, self.me);
-        }
-        self.effect(Effect::Answer { session, outcome });
-    }
-
-    pub(crate) fn on_request(&mut self, inbound: &Inbound<'_>, request: &Request, origin: NodeId) {
-        if self.subjects.contains_key(&request.id()) {
-            return;
-        }
-        match self.admit_request(request) {
-            Ok(()) => self.take_in(request.clone(), origin),
-            Err(code) => {
-                self.ignored(inbound, code);
-                let answer = Willingness { status: Status::Declined(code), commitments: None };
-                self.send(inbound.from, inbound.session, Message::Willingness(answer), Class::Protocol);
-            }
-        }
-    }
-
-    fn admit_request(&self, request: &Request) -> Result<(), Code> {
-        request.check_time(self.now.wall)?;
-        let key = request.key(&self.definition).ok_or(Code::KeyUnknown)?;
-        if let Some((_, group_key)) = self.usable_key(&key.name)
-            && request.account() != account_address(&group_key)
-        {
-            return Err(Code::AccountMismatch);
-        }
-        let open = self.subjects.values().filter(|state| state.is_open());
-        if open.count() >= OPEN_SUBJECTS_MAX {
-            return Err(Code::RequestLimit);
-        }
-        let rival = |other: &Request| other.requester() == request.requester() && nonce(other) == nonce(request);
-        if self.subjects.values().filter_map(State::request).any(rival) {
-            return Err(Code::RequestConflict);
-        }
-        Ok(())
-    }
-
-    fn take_in(&mut self, request: Request, origin: NodeId) {
-        let (id, key) = (request.id(), request.key(&self.definition).cloned());
-        self.forget_closed();
-        let spread = Message::RequestSpread { request: Box::new(request.clone()), origin };
-        self.subjects.insert(id, State::new(Subject::Request(Box::new(request)), origin, self.now.wall));
-        self.persist_subject(id, "request-received", None, &[]);
-        self.observe(Observation::Subject { subject: id, state: "received", code: None });
-        if let Some(key) = key.filter(|_| origin == self.me) {
-            self.broadcast(&key, id.into(), spread, Class::Protocol);
-        }
-        self.evaluate(id);
-    }
-
     /// Starts the session in which t members sign a certified key's activation.
     pub(crate) fn activate(&mut self, certificate: KeyCertificate) {
         let id = certificate.activation(self.definition.network_id());
@@ -341,8 +283,7 @@ impl Engine {
         let Some((key, _)) = self.order(id) else {
             // Its answer came before the request: ask for both.
             if willingness.status == Status::Willing {
-                let unknown = Willingness { status: Status::NotYet(Code::SubjectUnknown), commitments: None };
-                self.send(inbound.from, inbound.session, Message::Willingness(unknown), Class::Protocol);
+                self.answer_unknown(inbound);
             }
             return;
         };
@@ -353,10 +294,13 @@ impl Engine {
         if !state.is_open() {
             return self.tell_outcome(id, inbound.from);
         }
+        let unknown = willingness.status == Status::NotYet(Code::SubjectUnknown);
+        if unknown && matches!(state.answers.get(&inbound.from), Some(Status::Declined(_))) {
+            return;
+        }
         state.answers.insert(inbound.from, willingness.status);
-        if willingness.status == Status::NotYet(Code::SubjectUnknown) {
-            self.tell_request(id, inbound.from);
-            self.tell_status(id, inbound.from);
+        if unknown {
+            self.tell_again(id, inbound.from);
         }
         self.arm_takeover(id);
         self.open_attempt(id);
@@ -441,11 +385,6 @@ impl Engine {
         let order = election::order(id, epoch, state.origin, key.nodes());
         Some((key, order))
     }
-}
-
-fn nonce(request: &Request) -> alloy_primitives::U256 {
-    let Operation::SlashOperator(slash) = request.operation();
-    slash.nonce
 }
 
 fn status_name(status: Status) -> (&'static str, Option<Code>) {

@@ -34,6 +34,8 @@ pub struct World {
     pub observations: Vec<(u64, NodeId, Observation)>,
     /// What each node answered to submissions and commands, in order.
     pub answers: Vec<(NodeId, Result<(), firn_proto::Code>)>,
+    /// How many envelopes have arrived, genuine or not.
+    pub delivered: u64,
     config: WorldConfig,
     nodes: BTreeMap<NodeId, Node>,
     cut: BTreeSet<(NodeId, NodeId)>,
@@ -61,6 +63,7 @@ impl World {
             chain: Chain::new(definition.chain.id, strategies),
             observations: Vec::new(),
             answers: Vec::new(),
+            delivered: 0,
             nodes: BTreeMap::new(),
             cut: BTreeSet::new(),
             now: 0,
@@ -183,6 +186,7 @@ impl World {
         if self.cut.contains(&(from, to)) {
             return;
         }
+        self.delivered += 1;
         if let Ok(message) = envelope::verify(bytes, &self.definition) {
             self.event(to, 0, Event::Received { from, message });
         }

@@ -18,7 +18,10 @@ impl Engine {
             return self.refuse_package(id, package, Code::PackageInvalid);
         }
         let refuse = match self.subjects.get(&id) {
-            None => Some(Code::SubjectUnknown),
+            None => match self.unknown(id) {
+                Status::NotYet(code) | Status::Declined(code) => Some(code),
+                Status::Willing => return,
+            },
             Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
             Some(State { closed: Some(code), .. }) => Some(*code),
             Some(state) => match state.status {

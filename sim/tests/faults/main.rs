@@ -1,4 +1,5 @@
-//! Faults in virtual time: members that lie, that die at any moment, and that give a key up together.
+//! Faults in virtual time: members that lie, that die at any moment, that give a key up together, and messages that are
+//! lost or go on for ever.
 
 #[cfg(test)]
 mod abandonment;
@@ -6,5 +7,7 @@ mod abandonment;
 mod byzantine;
 #[cfg(test)]
 mod crashes;
+#[cfg(test)]
+mod rivals;
 #[cfg(test)]
 mod stage;

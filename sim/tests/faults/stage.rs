@@ -68,13 +68,18 @@ pub(crate) fn ready(seed: u64, threshold: u16, nodes: u16) -> World {
 }
 
 pub(crate) fn slash(world: &World, nonce: u64) -> Request {
+    slash_of(world, nonce, 80)
+}
+
+/// Two that differ in `wad` alone are rivals.
+pub(crate) fn slash_of(world: &World, nonce: u64, wad: u64) -> Request {
     let keys = world.node(NodeId(1)).unwrap().engine.keys();
     let operation = Operation::SlashOperator(SlashOperator {
         avs: Address::repeat_byte(0x11),
         operator: Address::repeat_byte(0x22),
         operatorSetId: 0,
         strategies: vec![Address::repeat_byte(0x33)],
-        wadsToSlash: vec![U256::from(80)],
+        wadsToSlash: vec![U256::from(wad)],
         description: "fault".to_owned(),
         account: account_address(&keys[0].group_key.unwrap()),
         nonce: U256::from(nonce),

@@ -1,0 +1,129 @@
+//! Taking a request in, from this node's API or from a member, or refusing it and answering the same from then on.
+
+use super::State;
+use crate::api::{Class, Effect, Observation};
+use crate::engine::{Engine, Inbound};
+use crate::limits::{OPEN_SUBJECTS_MAX, REFUSAL_RETRY_MS, REFUSALS_MAX};
+use firn_proto::account::account_address;
+use firn_proto::message::{Status, Willingness};
+use firn_proto::request::{Operation, Request};
+use firn_proto::time::MonotonicTime;
+use firn_proto::{Code, Message, NodeId, SubjectId};
+use firn_vault::api::Subject;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Requests of members that we did not take in, with our answer: a member that still offers one gets the same answer
+/// instead of a question for it. The oldest are forgotten.
+#[derive(Default, Debug)]
+pub(crate) struct Refusals {
+    answers: BTreeMap<SubjectId, (Status, MonotonicTime)>,
+    order: VecDeque<SubjectId>,
+}
+
+impl Refusals {
+    fn insert(&mut self, id: SubjectId, status: Status, now: MonotonicTime) {
+        if self.answers.insert(id, (status, now)).is_none() {
+            self.order.push_back(id);
+        }
+        let excess = self.order.len().saturating_sub(REFUSALS_MAX);
+        for id in self.order.drain(..excess) {
+            self.answers.remove(&id);
+        }
+    }
+
+    fn remove(&mut self, id: SubjectId) {
+        if self.answers.remove(&id).is_some() {
+            self.order.retain(|known| *known != id);
+        }
+    }
+
+    /// Our answer. What was only too much at the time is asked for again after a while.
+    fn answer(&mut self, id: SubjectId, now: MonotonicTime) -> Option<Status> {
+        let (status, at) = self.answers.get(&id).copied()?;
+        if matches!(status, Status::NotYet(_)) && now >= at.plus(REFUSAL_RETRY_MS) {
+            self.remove(id);
+            return None;
+        }
+        Some(status)
+    }
+}
+
+impl Engine {
+    /// A request from this node's API: answered at once, spread, and coordinated here.
+    pub(crate) fn submitted(&mut self, request: Request) {
+        let session = request.id().into();
+        let outcome = match self.subjects.get(&request.id()) {
+            Some(_) => Ok(()),
+            None => self.admit_request(&request),
+        };
+        let fresh = outcome.is_ok() && !self.subjects.contains_key(&request.id());
+        if fresh {
+            self.take_in(request, self.me);
+        }
+        self.effect(Effect::Answer { session, outcome });
+    }
+
+    pub(crate) fn on_request(&mut self, inbound: &Inbound<'_>, request: &Request, origin: NodeId) {
+        if self.subjects.contains_key(&request.id()) {
+            return;
+        }
+        match self.admit_request(request) {
+            Ok(()) => self.take_in(request.clone(), origin),
+            Err(code) => {
+                self.ignored(inbound, code);
+                let full = code == Code::RequestLimit;
+                let status = if full { Status::NotYet(code) } else { Status::Declined(code) };
+                self.refusals.insert(request.id(), status, self.now.monotonic);
+                self.answer_unknown(inbound);
+            }
+        }
+    }
+
+    fn admit_request(&self, request: &Request) -> Result<(), Code> {
+        request.check_time(self.now.wall)?;
+        let key = request.key(&self.definition).ok_or(Code::KeyUnknown)?;
+        if let Some((_, group_key)) = self.usable_key(&key.name)
+            && request.account() != account_address(&group_key)
+        {
+            return Err(Code::AccountMismatch);
+        }
+        let open = self.subjects.values().filter(|state| state.is_open());
+        if open.count() >= OPEN_SUBJECTS_MAX {
+            return Err(Code::RequestLimit);
+        }
+        let rival = |other: &Request| other.requester() == request.requester() && nonce(other) == nonce(request);
+        if self.subjects.values().filter_map(State::request).any(rival) {
+            return Err(Code::RequestConflict);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, request: Request, origin: NodeId) {
+        let (id, key) = (request.id(), request.key(&self.definition).cloned());
+        self.forget_closed();
+        self.refusals.remove(id);
+        let spread = Message::RequestSpread { request: Box::new(request.clone()), origin };
+        self.subjects.insert(id, State::new(Subject::Request(Box::new(request)), origin, self.now.wall));
+        self.persist_subject(id, "request-received", None, &[]);
+        self.observe(Observation::Subject { subject: id, state: "received", code: None });
+        if let Some(key) = key.filter(|_| origin == self.me) {
+            self.broadcast(&key, id.into(), spread, Class::Protocol);
+        }
+        self.evaluate(id);
+    }
+
+    /// What we say about a subject that is not here: why we refused it, or that we have not heard of it.
+    pub(crate) fn unknown(&mut self, id: SubjectId) -> Status {
+        self.refusals.answer(id, self.now.monotonic).unwrap_or(Status::NotYet(Code::SubjectUnknown))
+    }
+
+    pub(crate) fn answer_unknown(&mut self, inbound: &Inbound<'_>) {
+        let answer = Willingness { status: self.unknown(inbound.session.into()), commitments: None };
+        self.send(inbound.from, inbound.session, Message::Willingness(answer), Class::Protocol);
+    }
+}
+
+fn nonce(request: &Request) -> alloy_primitives::U256 {
+    let Operation::SlashOperator(slash) = request.operation();
+    slash.nonce
+}

@@ -1,0 +1,25 @@
+//! Two requests with one requester nonce, each known to a part of the members before it hears of the other.
+
+use crate::stage::{MINUTE, ready, slash_of};
+use firn_proto::NodeId;
+
+/// Messages in a minute at which nothing changes: what 4-of-5 says on its timers, and a tenth of what a loop at
+/// round-trip speed would take.
+const QUIET_MINUTE_MESSAGES: u64 = 600;
+
+#[test]
+fn rivals_that_block_each_other_leave_the_network_quiet() {
+    let mut world = ready(1, 4, 5);
+    let (first, second) = (slash_of(&world, 1, 80), slash_of(&world, 1, 90));
+    (1..=3).for_each(|node| world.submit(NodeId(node), first.clone()));
+    (4..=5).for_each(|node| world.submit(NodeId(node), second.clone()));
+    world.run_until(MINUTE, |_| false);
+    let before = world.delivered;
+    world.run_until(MINUTE, |_| false);
+    let messages = world.delivered - before;
+    assert!(messages <= QUIET_MINUTE_MESSAGES, "{messages} messages in a minute");
+    for (node, view) in world.alive().filter_map(|(id, node)| Some((id, node.engine.request(first.id())?))) {
+        let declined = view.members.iter().filter(|member| member.status == "declined").count();
+        assert_eq!(declined, 2, "n{node} knows that both holders of the rival have declined");
+    }
+}
