@@ -77,20 +77,22 @@ impl Engine {
 
     /// Certificates that a peer lacks, and activations, which are harmless to hear twice.
     fn tell_keys(&mut self, to: NodeId, known: &BTreeSet<KeyId>) {
-        let network = self.definition.network_id();
-        let certified: Vec<_> = self
-            .attempts
-            .iter()
-            .filter_map(|(id, attempt)| Some((*id, attempt.certificate.clone()?, attempt.activation)))
-            .collect();
-        for (key_id, certificate, activation) in certified {
-            let session = certificate.activation(network).into();
-            if !known.contains(&key_id) {
-                self.send(to, key_id.into(), Message::KeyCertificate(Box::new(certificate)), Class::Protocol);
-            }
-            if let Some(signature) = activation {
-                self.send(to, session, Message::Signed(signature), Class::Protocol);
-            }
+        let certified = self.attempts.iter().filter(|(_, attempt)| attempt.certificate.is_some());
+        let certified: Vec<_> = certified.map(|(id, _)| *id).collect();
+        certified.into_iter().for_each(|key_id| self.tell_key(key_id, to, !known.contains(&key_id)));
+    }
+
+    /// A key's activation, after its certificate where the peer lacks it.
+    pub(crate) fn tell_key(&mut self, key_id: KeyId, to: NodeId, certificate_too: bool) {
+        let Some(attempt) = self.attempts.get(&key_id) else { return };
+        let Some(certificate) = attempt.certificate.clone() else { return };
+        let activation = attempt.activation;
+        let session = certificate.activation(self.definition.network_id()).into();
+        if certificate_too {
+            self.send(to, key_id.into(), Message::KeyCertificate(Box::new(certificate)), Class::Protocol);
+        }
+        if let Some(signature) = activation {
+            self.send(to, session, Message::Signed(signature), Class::Protocol);
         }
     }
 

@@ -4,20 +4,22 @@
 //! The certificate signature is the commit point: before ours leaves we may abort, after it our share stays pending
 //! until the whole certificate, or an abandonment signed by all n, arrives.
 
-use crate::api::{Class, Effect, Observation, Timer};
+use crate::api::{Class, Observation, Timer};
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
 use crate::limits::{KEY_ATTEMPTS_MAX, KEY_PHASE_MS, KEY_PROPOSAL_SECONDS_MAX, KEY_PROPOSALS_PER_MEMBER_MAX};
 use firn_proto::author::AuthorSignature;
-use firn_proto::certificate::{KeyCertificate, KeyProposal, certificate_digest, round1_digest, verify_member};
+use firn_proto::certificate::{KeyCertificate, KeyProposal, round1_digest};
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{KeyAbort, KeyCertified, KeyRound1, KeyShares};
+use firn_proto::time::MonotonicTime;
 use firn_proto::{Code, Digest, GroupSignature, Identifier, Incarnation, KeyId, Message, NodeId};
 use firn_vault::api::{KeyOutcome, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod answers;
 mod blame;
+mod certificate;
 mod end;
 mod store;
 
@@ -68,6 +70,8 @@ pub(crate) struct Attempt {
     pub(crate) ended: Option<KeyAbort>,
     /// The bound has passed while the certificate was incomplete.
     pub(crate) undecided: bool,
+    /// When each member that still lacked the certificate was last given it.
+    answered: BTreeMap<Identifier, MonotonicTime>,
     /// All have abandoned, and the vault was asked to erase the share.
     erasing: bool,
 }
@@ -108,6 +112,7 @@ impl Attempt {
             activation: None,
             ended: None,
             undecided: false,
+            answered: BTreeMap::new(),
             erasing: false,
         }
     }
@@ -301,23 +306,6 @@ impl Engine {
         }
     }
 
-    fn on_certified(&mut self, key_id: KeyId, from: Identifier, certified: KeyCertified, inbound: &Inbound<'_>) {
-        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
-        if attempt.phase >= Phase::Certified {
-            return;
-        }
-        let digest = certificate_digest(self.definition.network_id(), key_id, certified.statement, from);
-        if verify_member(&self.definition, &attempt.key, from, digest, &certified.signature).is_err() {
-            return self.effect(Effect::Penalise { peer: inbound.from, reason: Code::EnvelopeSignatureInvalid });
-        }
-        attempt.certified.entry(from).or_insert(certified);
-        let differs = |own: &KeyOutcome| own.statement() != certified.statement;
-        if attempt.phase < Phase::Certifying && attempt.outcome.as_ref().is_some_and(differs) {
-            return self.abort(key_id, Code::DkgTranscriptMismatch, Vec::new(), None);
-        }
-        self.advance(key_id);
-    }
-
     fn on_abort(&mut self, key_id: KeyId, abort: &KeyAbort) {
         // Another's word neither blames anybody nor undoes our certificate signature.
         match self.attempts.get(&key_id).map(|attempt| attempt.phase) {
@@ -326,15 +314,6 @@ impl Engine {
                 self.abort(key_id, Code::DkgStopped, abort.missing.clone(), None);
             }
             _ => {}
-        }
-    }
-
-    pub(crate) fn on_certificate(&mut self, inbound: &Inbound<'_>, certificate: &KeyCertificate) {
-        let key_id = certificate.key_id();
-        match self.attempts.get(&key_id).map(|attempt| attempt.phase) {
-            Some(Phase::Certifying) => self.accept_certificate(certificate.clone()),
-            Some(_) => {}
-            None => self.ignored(inbound, Code::KeyUnknown),
         }
     }
 
@@ -384,41 +363,6 @@ impl Engine {
         }
         self.exchange_round1(key_id);
         self.abort(key_id, Code::DkgEchoMismatch, Vec::new(), None);
-    }
-
-    fn assemble(&mut self, key_id: KeyId) {
-        let Some(attempt) = self.attempts.get(&key_id).filter(|attempt| attempt.abandonments.is_empty()) else {
-            return;
-        };
-        let Some(outcome) = &attempt.outcome else { return };
-        if attempt.certified.values().any(|certified| certified.statement != outcome.statement()) {
-            // Our signature has left: only the members together can abandon now.
-            return self.observe(Observation::KeyEnded {
-                key_id,
-                code: Code::DkgTranscriptMismatch,
-                missing: Vec::new(),
-                culprit: None,
-            });
-        }
-        let signatures = attempt.certified.iter().map(|(id, certified)| (*id, certified.signature)).collect();
-        let assembled = KeyCertificate::assemble(
-            &self.definition,
-            attempt.proposal.clone(),
-            outcome.transcript,
-            outcome.group_key,
-            outcome.verifying_shares.clone(),
-            signatures,
-        );
-        if let Ok(certificate) = assembled {
-            self.accept_certificate(certificate);
-        }
-    }
-
-    fn accept_certificate(&mut self, certificate: KeyCertificate) {
-        let Some(attempt) = self.attempts.get_mut(&certificate.key_id()) else { return };
-        let activation = attempt.activation;
-        attempt.certificate = Some(certificate.clone());
-        self.ask_vault(Request::AcceptCertificate { certificate: Box::new(certificate), activation });
     }
 
     // ---- peers and restart ----

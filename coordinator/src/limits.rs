@@ -4,6 +4,13 @@
 /// stock share check with 0.7 s of CPU; three round trips around the world are 1 s. Tenfold room and a restart.
 pub const KEY_PHASE_MS: u64 = 20_000;
 
+/// Pause between two repetitions of a certificate signature that is not answered yet: at 100 members 100 x 150 bytes a
+/// minute from each, for as long as people take to decide.
+pub const KEY_REPEAT_MS: u64 = 60_000;
+
+/// A member gets a whole certificate (17 kB at 100 members) for its signature no more often than this.
+pub const KEY_ANSWER_MS: u64 = 10_000;
+
 /// Longest time between a proposal and its deadline, in seconds: a day, for people in all time zones.
 pub const KEY_PROPOSAL_SECONDS_MAX: u64 = 24 * 3600;
 

@@ -72,14 +72,14 @@ impl Engine {
 
     /// The vault has accepted a certificate, erased an abandoned share, or forgotten an aborted attempt.
     fn settled(&mut self, key_id: KeyId) {
-        let Some(attempt) = self.attempts.get_mut(&key_id).filter(|attempt| attempt.phase == Phase::Certifying) else {
-            return;
-        };
-        if attempt.erasing {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        if attempt.erasing && matches!(attempt.phase, Phase::Certifying | Phase::Aborted) {
             self.enter(key_id, Phase::Abandoned, "abandoned", 0);
             return self.persist_attempt(key_id, "key-abandoned", Some(Code::DkgAbandoned));
         }
-        let Some(certificate) = attempt.certificate.clone() else { return };
+        let Some(certificate) = attempt.certificate.clone().filter(|_| attempt.phase == Phase::Certifying) else {
+            return;
+        };
         let activation = attempt.activation;
         // What was exchanged has served its purpose.
         attempt.round1.clear();
@@ -88,6 +88,7 @@ impl Engine {
         attempt.relayed.clear();
         self.enter(key_id, Phase::Certified, "certified", 0);
         self.persist_attempt(key_id, "key-certified", None);
+        self.spread_certificate(key_id);
         self.activate(certificate);
         if let Some(signature) = activation {
             self.activated(key_id, signature);

@@ -112,9 +112,10 @@ impl Engine {
             return self.ignored(inbound, Code::EnvelopeMalformed);
         };
         let header = *relayed.header();
-        let Some(attempt) = self.attempts.get_mut(&key_id).filter(|_| header.session == inbound.session) else {
-            return;
-        };
+        // Before the first round there is nothing to contradict, and a certified key has let go of what was exchanged.
+        let judged = |phase: Phase| (Phase::Round1..=Phase::Certifying).contains(&phase) || phase == Phase::Aborted;
+        let attempt = self.attempts.get_mut(&key_id).filter(|attempt| judged(attempt.phase));
+        let Some(attempt) = attempt.filter(|_| header.session == inbound.session) else { return };
         let author = attempt.key.identifier_of(header.sender);
         let (Some(author), Some(relayer)) = (author, attempt.key.identifier_of(inbound.from)) else { return };
         if attempt.accepted.get(&author) != Some(&header.incarnation) {

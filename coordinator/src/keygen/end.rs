@@ -13,7 +13,7 @@ use firn_vault::api::Request;
 impl Engine {
     /// The phase's bound has passed.
     pub(crate) fn key_phase_over(&mut self, key_id: KeyId, phase: u8) {
-        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        let Some(attempt) = self.attempts.get(&key_id) else { return };
         if attempt.phase as u8 != phase {
             return;
         }
@@ -22,10 +22,7 @@ impl Engine {
             Phase::Proposed => self.drop_proposal(key_id, Code::DkgExpired),
             Phase::Accepted => self.abort(key_id, Code::DkgExpired, missing, None),
             phase if phase.is_exchanging() => self.abort(key_id, Code::DkgMissing, missing, None),
-            Phase::Certifying => {
-                attempt.undecided = true;
-                self.observe(Observation::KeyEnded { key_id, code: Code::DkgMissing, missing, culprit: None });
-            }
+            Phase::Certifying => self.certifying_over(key_id),
             _ => {}
         }
     }
@@ -79,7 +76,7 @@ impl Engine {
         }
         attempt.abandonments.insert(from, signature);
         let complete = attempt.abandonments.len() == attempt.key.members.len();
-        if complete && attempt.phase == Phase::Certifying {
+        if complete && matches!(attempt.phase, Phase::Certifying | Phase::Aborted) && !attempt.erasing {
             // Behind a certificate stands a member that never abandons: one of ours cannot have been accepted.
             attempt.certificate = None;
             attempt.erasing = true;

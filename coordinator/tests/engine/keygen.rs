@@ -35,12 +35,12 @@ fn a_restart_before_all_have_accepted_only_asks_to_accept_again() {
     ));
 }
 
-/// All certificate signatures of n3 are lost: n1 and n2 are undecided, n3 has the certificate or not.
+/// Certificate signature and certificate of n3 are lost: n1 and n2 are undecided.
 fn undecided() -> Script {
     let mut script = Script::new(Bench::new(2, 3), None);
     script.run("propose\n accept all");
     script.bench.liars.insert(3, |message, _| match message {
-        Message::KeyCertified(_) => None,
+        Message::KeyCertified(_) | Message::KeyCertificate(_) => None,
         other => Some(other.clone()),
     });
     script.run("deliver\n fire n1 KeyPhase\n fire n2 KeyPhase\n deliver");
@@ -93,9 +93,9 @@ fn without_n3() -> Script {
 fn all_can_abandon_also_those_that_aborted_or_lost_everything() {
     let mut script = without_n3();
     assert_eq!(script.run("abandon n1\n abandon n2\n deliver"), "= undecided undecided aborted");
-    assert_eq!(script.run("abandon n3\n deliver"), "= abandoned abandoned aborted");
+    assert_eq!(script.run("abandon n3\n deliver"), "= abandoned abandoned abandoned");
     // What is abandoned stays so, also over restarts, and the name is free again.
-    assert_eq!(script.run("restart n1\n restart n2\n deliver"), "= abandoned abandoned aborted");
+    assert_eq!(script.run("restart n1\n restart n2\n restart n3\n deliver"), "= abandoned abandoned abandoned");
     let again = script.bench.propose(2);
     script.bench.accept_all(again);
     script.bench.deliver();
@@ -108,8 +108,8 @@ fn abandonments_that_were_missed_come_again_with_the_channel() {
     let mut script = without_n3();
     script.run("abandon n1\n abandon n2\n deliver\n cut n1 n3\n cut n1 n2\n abandon n3\n deliver");
     let key_id = script.key_id.unwrap();
-    assert_eq!([1, 2, 3].map(|id| script.bench.key_state(id, key_id)), ["undecided", "abandoned", "aborted"]);
-    assert_eq!(script.run("heal\n restart n1\n deliver"), "= abandoned abandoned aborted");
+    assert_eq!([1, 2, 3].map(|id| script.bench.key_state(id, key_id)), ["undecided", "abandoned", "abandoned"]);
+    assert_eq!(script.run("heal\n restart n1\n deliver"), "= abandoned abandoned abandoned");
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod byzantine;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod losses;
+#[cfg(test)]
 mod rivals;
 #[cfg(test)]
 mod stage;

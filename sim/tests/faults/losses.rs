@@ -1,0 +1,59 @@
+//! Single messages that never arrive, while everything that is needed exists somewhere.
+
+use crate::stage::{MINUTE, blamed, nodes, start, state, world};
+use firn_proto::NodeId;
+use firn_sim::World;
+
+fn states(world: &World, key_id: firn_proto::KeyId) -> Vec<&'static str> {
+    nodes(world).into_iter().map(|node| state(world, node, key_id)).collect()
+}
+
+#[test]
+fn a_certificate_signature_that_reaches_only_some_does_not_stop_the_others() {
+    for seed in 0..6 {
+        let mut world = world(seed, 3, 5);
+        let key_id = start(&mut world, 1);
+        let signing = |w: &World| matches!(state(w, 5, key_id), "checking" | "certifying");
+        assert!(world.run_until(MINUTE, signing));
+        world.cut(NodeId(5), NodeId(3));
+        world.cut(NodeId(5), NodeId(4));
+        let active = |w: &World| nodes(w).into_iter().all(|node| state(w, node, key_id) == "active");
+        let reached = world.run_until(2 * MINUTE, active);
+        assert!(reached, "seed {seed}: {:?}", states(&world, key_id));
+        assert_eq!(blamed(&world), Vec::<u16>::new());
+    }
+}
+
+#[test]
+fn certificate_signatures_that_nobody_received_are_said_again() {
+    let mut world = world(7, 3, 5);
+    let key_id = start(&mut world, 1);
+    assert!(world.run_until(MINUTE, |w| state(w, 5, key_id) == "certifying"));
+    let pairs: Vec<_> = (1..=4).map(|node| (NodeId(5), NodeId(node))).collect();
+    pairs.iter().for_each(|(a, b)| world.cut(*a, *b));
+    world.run_until(MINUTE / 2, |_| false);
+    assert_eq!(states(&world, key_id), ["undecided"; 5], "n5 said it when nobody could hear");
+    pairs.iter().for_each(|(a, b)| world.heal(*a, *b));
+    let active = |w: &World| nodes(w).into_iter().all(|node| state(w, node, key_id) == "active");
+    assert!(world.run_until(3 * MINUTE, active), "{:?}", states(&world, key_id));
+}
+
+#[test]
+fn a_key_is_activated_by_members_that_come_back_one_after_the_other() {
+    for seed in 0..2 {
+        for down in 1..=5 {
+            let mut world = world(seed, 3, 5);
+            let key_id = start(&mut world, 1);
+            let certified =
+                |w: &World| nodes(w).into_iter().all(|n| matches!(state(w, n, key_id), "certified" | "active"));
+            assert!(world.run_until(MINUTE, certified));
+            nodes(&world).into_iter().for_each(|node| world.kill(NodeId(node)));
+            for node in nodes(&world).into_iter().filter(|node| *node != down) {
+                world.restart(NodeId(node));
+                world.run_until(3_000, |_| false);
+            }
+            let active = |w: &World| w.alive().all(|(id, _)| state(w, id.0, key_id) == "active");
+            assert!(world.run_until(2 * MINUTE, active), "without n{down}: {:?}", states(&world, key_id));
+        }
+    }
+}
