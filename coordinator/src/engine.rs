@@ -5,6 +5,7 @@ use crate::audit::{AuditLog, AuditNote};
 use crate::keygen::Attempt;
 use crate::sign::State;
 use crate::sign::intake::Refusals;
+use crate::sign::lent::Lent;
 use firn_proto::commitments::Commitments;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::BlockReference;
@@ -34,6 +35,8 @@ pub struct Engine {
     pub(crate) subjects: BTreeMap<SubjectId, State>,
     /// Requests that we did not take in.
     pub(crate) refusals: Refusals,
+    /// Which packages our own commitments went into.
+    pub(crate) lent: Lent,
     /// Commitments offered to us as coordinator, newest last.
     pub(crate) pools: BTreeMap<(KeyId, NodeId), Vec<Commitments>>,
     /// For which subjects we have asked the vault for commitments, by key and the coordinator they are for.
@@ -71,6 +74,7 @@ impl Engine {
             attempts: BTreeMap::new(),
             subjects: BTreeMap::new(),
             refusals: Refusals::default(),
+            lent: Lent::default(),
             pools: BTreeMap::new(),
             wanted: BTreeMap::new(),
             audit,

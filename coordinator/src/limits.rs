@@ -22,7 +22,7 @@ pub const KEY_ATTEMPTS_MAX: usize = 64;
 /// Proposals that nobody here has accepted yet, per member that brought them: 100 x 4 x about 500 bytes = 200 kB.
 pub const KEY_PROPOSALS_PER_MEMBER_MAX: usize = 4;
 
-/// Open requests. Each holds about 4 kB with its commitments: 4 MB.
+/// Open requests, in equal parts for each requester. Each holds about 4 kB with its commitments: 4 MB.
 pub const OPEN_SUBJECTS_MAX: usize = 1_000;
 
 /// Refused requests of members remembered with our answer: as many as may be open, 2 x 40 bytes each, 80 kB.
@@ -40,6 +40,9 @@ pub const CLOSED_SUBJECTS_MAX: usize = 4_000;
 /// Commitments kept per member that coordinates nothing of ours: what one member may have us hold, 4 x 350 bytes.
 pub const COMMITMENTS_PER_MEMBER_MAX: usize = 4;
 
+/// Own commitments remembered with the package they went into, 40 bytes each: as many as the vault remembers shares.
+pub const LENT_MAX: usize = 1_024;
+
 /// A signer that has not answered a package after this long no longer holds up the next attempt: three times the
 /// longest round trip of 300 ms, plus a synced write.
 pub const ATTEMPT_STALLED_MS: u64 = 1_000;
@@ -53,14 +56,17 @@ pub const SOLICIT_MS: (u64, u64) = (1_000, 15_000);
 /// Pause before chain facts that were not good enough are read again: a block or two.
 pub const RECHECK_MS: u64 = 1_500;
 
-/// The relayer of rank k submits k times this long after the signature: a block and its receipt.
-pub const RELAY_MS: u64 = 6_000;
+/// The relayer of rank k submits k times this long after the signature: two slots of 12 s, and the receipt.
+pub const RELAY_MS: u64 = 30_000;
 
 /// Pause before the same relayer tries again.
 pub const RELAY_RETRY_MS: u64 = 5_000;
 
 /// Pause before a transaction that was included is taken for lost: finality takes 13 minutes.
 pub const RELAY_LOST_MS: u64 = 20 * 60 * 1_000;
+
+/// How long after its deadline an unsigned request is closed, in seconds: a clock that is wrong by less closes nothing.
+pub const EXPIRY_GRACE_SECONDS: u64 = 600;
 
 /// How long after its deadline a signed request that did not execute is still asked about, in seconds: until every block
 /// in which it could have executed is final.

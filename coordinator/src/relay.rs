@@ -4,7 +4,7 @@
 use crate::api::{ChainQuery, Effect, Observation, SubmissionOutcome, Timer};
 use crate::audit::AuditNote;
 use crate::engine::Engine;
-use crate::limits::{EXECUTION_GRACE_SECONDS, RELAY_LOST_MS, RELAY_MS, RELAY_RETRY_MS};
+use crate::limits::{EXECUTION_GRACE_SECONDS, EXPIRY_GRACE_SECONDS, RELAY_LOST_MS, RELAY_MS, RELAY_RETRY_MS};
 use firn_proto::account::nonce_of;
 use firn_proto::message::BlockReference;
 use firn_proto::{Code, SubjectId};
@@ -57,7 +57,9 @@ impl Engine {
             let over = request.deadline().0.saturating_add(EXECUTION_GRACE_SECONDS) < now.0;
             if state.signature.is_some() && !over {
                 queries.push((*id, ChainQuery::NonceUsed { account: request.account(), nonce: nonce_of(*id) }));
-            } else if over || state.signature.is_none() && request.deadline() < now {
+            } else if over
+                || state.signature.is_none() && request.deadline().0.saturating_add(EXPIRY_GRACE_SECONDS) < now.0
+            {
                 expired.push(*id);
             }
         }

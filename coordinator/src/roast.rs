@@ -7,7 +7,7 @@ use crate::api::{Class, Observation, Timer};
 use crate::arithmetic::Session;
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
-use crate::limits::{ATTEMPT_STALLED_MS, SOLICIT_MS};
+use crate::limits::{ATTEMPT_STALLED_MS, COMMITMENTS_PER_MEMBER_MAX, SOLICIT_MS};
 use firn_proto::message::{SignatureShare, SigningPackage, Status};
 use firn_proto::{Code, Digest, Message, NodeId, PublicScalar, SubjectId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,8 @@ pub(crate) struct Coordinator {
     malicious: BTreeSet<NodeId>,
     /// How many packages each member has left unanswered since its last share.
     missed: BTreeMap<NodeId, u32>,
+    /// How many refusals of each member since its last share did not count as missed.
+    excuses: BTreeMap<NodeId, usize>,
     /// Which call for commitments comes next; timers of others are stale.
     round: u32,
     /// How often the pause between calls has doubled.
@@ -156,7 +158,8 @@ impl Engine {
             return;
         }
         let me = self.me;
-        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.is_open()) else { return };
+        let now = self.now.wall;
+        let Some(state) = self.subjects.get_mut(&id).filter(|s| s.is_open() && !s.is_late(now)) else { return };
         let Some(coordinator) = state.coordinator.as_mut().filter(|_| state.status == Some(Status::Willing)) else {
             return;
         };
@@ -196,6 +199,7 @@ impl Engine {
             return self.ignored(inbound, Code::PackageInvalid);
         }
         coordinator.missed.remove(&inbound.from);
+        coordinator.excuses.remove(&inbound.from);
         attempt.shares.entry(inbound.from).or_insert_with(|| (share.share, inbound.envelope.to_vec()));
         if attempt.shares.len() < attempt.package.commitments.len() {
             return self.open_attempt(id);
@@ -248,13 +252,21 @@ impl Engine {
         if !attempt.package.commitments.contains_key(&inbound.from) {
             return self.ignored(inbound, Code::PackageInvalid);
         }
-        if !matches!(code, Code::CommitmentUnknown | Code::ChainBehind) {
-            state.answers.insert(inbound.from, Status::NotYet(code));
+        // What an honest member says after a restart or behind a block: excused as often as stale commitments can be here.
+        let excusable = matches!(code, Code::CommitmentUnknown | Code::ChainBehind);
+        let excuses = coordinator.excuses.entry(inbound.from).or_default();
+        let excused = excusable && *excuses < COMMITMENTS_PER_MEMBER_MAX;
+        if excused {
+            *excuses += 1;
+        } else {
+            let missed = coordinator.missed.entry(inbound.from).or_default();
+            *missed = missed.saturating_add(1);
         }
         // Without this share the attempt never completes; the other signers owe nothing.
         coordinator.open.remove(&package);
-        let missed = coordinator.missed.entry(inbound.from).or_default();
-        *missed = missed.saturating_add(1);
+        if !excusable {
+            state.answers.insert(inbound.from, Status::NotYet(code));
+        }
         self.next_attempt(id);
     }
 

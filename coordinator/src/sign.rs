@@ -20,9 +20,10 @@ use firn_proto::request::{Operation, Request};
 use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{Code, Digest, GroupSignature, KeyId, Message, NodeId, Point, SubjectId};
 use firn_vault::api::{Request as VaultRequest, Subject};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) mod intake;
+pub(crate) mod lent;
 mod release;
 mod store;
 
@@ -46,6 +47,8 @@ pub(crate) struct State {
     packages: BTreeMap<NodeId, SigningPackage>,
     /// Whom to tell if the vault refuses a package that it was asked about.
     releasing: BTreeMap<Digest, NodeId>,
+    /// Refusals by our vault that are on record.
+    refused: BTreeSet<(NodeId, Code)>,
     pub(crate) coordinator: Option<Coordinator>,
     takeover_armed: bool,
     pub(crate) signature: Option<GroupSignature>,
@@ -69,6 +72,7 @@ impl State {
             told: BTreeMap::new(),
             packages: BTreeMap::new(),
             releasing: BTreeMap::new(),
+            refused: BTreeSet::new(),
             coordinator: None,
             takeover_armed: false,
             signature: None,
@@ -87,6 +91,11 @@ impl State {
     /// Whether nothing more happens to it.
     fn is_settled(&self) -> bool {
         self.closed.is_some() || self.executed
+    }
+
+    /// Whether its deadline has passed by this clock, which may be wrong.
+    pub(crate) fn is_late(&self, now: WallTime) -> bool {
+        self.request().is_some_and(|request| request.deadline() < now)
     }
 
     pub(crate) fn request(&self) -> Option<&Request> {
@@ -132,8 +141,10 @@ impl Engine {
     pub(crate) fn evaluate(&mut self, id: SubjectId) {
         let Some(state) = self.subjects.get(&id).filter(|state| state.is_open()) else { return };
         let Subject::Request(request) = &state.subject else { return self.declare(id, Status::Willing) };
-        if let Err(code) = request.check_time(self.now.wall) {
-            return self.close(id, code);
+        // A clock that jumps must not close anything for good: that is for the finalised chain's turn, after a grace.
+        if state.is_late(self.now.wall) {
+            self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
+            return self.declare(id, Status::NotYet(Code::RequestExpired));
         }
         let Some((_, group_key)) = self.usable_key(request.key_name()) else {
             self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
@@ -259,6 +270,7 @@ impl Engine {
     }
 
     pub(crate) fn on_committed(&mut self, commitments: Commitments) {
+        self.lent.made(commitments.statement());
         let (key_id, coordinator) = (commitments.statement().key_id, commitments.statement().coordinator);
         let Some(wanted) = self.wanted.get_mut(&(key_id, coordinator)) else { return };
         let Some(id) = wanted.pop_front() else { return };

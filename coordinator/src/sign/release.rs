@@ -17,6 +17,7 @@ impl Engine {
             self.ignored(inbound, Code::PackageInvalid);
             return self.refuse_package(id, package, Code::PackageInvalid);
         }
+        let now = self.now.wall;
         let refuse = match self.subjects.get(&id) {
             None => match self.unknown(id) {
                 Status::NotYet(code) | Status::Declined(code) => Some(code),
@@ -24,6 +25,7 @@ impl Engine {
             },
             Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
             Some(State { closed: Some(code), .. }) => Some(*code),
+            Some(state) if state.is_late(now) => Some(Code::RequestExpired),
             Some(state) => match state.status {
                 Some(Status::Willing) => None,
                 Some(Status::NotYet(code) | Status::Declined(code)) => Some(code),
@@ -57,17 +59,26 @@ impl Engine {
 
     fn release(&mut self, id: SubjectId, package: SigningPackage) {
         let (hash, coordinator) = (package.hash(), package.coordinator);
+        let Some(own) = package.commitments.get(&self.me).map(|own| *own.statement()) else { return };
+        let first = match self.lent.take(&own, hash) {
+            Ok(first) => first,
+            Err(code) => return self.refuse_package(id, &package, code),
+        };
         let Some(state) = self.subjects.get_mut(&id) else { return };
         state.releasing.insert(hash, coordinator);
         let subject = state.subject.clone();
-        let note = AuditNote::new(id, "share-release");
-        self.persist(Vec::new(), AuditNote { members: &[coordinator], reference: &hash.0, ..note });
+        // In one batch with the vault's marker: the host syncs neighbouring writes once.
+        if first {
+            let note = AuditNote::new(id, "share-release");
+            self.persist(Vec::new(), AuditNote { members: &[coordinator], reference: &hash.0, ..note });
+        }
         let now = self.now.wall;
         self.ask_vault(VaultRequest::Release(Box::new(ReleaseRequest { subject, package, now })));
     }
 
     pub(crate) fn on_released(&mut self, id: SubjectId, package: Digest, share: PublicScalar, next: Commitments) {
         let coordinator = next.statement().coordinator;
+        self.lent.made(next.statement());
         if let Some(state) = self.subjects.get_mut(&id) {
             state.releasing.remove(&package);
         }
@@ -83,21 +94,35 @@ impl Engine {
 
     /// The vault refused to release: its coordinator learns why.
     pub(crate) fn on_release_refused(&mut self, id: SubjectId, package: Digest, code: Code) {
-        let note = AuditNote::new(id, "share-refused");
-        self.persist(Vec::new(), AuditNote { code: Some(code), reference: &package.0, ..note });
-        let coordinator = self.subjects.get_mut(&id).and_then(|state| state.releasing.remove(&package));
-        if let Some(coordinator) = coordinator {
-            self.send(coordinator, id.into(), Message::ShareRefused { package, code }, Class::Protocol);
+        let Some(state) = self.subjects.get_mut(&id) else { return };
+        let Some(coordinator) = state.releasing.remove(&package) else { return };
+        // Once per coordinator and code: a coordinator that goes on asking fills no log.
+        if state.refused.insert((coordinator, code)) {
+            let note = AuditNote::new(id, "share-refused");
+            let members = &[coordinator];
+            self.persist(Vec::new(), AuditNote { code: Some(code), members, reference: &package.0, ..note });
+        } else {
+            self.observe(Observation::Ignored { from: coordinator, session: id.into(), code });
         }
+        self.send(coordinator, id.into(), Message::ShareRefused { package, code }, Class::Protocol);
     }
 
-    /// What costs nothing to see, before anything is written: a member coordinates t members of the right key and epoch,
-    /// and we are among them.
+    /// What costs nothing to see, before anything is written: a member coordinates t members of the right key and epoch
+    /// by commitments that were made for just that, and we are among them.
     fn is_plausible(&self, id: SubjectId, from: NodeId, package: &SigningPackage) -> bool {
         let Some((key, _)) = self.order(id) else { return false };
+        let fits = |(owner, commitments): (&NodeId, &Commitments)| {
+            let statement = commitments.statement();
+            statement.owner == *owner
+                && (statement.key_id, statement.epoch) == (package.key_id, package.epoch)
+                && statement.coordinator == from
+                && key.identifier_of(*owner).is_some()
+        };
         let known = self.subject_key(id).is_none_or(|known| known == (package.key_id, package.epoch));
         known
+            && package.coordinator == from
             && key.identifier_of(from).is_some()
+            && package.commitments.iter().all(fits)
             && package.commitments.len() == usize::from(key.threshold)
             && package.commitments.contains_key(&self.me)
     }

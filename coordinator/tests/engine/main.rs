@@ -2,6 +2,8 @@
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod byzantine;
 #[cfg(test)]
 mod chaos;

@@ -321,9 +321,13 @@ fn a_request_expires_open_or_signed() {
     assert_eq!((bench.state(1, &open), bench.state(1, &signed)), ("waiting", "signed"));
     bench.now = 7_201_000;
     bench.block_final();
+    bench.rounds(1);
+    assert_eq!(bench.state(1, &open), "waiting", "a clock alone closes nothing for ten minutes");
+    bench.now += 600_000;
+    bench.block_final();
     bench.deliver();
     assert_eq!((bench.state(1, &open), bench.state(1, &signed)), ("expired", "signed"));
-    bench.now += 3_600_000;
+    bench.now += 3_000_000;
     bench.block_final();
     assert_eq!(bench.state(1, &signed), "expired", "it can no longer execute");
     bench.asked.clear();
