@@ -185,6 +185,11 @@ pub enum Timer {
         /// The subject.
         subject: SubjectId,
     },
+    /// Say to a peer what it missed, as its allowance was spent before.
+    CatchUp {
+        /// The peer.
+        node: NodeId,
+    },
     /// Our turn to relay, unless it is executed.
     Relay {
         /// The subject.

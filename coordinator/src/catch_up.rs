@@ -1,15 +1,16 @@
 //! Peers coming and going, and what they missed meanwhile.
 
-use crate::api::Class;
+use crate::api::{Class, Timer};
 use crate::engine::{Engine, Inbound};
 use crate::keygen::Phase;
-use crate::limits::TELL_AGAIN_MS;
+use crate::limits::{CATCH_UP_MS, TELL_AGAIN_MS};
 use crate::sign::State;
 use crate::view::{KeyView, MemberView, PeerView, SubjectView};
 use firn_proto::account::account_address;
 use firn_proto::limits::HEADS_MAX;
 use firn_proto::message::{Heads, Status, Willingness};
 use firn_proto::{Code, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId};
+use firn_vault::api::Subject;
 use std::collections::BTreeSet;
 
 impl Engine {
@@ -22,16 +23,48 @@ impl Engine {
             pool.retain(|commitments| commitments.statement().incarnation == incarnation);
         });
         self.key_peer_up(node, incarnation);
+        if self.boots.insert(node, incarnation) != Some(incarnation) {
+            self.forgive(node);
+        }
+        if self.paces.entry(node).or_default().allow(self.now.monotonic) {
+            return self.greet(node);
+        }
+        self.paces.entry(node).or_default().greet = true;
+        self.catch_up_later(node);
+    }
+
+    /// What a peer may have missed of our words.
+    fn greet(&mut self, node: NodeId) {
+        self.say_keys_again(node);
         let heads = self.heads();
         self.send(node, SessionId::default(), Message::Heads(heads), Class::Bulk);
-        let coordinated: Vec<_> =
-            self.subjects.iter().filter(|(_, s)| s.is_open() && s.coordinator.is_some()).map(|(id, _)| *id).collect();
+        let open: Vec<_> = self.subjects.iter().filter(|(_, state)| state.is_open()).collect();
+        let coordinated: Vec<_> = open.iter().filter(|(_, s)| s.coordinator.is_some()).map(|(id, _)| **id).collect();
+        let open: Vec<_> = open.into_iter().map(|(id, _)| *id).collect();
         for id in coordinated {
             self.send(node, id.into(), Message::Solicit { attempt: 0 }, Class::Protocol);
-            self.solicit_soon(id);
         }
-        let answered: Vec<_> = self.subjects.iter().filter(|(_, state)| state.is_open()).map(|(id, _)| *id).collect();
-        answered.into_iter().for_each(|id| self.tell_status(id, node));
+        open.into_iter().for_each(|id| self.tell_status(id, node));
+    }
+
+    fn catch_up_later(&mut self, node: NodeId) {
+        if self.paces.entry(node).or_default().arm() {
+            self.set_timer(Timer::CatchUp { node }, CATCH_UP_MS);
+        }
+    }
+
+    /// A peer whose allowance was spent has waited long enough.
+    pub(crate) fn catch_up(&mut self, node: NodeId) {
+        let (greet, heads) = self.paces.entry(node).or_default().take_due();
+        if !self.connected.contains_key(&node) {
+            return;
+        }
+        if greet {
+            self.greet(node);
+        }
+        if let Some(heads) = heads {
+            self.answer_heads(node, &heads);
+        }
     }
 
     pub(crate) fn peer_down(&mut self, node: NodeId) {
@@ -52,12 +85,21 @@ impl Engine {
         }
     }
 
-    /// A peer says what it knows: it gets what it lacks.
+    /// A peer says what it knows: it gets what it lacks, now or when its allowance permits.
     pub(crate) fn on_heads(&mut self, inbound: &Inbound<'_>, heads: &Heads) {
+        let node = inbound.from;
+        if self.paces.entry(node).or_default().allow(self.now.monotonic) {
+            return self.answer_heads(node, heads);
+        }
+        self.paces.entry(node).or_default().heads = Some(heads.clone());
+        self.catch_up_later(node);
+    }
+
+    fn answer_heads(&mut self, to: NodeId, heads: &Heads) {
         let known: BTreeSet<_> = heads.open.iter().chain(&heads.signed).copied().collect();
         let signed: BTreeSet<_> = heads.signed.iter().copied().collect();
         let keys: BTreeSet<_> = heads.keys.iter().copied().collect();
-        self.tell_keys(inbound.from, &keys);
+        self.tell_keys(to, &keys);
         let ids: Vec<_> = self
             .subjects
             .iter()
@@ -67,10 +109,10 @@ impl Engine {
             .collect();
         for (id, is_signed) in ids {
             if !known.contains(&id) {
-                self.tell_request(id, inbound.from);
+                self.tell_request(id, to);
             }
             if is_signed && !signed.contains(&id) {
-                self.tell_outcome(id, inbound.from);
+                self.tell_outcome(id, to);
             }
         }
     }
@@ -111,14 +153,21 @@ impl Engine {
             return;
         }
         state.told.insert(to, now);
-        self.tell_request(id, to);
+        let certified = match &state.subject {
+            Subject::Activation(certificate) => Some(certificate.key_id()),
+            Subject::Request(_) => None,
+        };
+        match certified {
+            Some(key_id) => self.tell_key(key_id, to, true),
+            None => self.tell_request(id, to),
+        }
         self.tell_status(id, to);
     }
 
-    /// Our answer to a request again, for a peer that may have missed it.
+    /// Our answer to a subject again, for a peer that may have missed it.
     pub(crate) fn tell_status(&mut self, id: SubjectId, to: NodeId) {
         let Some((key, _)) = self.order(id) else { return };
-        let status = self.subjects.get(&id).filter(|state| state.request().is_some()).and_then(|state| state.status);
+        let status = self.subjects.get(&id).and_then(|state| state.status);
         if let Some(status) = status.filter(|_| key.identifier_of(to).is_some()) {
             let message = Message::Willingness(Willingness { status, commitments: None });
             self.send(to, id.into(), message, Class::Bulk);

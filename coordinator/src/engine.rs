@@ -3,6 +3,7 @@
 use crate::api::{Class, Command, Effect, Event, Family, Observation, Record, Timer};
 use crate::audit::{AuditLog, AuditNote};
 use crate::keygen::Attempt;
+use crate::pace::Pace;
 use crate::sign::State;
 use crate::sign::intake::Refusals;
 use crate::sign::lent::Lent;
@@ -31,6 +32,9 @@ pub struct Engine {
     pub(crate) now: Time,
     pub(crate) finalised: BlockReference,
     pub(crate) connected: BTreeMap<NodeId, Incarnation>,
+    /// The last boot of each peer that we have seen.
+    pub(crate) boots: BTreeMap<NodeId, Incarnation>,
+    pub(crate) paces: BTreeMap<NodeId, Pace>,
     pub(crate) attempts: BTreeMap<KeyId, Attempt>,
     pub(crate) subjects: BTreeMap<SubjectId, State>,
     /// Requests that we did not take in.
@@ -71,6 +75,8 @@ impl Engine {
             now: Time::default(),
             finalised: BlockReference::default(),
             connected: BTreeMap::new(),
+            boots: BTreeMap::new(),
+            paces: BTreeMap::new(),
             attempts: BTreeMap::new(),
             subjects: BTreeMap::new(),
             refusals: Refusals::default(),
@@ -168,6 +174,7 @@ impl Engine {
             Timer::Solicit { subject, round } => self.solicit_again(subject, round),
             Timer::Stalled { subject, package } => self.stalled(subject, package),
             Timer::Recheck { subject } => self.evaluate(subject),
+            Timer::CatchUp { node } => self.catch_up(node),
             Timer::Relay { subject } => self.relay(subject),
         }
     }

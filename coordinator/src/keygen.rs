@@ -374,7 +374,14 @@ impl Engine {
             let Some(identifier) = identifier else { continue };
             let known = self.attempts.get(&key_id).and_then(|attempt| attempt.accepted.get(&identifier)).copied();
             self.restarted(key_id, identifier, known, incarnation);
-            let Some(attempt) = self.attempts.get(&key_id) else { continue };
+        }
+    }
+
+    /// What we have said in each attempt, for a peer whose channel was lost.
+    pub(crate) fn say_keys_again(&mut self, node: NodeId) {
+        for key_id in self.attempts.keys().copied().collect::<Vec<_>>() {
+            let attempt = self.attempts.get(&key_id).filter(|attempt| attempt.key.identifier_of(node).is_some());
+            let Some(attempt) = attempt else { continue };
             let Some(me) = attempt.key.identifier_of(self.me) else { continue };
             for message in attempt.said(key_id, me) {
                 self.send(node, key_id.into(), message, Class::Protocol);

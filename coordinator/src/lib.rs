@@ -11,6 +11,7 @@ pub mod election;
 mod engine;
 mod keygen;
 pub mod limits;
+mod pace;
 mod record;
 mod relay;
 mod roast;

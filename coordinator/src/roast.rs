@@ -313,6 +313,14 @@ impl Engine {
         waiting.into_iter().for_each(|(id, hash)| self.stalled(id, hash));
     }
 
+    /// A member is there in a new boot: what it left unanswered went with the old one.
+    pub(crate) fn forgive(&mut self, node: NodeId) {
+        for coordinator in self.subjects.values_mut().filter_map(|state| state.coordinator.as_mut()) {
+            coordinator.missed.remove(&node);
+            coordinator.excuses.remove(&node);
+        }
+    }
+
     /// Whether an attempt of ours is under way.
     pub(crate) fn is_signing(&self, id: SubjectId) -> bool {
         let coordinator = self.subjects.get(&id).and_then(|state| state.coordinator.as_ref());

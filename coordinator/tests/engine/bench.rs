@@ -335,7 +335,7 @@ impl Bench {
     /// Lets every kind of signing timer fire and delivers what follows, `rounds` times.
     pub(crate) fn rounds(&mut self, rounds: usize) {
         for _ in 0..rounds {
-            for kind in ["Stalled", "Solicit", "Takeover", "Recheck"] {
+            for kind in ["CatchUp", "Stalled", "Solicit", "Takeover", "Recheck"] {
                 self.fire_all(kind);
                 self.deliver();
             }

@@ -1,8 +1,9 @@
 //! What one member, or one wrong clock, cannot make of a node.
 
 use crate::bench::Bench;
-use firn_proto::Message;
-use firn_proto::message::SigningPackage;
+use firn_coordinator::api::Event;
+use firn_proto::message::{Heads, SigningPackage};
+use firn_proto::{Incarnation, Message, NodeId, SessionId};
 
 /// Up to the first package of n1 to n2.
 fn packaged() -> (Bench, firn_proto::Request, SigningPackage) {
@@ -49,4 +50,47 @@ fn a_clock_that_jumps_and_comes_back_closes_nothing() {
     bench.now = 1_000;
     bench.rounds(2);
     assert_eq!(bench.state(1, &request), "signed");
+}
+
+#[test]
+fn heads_by_the_hundred_are_answered_a_few_times() {
+    let (mut bench, _) = Bench::ready(2, 3);
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    bench.deliver();
+    bench.sent.clear();
+    for _ in 0..100 {
+        bench.say(3, 1, SessionId::default(), &Message::Heads(Heads::default()));
+    }
+    bench.deliver();
+    let answers = bench.sent.iter().filter(|flight| flight.from == 1 && flight.name == "KeyCertificate").count();
+    assert!((1..=8).contains(&answers), "{answers} answers");
+    bench.sent.clear();
+    bench.fire(1, "CatchUp");
+    let answers = bench.sent.iter().filter(|flight| flight.from == 1 && flight.name == "KeyCertificate").count();
+    assert_eq!(answers, 1, "the last is answered later");
+}
+
+#[test]
+fn a_channel_that_flaps_does_not_put_off_the_next_call() {
+    let (mut bench, _) = Bench::ready(2, 3);
+    for silent in 2..=3 {
+        bench.liars.insert(silent, |message, _| match message {
+            Message::Willingness(_) => None,
+            other => Some(other.clone()),
+        });
+    }
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    bench.deliver();
+    let timers = bench.hosts[&1].timers.clone();
+    for _ in 0..3 {
+        bench.event(1, Event::PeerDown { node: NodeId(3) });
+        bench.event(1, Event::PeerUp { node: NodeId(3), incarnation: Incarnation(1) });
+    }
+    bench.deliver();
+    bench.sent.clear();
+    bench.hosts.get_mut(&1).unwrap().timers = timers;
+    bench.fire(1, "Solicit");
+    assert!(bench.sent.iter().any(|flight| flight.to == 2 && flight.name == "Solicit"), "the call of before counts");
 }

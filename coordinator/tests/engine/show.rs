@@ -61,6 +61,7 @@ pub(crate) fn timer_name(timer: &Timer) -> &'static str {
         Timer::Solicit { .. } => "Solicit",
         Timer::Stalled { .. } => "Stalled",
         Timer::Recheck { .. } => "Recheck",
+        Timer::CatchUp { .. } => "CatchUp",
         Timer::Relay { .. } => "Relay",
     }
 }

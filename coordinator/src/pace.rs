@@ -1,0 +1,40 @@
+//! How often a peer may have us say again what it missed: channels can open and close as fast as it likes.
+
+use crate::limits::{CATCH_UP_BURST, CATCH_UP_MS};
+use firn_proto::message::Heads;
+use firn_proto::time::MonotonicTime;
+
+/// What is due to one peer, and how much of its allowance is spent.
+#[derive(Default, Debug)]
+pub(crate) struct Pace {
+    spent: u64,
+    since: MonotonicTime,
+    armed: bool,
+    /// Its channel opened, and it has not heard yet what we said before.
+    pub(crate) greet: bool,
+    /// What it says that it knows, not answered yet.
+    pub(crate) heads: Option<Heads>,
+}
+
+impl Pace {
+    /// Whether the peer may be answered now.
+    pub(crate) fn allow(&mut self, now: MonotonicTime) -> bool {
+        let refilled = now.0.saturating_sub(self.since.0).checked_div(CATCH_UP_MS).unwrap_or_default();
+        self.since = self.since.plus(refilled.saturating_mul(CATCH_UP_MS));
+        self.spent = self.spent.saturating_sub(refilled);
+        let allowed = self.spent < CATCH_UP_BURST;
+        self.spent = self.spent.saturating_add(u64::from(allowed));
+        allowed
+    }
+
+    /// Whether a timer has to be set for what is due.
+    pub(crate) fn arm(&mut self) -> bool {
+        !std::mem::replace(&mut self.armed, true)
+    }
+
+    /// The timer fired: what is due, all at once.
+    pub(crate) fn take_due(&mut self) -> (bool, Option<Heads>) {
+        self.armed = false;
+        (std::mem::take(&mut self.greet), self.heads.take())
+    }
+}
