@@ -47,11 +47,12 @@ fn names_the_missing(net: &Net, id: &str) {
             let seen = view["state"] == "waiting" && missing(&view) == dead && net.chain.finalised() > finalised + 8;
             if seen { Ok(()) } else { Err(view.to_string()) }
         });
-        let status = net.at(node, &["status"]).json();
+        let status = net.at(node, &["status"]).shown();
+        let status: Value = serde_json::from_str(&status).expect("a JSON document");
         let open = status["open_requests"].as_array().expect("open requests");
         let request = open.iter().find(|request| request["id"] == id).expect("the request is open");
         assert_eq!(missing(request), dead);
-        let text = net.text_at(node, &["status"]).success();
+        let text = net.text_at(node, &["status"]).shown();
         let lines = dead.iter().map(|name| format!("missing: {name} is "));
         lines.for_each(|line| assert!(text.contains(&line), "no `{line}` in {text}"));
     }

@@ -164,7 +164,7 @@ fn follows(net: &Net, id: &str) {
 fn asks_in_vain(net: &Net) {
     let operator = net.chain.operator.to_string();
     for wrong in ["8", "-8%", "8%%", "%"] {
-        ask(net, wrong, &operator).refused("USAGE", 1);
+        ask(net, wrong, &operator).refused("USAGE", 2);
     }
     ask(net, "101%", &operator).refused("WAD_OUT_OF_RANGE", 3);
     let mut other = slash_arguments(net, "1%", &operator);

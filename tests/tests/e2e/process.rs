@@ -157,6 +157,12 @@ impl Ended {
         self.stdout
     }
 
+    /// What `firn status` printed, whose exit code says whether the node is ready.
+    pub(crate) fn shown(self) -> String {
+        assert!([Some(0), Some(4)].contains(&self.code) && !self.stdout.is_empty(), "{self:?}");
+        self.stdout
+    }
+
     /// The JSON document that a successful command printed.
     pub(crate) fn json(self) -> Value {
         let text = self.success();
