@@ -68,7 +68,11 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(t: u16, n: u16) -> Self {
-        let definition = definition(t, n);
+        Self::of(definition(t, n))
+    }
+
+    pub(crate) fn of(definition: Definition) -> Self {
+        let n = u16::try_from(definition.nodes.len()).unwrap();
         assert_eq!(Definition::parse(&definition.to_toml()), Ok(definition.clone()));
         let mut bench = Self {
             hosts: (1..=n).map(|id| (id, boot(&definition, id, 1, BTreeMap::new(), BTreeMap::new()))).collect(),
@@ -98,7 +102,11 @@ impl Bench {
 
     /// A bench with an active key, deployed.
     pub(crate) fn ready(t: u16, n: u16) -> (Self, KeyId) {
-        let mut bench = Self::new(t, n);
+        Self::ready_of(definition(t, n))
+    }
+
+    pub(crate) fn ready_of(definition: Definition) -> (Self, KeyId) {
+        let mut bench = Self::of(definition);
         let key_id = bench.propose(1);
         bench.accept_all(key_id);
         bench.deliver();
@@ -396,7 +404,7 @@ fn requester() -> k256::ecdsa::SigningKey {
     k256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap()
 }
 
-fn definition(t: u16, n: u16) -> Definition {
+pub(crate) fn definition(t: u16, n: u16) -> Definition {
     let node = |id: u16| {
         let (author_key, vault_key) = root(id).public_keys();
         definition::Node {

@@ -1,9 +1,12 @@
 //! What one member, or one wrong clock, cannot make of a node.
 
-use crate::bench::Bench;
+use crate::bench::{AVS, Bench, definition};
+use alloy_primitives::Address;
 use firn_coordinator::api::Event;
+use firn_coordinator::limits::OPEN_SUBJECTS_MAX;
+use firn_proto::definition::Requester;
 use firn_proto::message::{Heads, SigningPackage};
-use firn_proto::{Incarnation, Message, NodeId, SessionId};
+use firn_proto::{Code, Incarnation, Message, NodeId, SessionId};
 
 /// Up to the first package of n1 to n2.
 fn packaged() -> (Bench, firn_proto::Request, SigningPackage) {
@@ -93,4 +96,45 @@ fn a_channel_that_flaps_does_not_put_off_the_next_call() {
     bench.hosts.get_mut(&1).unwrap().timers = timers;
     bench.fire(1, "Solicit");
     assert!(bench.sent.iter().any(|flight| flight.to == 2 && flight.name == "Solicit"), "the call of before counts");
+}
+
+#[test]
+fn one_requester_fills_its_own_part_only() {
+    let mut definition = definition(2, 3);
+    let others = u16::try_from(OPEN_SUBJECTS_MAX / 2 - 1).unwrap();
+    definition.requesters.extend((1..=others).map(|id| {
+        let mut address = [0x77; 20];
+        address[..2].copy_from_slice(&id.to_be_bytes());
+        let operations = vec!["slash_operator".to_owned()];
+        Requester { name: format!("other-{id:03}"), address: Address::from(address), operations, avs: vec![AVS] }
+    }));
+    let (mut bench, _) = Bench::ready_of(definition);
+    bench.facts = |facts| facts.slashable = false;
+    let requests = [1, 2, 3].map(|nonce| bench.request(nonce));
+    for request in &requests {
+        bench.submit(1, request);
+        bench.deliver();
+    }
+    let states = [0, 1, 2].map(|index| bench.state(1, &requests[index]));
+    assert_eq!(states, ["waiting", "waiting", "none"], "two of a thousand for each of 500");
+}
+
+#[test]
+fn a_member_that_lost_its_commitments_is_asked_again_at_once() {
+    let (mut bench, _) = Bench::ready(2, 3);
+    bench.kill(3);
+    bench.liars.insert(2, |message, _| match message {
+        Message::SignatureShare(share) => {
+            Some(Message::ShareRefused { package: share.package, code: Code::CommitmentUnknown })
+        }
+        other => Some(other.clone()),
+    });
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    while !bench.flights.iter().any(|flight| flight.name == "ShareRefused") {
+        bench.deliver_at(0);
+    }
+    bench.liars.clear();
+    bench.deliver();
+    assert_eq!(bench.state(1, &request), "signed", "without waiting for a timer");
 }
