@@ -233,6 +233,7 @@ impl Engine {
             Phase::Checking => "checking",
             Phase::Certifying if attempt.undecided => "undecided",
             Phase::Certifying => "certifying",
+            Phase::Certified if attempt.given_up => "given-up",
             Phase::Certified => "certified",
             Phase::Active => "active",
             Phase::Aborted => "aborted",

@@ -74,6 +74,8 @@ pub(crate) struct Attempt {
     answered: BTreeMap<Identifier, MonotonicTime>,
     /// All have abandoned, and the vault was asked to erase the share.
     erasing: bool,
+    /// Certified, and we shall not take part in its activation.
+    pub(crate) given_up: bool,
 }
 
 /// A round-1 package with the envelope that proves who sent it.
@@ -114,7 +116,15 @@ impl Attempt {
             undecided: false,
             answered: BTreeMap::new(),
             erasing: false,
+            given_up: false,
         }
+    }
+
+    /// Whether this node has durably declined to take part in the key's activation. A new attempt at the name takes all
+    /// members' acceptance, hence t - 1 liars at most are left for this one, which activates nothing.
+    fn is_given_up(&self, me: NodeId) -> bool {
+        let own = self.key.identifier_of(me).is_some_and(|me| self.abandonments.contains_key(&me));
+        self.phase < Phase::Active && (self.given_up || own)
     }
 
     /// Whether secrets of this attempt exist or may come to exist here.
@@ -213,6 +223,7 @@ impl Engine {
         let taken = |other: &Attempt| {
             other.proposal.key_name == name
                 && (other.is_running() || matches!(other.phase, Phase::Certified | Phase::Active))
+                && !other.is_given_up(self.me)
         };
         if self.attempts.values().any(taken) { Err(Code::DkgConflict) } else { Ok(()) }
     }

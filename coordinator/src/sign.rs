@@ -140,7 +140,13 @@ impl Engine {
     /// Decides anew whether we would lend a share, asking the chain where that takes facts.
     pub(crate) fn evaluate(&mut self, id: SubjectId) {
         let Some(state) = self.subjects.get(&id).filter(|state| state.is_open()) else { return };
-        let Subject::Request(request) = &state.subject else { return self.declare(id, Status::Willing) };
+        let request = match &state.subject {
+            Subject::Request(request) => request,
+            Subject::Activation(certificate) => {
+                let given_up = self.attempts.get(&certificate.key_id()).is_some_and(|attempt| attempt.given_up);
+                return if given_up { self.close(id, Code::DkgAbandoned) } else { self.declare(id, Status::Willing) };
+            }
+        };
         // A clock that jumps must not close anything for good: that is for the finalised chain's turn, after a grace.
         if state.is_late(self.now.wall) {
             self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);

@@ -11,7 +11,7 @@ pub struct KeyView {
     pub key_id: KeyId,
     /// Name in the definition.
     pub name: String,
-    /// proposed, accepting, round-1, echo, round-2, checking, certifying, undecided, certified, active, aborted,
+    /// proposed, accepting, round-1, echo, round-2, checking, certifying, undecided, certified, given-up, active, aborted,
     /// abandoned.
     pub state: &'static str,
     /// Who proposed.

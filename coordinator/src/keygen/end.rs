@@ -49,9 +49,13 @@ impl Engine {
         self.broadcast(&key, key_id.into(), Message::KeyAbort(abort), Class::Protocol);
     }
 
-    /// Signs the abandonment of an undecided attempt.
+    /// Signs the abandonment of an undecided attempt, or gives up a certified key that was never activated.
     pub(crate) fn abandon(&mut self, key_id: KeyId) -> Result<(), Code> {
         let attempt = self.attempts.get(&key_id).ok_or(Code::KeyUnknown)?;
+        if attempt.phase == Phase::Certified {
+            self.give_up(key_id);
+            return Ok(());
+        }
         if !matches!(attempt.phase, Phase::Certifying | Phase::Aborted) {
             return Err(Code::DkgConflict);
         }
@@ -60,6 +64,18 @@ impl Engine {
         self.persist(Vec::new(), AuditNote::new(key_id, "key-abandonment-signed"));
         self.ask_vault(Request::AbandonProposal { proposal });
         Ok(())
+    }
+
+    /// A certified key whose other members have abandoned it can neither be activated nor abandoned by all. We decline its
+    /// activation for good, which frees its name here; should t others activate it all the same, we follow.
+    fn give_up(&mut self, key_id: KeyId) {
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        attempt.given_up = true;
+        let activation = attempt.certificate.as_ref().map(|c| c.activation(self.definition.network_id()));
+        self.persist_attempt(key_id, "key-given-up", Some(Code::DkgAbandoned));
+        if let Some(activation) = activation {
+            self.close(activation, Code::DkgAbandoned);
+        }
     }
 
     pub(crate) fn on_abandonment(

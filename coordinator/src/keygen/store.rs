@@ -39,6 +39,7 @@ impl Engine {
         // A record without more is of an attempt that we dealt for: the polynomial went with the restart.
         attempt.phase = Phase::Aborted;
         attempt.ended = Some(KeyAbort { code: Code::DkgRestarted, missing: vec![me], culprit: None });
+        attempt.given_up = stored.given_up;
         let signature = |bytes: &[u8]| bytes.try_into().ok().map(AuthorSignature);
         if !stored.own_signature.is_empty() {
             let outcome = KeyOutcome {
@@ -126,6 +127,7 @@ fn stored(attempt: &Attempt, me: Identifier) -> wire::StoredKey {
             culprit: ended.culprit.map_or(0, |member| member.0.into()),
         }),
         own_abandonment: attempt.abandonments.get(&me).map(|signature| signature.0.to_vec()).unwrap_or_default(),
+        given_up: attempt.given_up,
     }
 }
 

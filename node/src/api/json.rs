@@ -113,7 +113,7 @@ pub(crate) struct KeyView {
     pub(crate) key_id: String,
     pub(crate) name: String,
     pub(crate) purpose: String,
-    /// proposed, accepting, round-1, echo, round-2, checking, certifying, undecided, certified, active, aborted, abandoned.
+    /// proposed, accepting, round-1, echo, round-2, checking, certifying, undecided, certified, given-up, active, aborted, abandoned.
     pub(crate) state: String,
     pub(crate) proposer: String,
     pub(crate) epoch: u32,

@@ -121,6 +121,7 @@ pub(crate) fn stored_key() -> wire::StoredKey {
         activation: group_signature().as_bytes().to_vec(),
         ended: Some(wire::KeyAbort { code: 60, missing: vec![2], culprit: 3 }),
         own_abandonment: sign(1, digest(2)).0.to_vec(),
+        given_up: false,
     }
 }
 
