@@ -26,7 +26,7 @@ pub(crate) enum DkgCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Give up an undecided attempt. It ends once all members have done so.
+    /// Give up an undecided attempt, which ends once all members have done so, or a certified key that was never activated.
     Abandon {
         /// The key id.
         key_id: String,
