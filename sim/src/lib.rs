@@ -1,10 +1,14 @@
-//! The simulator's beginning: real engines and real vaults in virtual time, deterministic from a seed.
+//! The simulator: real engines and real vaults in virtual time, deterministic from a scenario.
 //!
 //! [`World`] is the host of several nodes at once. It has no sockets, threads or clocks: time jumps from one occurrence
-//! to the next, each node's randomness comes from the seed and its own name, and what is durable survives a crash.
+//! to the next, each draw of randomness is keyed by its purpose, and what is durable survives a crash.
 
 mod chain;
+pub mod history;
 mod node;
+pub mod random;
+pub mod scenario;
+pub mod verdict;
 mod world;
 
 pub use chain::Chain;
