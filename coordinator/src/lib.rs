@@ -9,6 +9,7 @@ mod audit;
 mod catch_up;
 pub mod election;
 mod engine;
+pub mod journal;
 mod keygen;
 pub mod limits;
 mod pace;

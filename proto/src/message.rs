@@ -280,8 +280,12 @@ impl Message {
         }
     }
 
-    /// Decodes a body and checks everything in it that a definition can check, nested signatures included.
-    pub(crate) fn decode(kind: u32, body: &[u8], header: &Header, definition: &Definition) -> Result<Self, Refusal> {
+    /// Decodes a body and checks everything in it that a definition can check, nested signatures included. That the sender
+    /// in `header` said it is for the caller to know: [`crate::envelope::verify`] checks it for peers.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn decode(kind: u32, body: &[u8], header: &Header, definition: &Definition) -> Result<Self, Refusal> {
         Ok(match kind {
             1 => proposal_from(body, header, definition)?,
             2 if body.is_empty() => Self::KeyAccept,

@@ -3,6 +3,7 @@
 use crate::show;
 use alloy_primitives::{Address, Bytes, U256};
 use firn_coordinator::api::{ChainAnswer, ChainQuery, Command, Effect, Event, Observation, Record, SlashFacts, Timer};
+use firn_coordinator::journal::Recorder;
 use firn_coordinator::{Config, Engine};
 use firn_proto::account::{account_address, verifier_address};
 use firn_proto::certificate::KeyProposal;
@@ -16,7 +17,7 @@ use firn_proto::{
 use firn_vault::api::{Reply, Request as VaultRequest, Write};
 use firn_vault::{RootSecret, Vault};
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{CryptoRng, RngCore, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(crate) const WALL: u64 = 1_800_000_000;
@@ -25,12 +26,43 @@ pub(crate) const AVS: Address = Address::repeat_byte(0x11);
 pub(crate) struct Host {
     pub(crate) engine: Engine,
     vault: Vault,
-    rng: ChaCha20Rng,
+    pub(crate) rng: Rng,
+    recorder: Recorder,
+    /// The journal of this boot, as a node would have it on disk.
+    pub(crate) journal: Vec<u8>,
     pub(crate) incarnation: u64,
     pub(crate) alive: bool,
     pub(crate) records: BTreeMap<(u8, Vec<u8>), Record>,
-    sealed: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) sealed: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) timers: Vec<Timer>,
+}
+
+/// A vault's randomness, and what was drawn from it: the secrets of a boot are among that.
+pub(crate) struct Rng {
+    rng: ChaCha20Rng,
+    pub(crate) drawn: Vec<Vec<u8>>,
+}
+
+impl CryptoRng for Rng {}
+
+impl RngCore for Rng {
+    fn next_u32(&mut self) -> u32 {
+        self.rng.next_u32()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        self.rng.fill_bytes(bytes);
+        self.drawn.push(bytes.to_vec());
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
 }
 
 /// A message on its way.
@@ -232,7 +264,9 @@ impl Bench {
         while let Some(event) = events.pop_front() {
             let Some(host) = self.hosts.get_mut(&id).filter(|host| host.alive) else { return };
             let seen = show::event(&event);
+            host.journal.extend(host.recorder.event(now, &event));
             let effects = host.engine.step(now, event);
+            host.recorder.effects(&effects);
             if self.watched == Some(id) && !effects.is_empty() {
                 self.log.push(format!("n{id} <- {seen}"));
                 self.log.extend(effects.iter().map(|effect| format!("  {}", show::effect(effect, self.now))));
@@ -390,13 +424,15 @@ fn boot(
 ) -> Host {
     let all: Vec<_> = records.values().cloned().collect();
     let config = Config { definition: definition.clone(), me: NodeId(id) };
+    let (recorder, journal) = Recorder::start(&config, Incarnation(incarnation), &all);
     let engine = Engine::restore(config, &all).unwrap();
     let opened = Vault::open(definition.clone(), NodeId(id), Incarnation(incarnation), root(id), sealed.clone());
-    let rng = ChaCha20Rng::seed_from_u64(u64::from(id) * 1_000 + incarnation);
-    Host { engine, vault: opened.unwrap(), rng, incarnation, alive: true, records, sealed, timers: Vec::new() }
+    let rng = Rng { rng: ChaCha20Rng::seed_from_u64(u64::from(id) * 1_000 + incarnation), drawn: Vec::new() };
+    let (vault, timers) = (opened.unwrap(), Vec::new());
+    Host { engine, vault, rng, recorder, journal, incarnation, alive: true, records, sealed, timers }
 }
 
-fn root(id: u16) -> RootSecret {
+pub(crate) fn root(id: u16) -> RootSecret {
     RootSecret::generate(&mut ChaCha20Rng::seed_from_u64(u64::from(id)))
 }
 

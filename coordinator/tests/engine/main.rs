@@ -8,6 +8,8 @@ mod byzantine;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod journal;
+#[cfg(test)]
 mod keygen;
 #[cfg(test)]
 mod restore;

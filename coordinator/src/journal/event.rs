@@ -1,0 +1,208 @@
+//! Events, timers and records in the journal's encoding. Decoding checks again what came from outside.
+
+use super::{Player, reply};
+use crate::api::{ChainAnswer, Command, Event, Family, Record, SlashFacts, SubmissionOutcome, Timer};
+use alloy_primitives::{Address, B256, Bytes};
+use firn_proto::certificate::KeyProposal;
+use firn_proto::message::BlockReference;
+use firn_proto::request::SignedRequest;
+use firn_proto::{Code, Digest, Incarnation, KeyId, NodeId, SubjectId, envelope, wire};
+use wire::journal_command::Command as WireCommand;
+use wire::journal_event::Event as WireEvent;
+
+impl Event {
+    /// The kind's name.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Received { .. } => "received",
+            Self::PeerUp { .. } => "peer_up",
+            Self::PeerDown { .. } => "peer_down",
+            Self::TimerFired(_) => "timer_fired",
+            Self::Submitted { .. } => "submitted",
+            Self::ChainFinalised { .. } => "chain_finalised",
+            Self::ChainReplied { .. } => "chain_replied",
+            Self::SubmissionSettled { .. } => "submission_settled",
+            Self::VaultReplied { .. } => "vault_replied",
+            Self::Operator(_) => "operator",
+        }
+    }
+}
+
+pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
+    let peer = |node: NodeId, number| wire::JournalPeer { node: node.0.into(), number };
+    let event = match event {
+        Event::Started => WireEvent::Started(true),
+        Event::Received { from, message } => {
+            WireEvent::Received(wire::JournalReceived { from: from.0.into(), envelope: message.envelope().to_vec() })
+        }
+        Event::PeerUp { node, incarnation } => WireEvent::PeerUp(peer(*node, incarnation.0)),
+        Event::PeerDown { node } => WireEvent::PeerDown(peer(*node, 0)),
+        Event::TimerFired(timer) => WireEvent::TimerFired(timer_to(*timer)),
+        Event::Submitted { request } => WireEvent::Submitted(request.signed().to_wire()),
+        Event::ChainFinalised { block } => WireEvent::ChainFinalised(block_to(*block)),
+        Event::ChainReplied { subject, answer } => WireEvent::ChainReplied(chain_to(*subject, answer)),
+        Event::SubmissionSettled { subject, outcome } => WireEvent::SubmissionSettled(submission_to(*subject, outcome)),
+        Event::VaultReplied { reply } => WireEvent::VaultReplied(reply::reply_to(reply)),
+        Event::Operator(command) => WireEvent::Operator(wire::JournalCommand {
+            command: Some(match command {
+                Command::ProposeKey(proposal) => WireCommand::ProposeKey(proposal.to_wire()),
+                Command::AcceptKey(key_id) => WireCommand::AcceptKey(key_id.0.0.to_vec()),
+                Command::AbandonKey(key_id) => WireCommand::AbandonKey(key_id.0.0.to_vec()),
+            }),
+        }),
+    };
+    wire::JournalEvent { event: Some(event) }
+}
+
+pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Option<Event> {
+    let definition = &player.definition;
+    Some(match event.event? {
+        WireEvent::Started(_) => Event::Started,
+        WireEvent::Received(received) => {
+            let message = envelope::verify(&received.envelope, definition).ok()?;
+            Event::Received { from: node(received.from)?, message }
+        }
+        WireEvent::PeerUp(peer) => Event::PeerUp { node: node(peer.node)?, incarnation: Incarnation(peer.number) },
+        WireEvent::PeerDown(peer) => Event::PeerDown { node: node(peer.node)? },
+        WireEvent::RoundTrip(_) => return None,
+        WireEvent::TimerFired(timer) => Event::TimerFired(timer_from(&timer)?),
+        WireEvent::Submitted(request) => {
+            let request = SignedRequest::from_wire(&request).ok()?.verify(definition).ok()?;
+            Event::Submitted { request: Box::new(request) }
+        }
+        WireEvent::ChainFinalised(block) => Event::ChainFinalised { block: block_from(&block)? },
+        WireEvent::ChainReplied(chain) => {
+            Event::ChainReplied { subject: subject(&chain.subject)?, answer: chain_from(chain)? }
+        }
+        WireEvent::SubmissionSettled(settled) => {
+            Event::SubmissionSettled { subject: subject(&settled.subject)?, outcome: submission_from(settled)? }
+        }
+        WireEvent::VaultReplied(reply) => Event::VaultReplied { reply: reply::reply_from(&reply, player)? },
+        WireEvent::Operator(command) => Event::Operator(match command.command? {
+            WireCommand::ProposeKey(proposal) => Command::ProposeKey(KeyProposal::from_wire(&proposal).ok()?),
+            WireCommand::AcceptKey(key_id) => Command::AcceptKey(KeyId(Digest::from_slice(&key_id)?)),
+            WireCommand::AbandonKey(key_id) => Command::AbandonKey(KeyId(Digest::from_slice(&key_id)?)),
+            WireCommand::TrustPeer(_) => return None,
+        }),
+    })
+}
+
+pub(super) fn record_to(record: &Record) -> wire::JournalRecord {
+    let family = match record.family {
+        Family::Keys => 1,
+        Family::Requests => 2,
+        Family::Audit => 3,
+    };
+    wire::JournalRecord { family, key: record.key.clone(), value: record.value.clone().unwrap_or_default() }
+}
+
+pub(super) fn record_from(record: wire::JournalRecord) -> Option<Record> {
+    let family = match record.family {
+        1 => Family::Keys,
+        2 => Family::Requests,
+        3 => Family::Audit,
+        _ => return None,
+    };
+    Some(Record { family, key: record.key, value: Some(record.value) })
+}
+
+fn timer_to(timer: Timer) -> wire::JournalTimer {
+    let of = |kind, id: Digest, number| wire::JournalTimer { kind, id: id.0.to_vec(), package: Vec::new(), number };
+    match timer {
+        Timer::KeyPhase { key_id, phase } => of(1, key_id.0, phase.into()),
+        Timer::Takeover { subject } => of(2, subject.0, 0),
+        Timer::Solicit { subject, round } => of(3, subject.0, round),
+        Timer::Stalled { subject, package } => {
+            wire::JournalTimer { package: package.0.to_vec(), ..of(4, subject.0, 0) }
+        }
+        Timer::Recheck { subject } => of(5, subject.0, 0),
+        Timer::CatchUp { node } => of(6, Digest::default(), node.0.into()),
+        Timer::Relay { subject } => of(7, subject.0, 0),
+    }
+}
+
+fn timer_from(timer: &wire::JournalTimer) -> Option<Timer> {
+    let id = Digest::from_slice(&timer.id)?;
+    let subject = SubjectId(id);
+    Some(match timer.kind {
+        1 => Timer::KeyPhase { key_id: KeyId(id), phase: timer.number.try_into().ok()? },
+        2 => Timer::Takeover { subject },
+        3 => Timer::Solicit { subject, round: timer.number },
+        4 => Timer::Stalled { subject, package: Digest::from_slice(&timer.package)? },
+        5 => Timer::Recheck { subject },
+        6 => Timer::CatchUp { node: node(timer.number)? },
+        7 => Timer::Relay { subject },
+        _ => return None,
+    })
+}
+
+fn chain_to(subject: SubjectId, answer: &ChainAnswer) -> wire::JournalChain {
+    let (block, code, nonce_used, slash) = match answer {
+        ChainAnswer::Unavailable(code) => (None, code.to_wire(), false, None),
+        ChainAnswer::NonceUsed { block, used } => (Some(block), 0, *used, None),
+        ChainAnswer::Slash(facts) => (Some(&facts.block), 0, facts.nonce_used, Some(facts)),
+    };
+    let slash = slash.map(|facts| wire::JournalSlash {
+        slasher: facts.slasher.to_vec(),
+        slashable: facts.slashable,
+        strategies: facts.strategies.iter().map(|strategy| strategy.to_vec()).collect(),
+        signer: facts.signer.as_ref().map(|signer| signer.to_vec()).unwrap_or_default(),
+        deployed: facts.signer.is_some(),
+    });
+    wire::JournalChain { subject: subject.0.0.to_vec(), block: block.copied().map(block_to), code, nonce_used, slash }
+}
+
+fn chain_from(chain: wire::JournalChain) -> Option<ChainAnswer> {
+    let Some(block) = chain.block else { return Code::from_wire(chain.code).map(ChainAnswer::Unavailable) };
+    let block = block_from(&block)?;
+    let Some(slash) = chain.slash else { return Some(ChainAnswer::NonceUsed { block, used: chain.nonce_used }) };
+    let address = |bytes: &[u8]| Address::try_from(bytes).ok();
+    Some(ChainAnswer::Slash(SlashFacts {
+        block,
+        slasher: address(&slash.slasher)?,
+        slashable: slash.slashable,
+        strategies: slash.strategies.iter().map(|strategy| address(strategy)).collect::<Option<_>>()?,
+        signer: slash.deployed.then(|| Bytes::from(slash.signer)),
+        nonce_used: chain.nonce_used,
+    }))
+}
+
+fn submission_to(subject: SubjectId, outcome: &SubmissionOutcome) -> wire::JournalSubmission {
+    let (kind, data, gas) = match outcome {
+        SubmissionOutcome::Included { transaction, gas } => (1, transaction.to_vec(), *gas),
+        SubmissionOutcome::Reverted { data } => (2, data.to_vec(), 0),
+        SubmissionOutcome::Unknown => (3, Vec::new(), 0),
+        SubmissionOutcome::NoRelayer => (4, Vec::new(), 0),
+    };
+    wire::JournalSubmission { subject: subject.0.0.to_vec(), kind, data, gas }
+}
+
+fn submission_from(settled: wire::JournalSubmission) -> Option<SubmissionOutcome> {
+    Some(match settled.kind {
+        1 => {
+            SubmissionOutcome::Included { transaction: B256::try_from(settled.data.as_slice()).ok()?, gas: settled.gas }
+        }
+        2 => SubmissionOutcome::Reverted { data: settled.data.into() },
+        3 => SubmissionOutcome::Unknown,
+        4 => SubmissionOutcome::NoRelayer,
+        _ => return None,
+    })
+}
+
+fn block_to(block: BlockReference) -> wire::JournalBlock {
+    wire::JournalBlock { number: block.number, hash: block.hash.0.to_vec() }
+}
+
+fn block_from(block: &wire::JournalBlock) -> Option<BlockReference> {
+    Some(BlockReference { number: block.number, hash: Digest::from_slice(&block.hash)? })
+}
+
+fn subject(bytes: &[u8]) -> Option<SubjectId> {
+    Digest::from_slice(bytes).map(SubjectId)
+}
+
+fn node(number: u32) -> Option<NodeId> {
+    u16::try_from(number).ok().map(NodeId)
+}
