@@ -8,6 +8,7 @@ pub mod history;
 mod node;
 pub mod random;
 pub mod scenario;
+pub mod seeded;
 pub mod verdict;
 mod world;
 

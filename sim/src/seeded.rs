@@ -1,0 +1,96 @@
+//! Bugs on purpose, one per checker: a check that never failed proves nothing.
+//!
+//! Each is a misbehaviour of a host, or of an engine's effects, in the simulator alone; no production crate knows of
+//! it. The node it happens on counts as honest, so the checkers have to notice by themselves.
+
+/// A seeded bug.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Bug {
+    /// A restarted process takes up its previous incarnation and generator state: nonces come again.
+    OldBoot,
+    /// A copied share signs for a thief, beside every ledger.
+    LeakedShare,
+    /// Writes become durable only after what they should come before.
+    LatePersist,
+    /// Nodes serve a requester that the workload never authorised.
+    StrayRequester,
+    /// All data directories are lost, and the key is generated again under the same name.
+    SecondKey,
+    /// Vault writes are acknowledged and lost.
+    LostVaultWrites,
+    /// The host writes a secret in the clear beside the records.
+    LoggedSecret,
+    /// A fault is proven against a node that an inconsistent broadcast only makes look guilty.
+    HastyBlame,
+    /// Evidence is seen and thrown away.
+    SwallowedEvidence,
+    /// The account executes a payload as often as it is submitted.
+    DoubleExecution,
+    /// Every timer that fires is set again.
+    DoubledTimers,
+    /// Records of requests are acknowledged and not written.
+    DroppedRecord,
+    /// A bit of every finished signature flips on its way out.
+    FlippedSignature,
+    /// A process falls over a kind of message.
+    PanicOnMessage,
+    /// Takeover timers never fire.
+    ForgottenTakeover,
+    /// A delay depends on a counter that survives runs.
+    StrayDraw,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::OldBoot,
+        Self::LeakedShare,
+        Self::LatePersist,
+        Self::StrayRequester,
+        Self::SecondKey,
+        Self::LostVaultWrites,
+        Self::LoggedSecret,
+        Self::HastyBlame,
+        Self::SwallowedEvidence,
+        Self::DoubleExecution,
+        Self::DoubledTimers,
+        Self::DroppedRecord,
+        Self::FlippedSignature,
+        Self::PanicOnMessage,
+        Self::ForgottenTakeover,
+        Self::StrayDraw,
+    ];
+
+    /// Its name in kebab-case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// The id of the checker that has to notice.
+    #[must_use]
+    pub fn caught_by(self) -> &'static str {
+        self.facts().1
+    }
+
+    fn facts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::OldBoot => ("old-boot", "N1"),
+            Self::LeakedShare => ("leaked-share", "T1"),
+            Self::LatePersist => ("late-persist", "P1"),
+            Self::StrayRequester => ("stray-requester", "P2"),
+            Self::SecondKey => ("second-key", "K1"),
+            Self::LostVaultWrites => ("lost-vault-writes", "D1"),
+            Self::LoggedSecret => ("logged-secret", "S1"),
+            Self::HastyBlame => ("hasty-blame", "A1"),
+            Self::SwallowedEvidence => ("swallowed-evidence", "A2"),
+            Self::DoubleExecution => ("double-execution", "I1"),
+            Self::DoubledTimers => ("doubled-timers", "R1"),
+            Self::DroppedRecord => ("dropped-record", "R2"),
+            Self::FlippedSignature => ("flipped-signature", "V1"),
+            Self::PanicOnMessage => ("panic-on-message", "X1"),
+            Self::ForgottenTakeover => ("forgotten-takeover", "L1"),
+            Self::StrayDraw => ("stray-draw", "DET"),
+        }
+    }
+}
