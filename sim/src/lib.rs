@@ -4,6 +4,7 @@
 //! to the next, each draw of randomness is keyed by its purpose, and what is durable survives a crash.
 
 mod chain;
+pub mod geography;
 pub mod history;
 mod node;
 pub mod random;
