@@ -1,6 +1,6 @@
 //! Where nodes are, how far apart, and the least time a signature can take between them.
 
-use crate::scenario::{Micros, Scenario};
+use crate::scenario::{Micros, Organisation, Scenario};
 use firn_proto::NodeId;
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ impl Geography {
     /// # Errors
     /// Two nodes are in regions between which there is no round trip.
     pub fn new(scenario: &Scenario, matrix: &Matrix) -> Result<Self, Invalid> {
-        let places = places(scenario);
+        let places = places(&scenario.organisations);
         let mut rtt = BTreeMap::new();
         for (a, from) in &places {
             for (b, to) in places.iter().filter(|(b, _)| *b != a) {
@@ -84,9 +84,9 @@ impl Geography {
 }
 
 /// Names and places of the nodes, in the order of their ids.
-fn places(scenario: &Scenario) -> BTreeMap<NodeId, Place> {
+pub(crate) fn places(organisations: &[Organisation]) -> BTreeMap<NodeId, Place> {
     let mut places = BTreeMap::new();
-    for organisation in &scenario.organisations {
+    for organisation in organisations {
         let regions = organisation.nodes.iter().flat_map(|(region, count)| (0..*count).map(move |_| region));
         for (k, region) in regions.enumerate() {
             let place = Place {

@@ -6,6 +6,18 @@
 use firn_proto::NodeId;
 use std::collections::BTreeMap;
 
+mod fault;
+pub mod names;
+mod near;
+pub mod parse;
+pub mod problem;
+mod quantity;
+mod read;
+mod select;
+mod write;
+
+pub use problem::Problem;
+
 /// Microseconds of virtual time.
 pub type Micros = u64;
 

@@ -1,0 +1,154 @@
+//! The scenario language: what is written means what it says, and what is wrong is named with its line.
+
+use firn_proto::NodeId;
+use firn_sim::scenario::{FaultKind, Moment, Point, Scenario};
+
+const BASE: &str = r#"name = "base"
+about = "Nothing happens."
+[[org]]
+name = "alpha"
+nodes = { eu-central-1 = 1, us-east-1 = 2 }
+[[org]]
+name = "beta"
+nodes = { eu-west-1 = 2 }
+cloud = "aws"
+[key]
+threshold = "3 of 5"
+"#;
+
+fn with(lines: &str) -> String {
+    format!("{BASE}{lines}")
+}
+
+fn nodes(ids: &[u16]) -> Vec<NodeId> {
+    ids.iter().map(|id| NodeId(*id)).collect()
+}
+
+fn kind(line: &str) -> FaultKind {
+    let text = with(&format!("[[fault]]\nat = \"1s\"\n{line}\n"));
+    let scenario = Scenario::parse(&text).unwrap_or_else(|problem| panic!("{line}: {problem}"));
+    assert_eq!(Scenario::parse(&scenario.to_toml()).as_ref(), Ok(&scenario), "{}", scenario.to_toml());
+    scenario.faults[0].kind.clone()
+}
+
+#[test]
+fn the_least_scenario_has_sensible_defaults() {
+    let scenario = Scenario::parse(BASE).unwrap();
+    assert_eq!((scenario.seed, scenario.runs, scenario.key.threshold, scenario.node_count()), (1, 1, 3, 5));
+    assert_eq!(Scenario::parse(&scenario.to_toml()), Ok(scenario));
+}
+
+#[test]
+fn selectors_mean_sets_of_nodes() {
+    let groups = |line: &str| match kind(line) {
+        FaultKind::Partition { groups } => groups,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(groups(r#"partition = [["region:eu-*"], ["*"]]"#), [nodes(&[1, 4, 5]), nodes(&[2, 3])]);
+    assert_eq!(groups(r#"partition = ["org:alpha", "cloud:aws"]"#), [nodes(&[1, 2, 3]), nodes(&[4, 5])]);
+    assert_eq!(kind(r#"rolling = ["beta/2", "alpha/*", "*"]"#), FaultKind::Rolling { nodes: nodes(&[5, 1, 2, 3, 4]) });
+    assert_eq!(kind(r#"jam = { to = "alpha/1" }"#), FaultKind::Jam { from: nodes(&[1, 2, 3, 4, 5]), to: nodes(&[1]) });
+}
+
+#[test]
+fn every_kind_of_fault_is_read_and_written() {
+    for line in [
+        r#"partition = [["alpha/*"], ["*"]]"#,
+        r#"one-way = { from = "org:alpha", to = "org:beta" }"#,
+        r#"flapping = { from = "alpha/1", to = "*", period = "2s" }"#,
+        r#"swizzle = "*""#,
+        r#"jam = { from = "alpha/1" }"#,
+        r#"slow = { factor = "2.5x" }"#,
+        r#"lossy = { rate = "5%", burst = "1s" }"#,
+        r#"bandwidth = { limit = "20 kB/s" }"#,
+        r#"filter = { from = "alpha/1", message = "signature-share" }"#,
+        r#"duplicate = { rate = "0.01%" }"#,
+        r#"reorder = { rate = "12ppm" }"#,
+        r#"reset = { }"#,
+        r#"crash = ["alpha/1", "beta/1"]"#,
+        r#"rolling = "*""#,
+        r#"pause = "alpha/3""#,
+        r#"slow-cpu = { nodes = "*", step = "5ms" }"#,
+        r#"rollback = { node = "alpha/1", image = "10s" }"#,
+        r#"twin = "alpha/1""#,
+        r#"wipe = "alpha/1""#,
+        r#"slow-disk = { nodes = "alpha/1", sync = "200ms" }"#,
+        r#"lying-sync = "alpha/1""#,
+        r#"disk-full = "alpha/1""#,
+        r#"bit-flip = "alpha/1""#,
+        r#"clock-offset = { nodes = "alpha/1", offset = "-5min" }"#,
+        r#"clock-drift = { nodes = "alpha/1", drift = "+200ppm" }"#,
+        r#"clock-freeze = "alpha/1""#,
+        r#"entropy-repeat = "alpha/1""#,
+        r#"chain-down = "alpha/1""#,
+        r#"chain-lag = { nodes = "alpha/1", by = "36s" }"#,
+    ] {
+        assert!(line.starts_with(kind(line).name()), "{line}");
+    }
+}
+
+#[test]
+fn moments_are_times_windows_and_triggers() {
+    let fault =
+        |lines: &str| Scenario::parse(&with(&format!("[[fault]]\n{lines}\ncrash = \"*\"\n"))).unwrap().faults.remove(0);
+    let begin = |lines: &str| (fault(lines).begin, fault(lines).lasts);
+    assert_eq!(begin(r#"at = "58s""#), (Moment::At(58_000_000), None));
+    assert_eq!(begin(r#"at = "58s..75s""#), (Moment::At(58_000_000), Some(17_000_000)));
+    let trigger = Moment::When { node: NodeId(2), point: Point::ShareDurable, count: 2 };
+    assert_eq!(begin("when = \"alpha/2 share-durable #2\"\nlasts = \"10s\""), (trigger, Some(10_000_000)));
+}
+
+#[test]
+fn a_rate_is_a_count() {
+    let text = with("[[workload]]\nkind = \"avs-requests\"\nat = \"10s\"\nrate = \"2/s\"\nuntil = \"15s\"\n");
+    let workload = Scenario::parse(&text).unwrap().workload.remove(0);
+    assert_eq!((workload.count, workload.every), (10, 500_000));
+}
+
+/// Lines after the base, the code, the line of the problem (counted from the first of these lines), and what it says.
+const WRONG: [(&str, &str, usize, &str); 24] = [
+    ("name == 3", "SCENARIO_SYNTAX", 1, ""),
+    ("[expects]", "SCENARIO_UNKNOWN_KEY", 1, "did you mean `expect`?"),
+    ("[[fault]]\nat = \"1s\"\ncrahs = \"alpha/1\"", "SCENARIO_UNKNOWN_KEY", 3, "did you mean `crash`?"),
+    ("[[fault]]\nat = \"1s\"\nslow = { form = \"*\" }", "SCENARIO_UNKNOWN_KEY", 3, "did you mean `from`?"),
+    ("[[workload]]\nat = \"1s\"", "SCENARIO_MISSING_KEY", 1, "workload[0].kind"),
+    ("[[workload]]\nkind = \"avs-requests\"\ncount = \"3\"", "SCENARIO_WRONG_TYPE", 3, "expected an integer"),
+    ("[[workload]]\nkind = \"avs-request\"", "SCENARIO_UNKNOWN_NAME", 2, "did you mean \"avs-requests\"?"),
+    ("[[workload]]\nkind = \"avs-requests\"\nrate = \"2/s\"", "SCENARIO_VALUE", 1, "`rate` and `until`"),
+    ("[[workload]]\nkind = \"avs-requests\"\ndeadline = 30", "SCENARIO_UNIT", 3, "without unit"),
+    ("[[workload]]\nkind = \"avs-requests\"\ndeadline = \"30\"", "SCENARIO_UNIT", 3, "\"30s\""),
+    ("[[fault]]\nat = 1.5\ncrash = \"*\"", "SCENARIO_UNIT", 2, "without unit"),
+    ("[[fault]]\nat = \"9s..3s\"\ncrash = \"*\"", "SCENARIO_UNIT", 2, "window"),
+    ("[[fault]]\nat = \"3s..9s\"\nlasts = \"1s\"\ncrash = \"*\"", "SCENARIO_VALUE", 1, "`lasts`"),
+    ("[[fault]]\ncrash = \"*\"", "SCENARIO_VALUE", 1, "`when`"),
+    ("[[fault]]\nat = \"3s\"", "SCENARIO_FAULT_KIND", 1, "no kind"),
+    ("[[fault]]\nat = \"3s\"\ncrash = \"*\"\npause = \"*\"", "SCENARIO_FAULT_KIND", 1, "crash, pause"),
+    ("[[fault]]\nat = \"3s\"\ncrash = \"aplha/1\"", "SCENARIO_EMPTY_SELECTION", 3, "did you mean \"alpha/1\"?"),
+    ("[[fault]]\nat = \"3s\"\ncrash = \"region:ap-*\"", "SCENARIO_EMPTY_SELECTION", 3, "there are eu-central-1"),
+    ("[[fault]]\nat = \"3s\"\ncrash = \"regon:eu-*\"", "SCENARIO_UNKNOWN_NAME", 3, "did you mean \"region\"?"),
+    ("[[fault]]\nat = \"3s\"\npartition = [\"*\", \"alpha/1\"]", "SCENARIO_EMPTY_SELECTION", 3, "partition[1]"),
+    ("[[fault]]\nat = \"3s\"\ntwin = \"alpha/*\"", "SCENARIO_VALUE", 3, "one node"),
+    ("[[fault]]\nwhen = \"alpha/1 share-durabel\"\ncrash = \"*\"", "SCENARIO_UNKNOWN_NAME", 2, "\"share-durable\"?"),
+    ("[[byzantine]]\nnode = \"alpha/1\"\nacts = [\"silence\"]", "SCENARIO_UNKNOWN_NAME", 3, "did you mean \"silent\"?"),
+    ("[expect]\nsigned = \">= 120%\"", "SCENARIO_UNIT", 2, "\">= 99%\""),
+];
+
+#[test]
+fn problems_name_code_line_key_and_what_was_expected() {
+    let before = BASE.lines().count();
+    for (lines, code, line, says) in WRONG {
+        let problem = Scenario::parse(&with(lines)).expect_err(lines);
+        assert_eq!((problem.code, problem.line), (code, before + line), "{lines}\n{problem}");
+        assert!(problem.to_string().contains(says), "{lines}\n{problem}");
+    }
+}
+
+#[test]
+fn thresholds_fit_their_nodes() {
+    for (threshold, says) in
+        [("3 of 4", "5 nodes"), ("2 of 5", "more than half"), ("5 of 5", "less than n"), ("3/5", "3 of 5")]
+    {
+        let problem = Scenario::parse(&BASE.replace("3 of 5", threshold)).expect_err(threshold);
+        assert!(problem.to_string().contains(says), "{problem}");
+    }
+}
