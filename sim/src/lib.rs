@@ -10,6 +10,8 @@ mod node;
 pub mod random;
 pub mod scenario;
 pub mod seeded;
+pub mod shrink;
+pub mod swarm;
 pub mod verdict;
 mod world;
 

@@ -28,7 +28,8 @@ fn kind(line: &str) -> FaultKind {
     let text = with(&format!("[[fault]]\nat = \"1s\"\n{line}\n"));
     let scenario = Scenario::parse(&text).unwrap_or_else(|problem| panic!("{line}: {problem}"));
     assert_eq!(Scenario::parse(&scenario.to_toml()).as_ref(), Ok(&scenario), "{}", scenario.to_toml());
-    scenario.faults[0].kind.clone()
+    let Some(fault) = scenario.faults.first() else { panic!("{line}: no fault") };
+    fault.kind.clone()
 }
 
 #[test]
