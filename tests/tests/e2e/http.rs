@@ -1,10 +1,11 @@
 //! HTTP/1.1 by hand: one request, one connection. A client library would not send what some tests must.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use crate::place;
 use crate::process::PATIENCE;
 
 /// What came back.
@@ -53,7 +54,7 @@ pub(crate) fn call(at: SocketAddr, method: &str, path: &str, headers: &str, body
 
 /// Sends these bytes and reads the answer to the end of the connection.
 pub(crate) fn exchange(at: SocketAddr, bytes: &[u8]) -> Result<Answer, Silence> {
-    let mut stream = TcpStream::connect_timeout(&at, PATIENCE).map_err(|error| error.to_string())?;
+    let mut stream = place::connect(at)?;
     let timeouts = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
     timeouts.map_err(|error| error.to_string())?;
     // A server may refuse before it has read everything: then the write fails, and the answer is there all the same.

@@ -16,7 +16,8 @@ use tempfile::TempDir;
 
 use crate::chain::Chain;
 use crate::http::{self, Answer};
-use crate::process::{Ended, Process, anvil_binary, cli, firn, run, until};
+use crate::place;
+use crate::process::{Ended, Process, anvil_binary, firn, run, until};
 
 /// A node on disk.
 #[derive(Clone, Debug)]
@@ -47,6 +48,11 @@ pub(crate) struct Net {
 impl Net {
     /// Directories, keys and definition; nothing runs.
     pub(crate) fn prepare(nodes: u16, threshold: u16) -> Self {
+        Self::prepare_with(nodes, threshold, &[])
+    }
+
+    /// The same with further arguments of `firn devnet prepare`.
+    pub(crate) fn prepare_with(nodes: u16, threshold: u16, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let dir = folder.path().join("devnet");
         let (count, threshold) = (nodes.to_string(), threshold.to_string());
@@ -54,7 +60,7 @@ impl Net {
             ["devnet", "prepare", "--nodes", &count, "--threshold", &threshold, "--output", "json", "--dir"];
         let manifest = run({
             let mut command = firn(&arguments);
-            command.arg(&dir);
+            command.arg(&dir).args(more);
             command
         })
         .json();
@@ -103,9 +109,11 @@ impl Net {
 
     pub(crate) fn start_chain(&mut self) {
         let mut command = Command::new(anvil_binary());
-        command.args(["--slots-in-an-epoch", "1", "--block-time", "1", "--silent", "--host", "127.0.0.1"]);
-        command.args(["--chain-id", "31337", "--port", &self.chain.rpc.port().to_string()]);
+        let (host, port) = (self.chain.rpc.ip().to_string(), self.chain.rpc.port().to_string());
+        command.args(["--slots-in-an-epoch", "1", "--block-time", "1", "--silent", "--host", &host]);
+        command.args(["--chain-id", "31337", "--port", &port]);
         command.arg("--state").arg(self.dir.join("anvil-state.json"));
+        let command = place::beside(self.chain.rpc, command);
         self.anvil = Some(Process::start(command, "anvil", &self.dir.join("logs/anvil.log")));
         until("anvil to answer", || self.chain.call("eth_blockNumber", &Value::Array(Vec::new())));
     }
@@ -132,9 +140,10 @@ impl Net {
 
     /// Starts a node without waiting for it.
     pub(crate) fn spawn(&mut self, node: usize) {
-        let Node { name, data_dir, log, .. } = &self.nodes[node];
+        let Node { name, data_dir, log, api, .. } = &self.nodes[node];
         let mut command = firn(&["run", "--data-dir"]);
         command.arg(data_dir).env("FIRN_LOG", self.log_filter);
+        let command = place::beside(*api, command);
         let earlier = self.running.insert(node, Process::start(command, name, log));
         assert!(earlier.is_none(), "{name} runs already");
     }
@@ -224,6 +233,7 @@ impl Net {
     pub(crate) fn deploy(&self) {
         let mut command = firn(&["devnet", "deploy", "--output", "json", "--dir"]);
         command.arg(&self.dir);
+        let command = place::beside(self.nodes[0].api, command);
         let log = self.dir.join("logs/deploy.log");
         let mut deployment = Process::start(command, "devnet deploy", &log);
         let status = until("the contracts", || {
@@ -282,12 +292,13 @@ impl Net {
 
     /// `firn ... --data-dir <the node's> --output json`.
     pub(crate) fn at(&self, node: usize, arguments: &[&str]) -> Ended {
-        cli(&[arguments, &["--output", "json", "--data-dir", self.data_dir(node)]].concat())
+        self.text_at(node, &[arguments, &["--output", "json"]].concat())
     }
 
     /// The same in text.
     pub(crate) fn text_at(&self, node: usize, arguments: &[&str]) -> Ended {
-        cli(&[arguments, &["--data-dir", self.data_dir(node)]].concat())
+        let command = firn(&[arguments, &["--data-dir", self.data_dir(node)]].concat());
+        run(place::beside(self.nodes[node].api, command))
     }
 
     pub(crate) fn data_dir(&self, node: usize) -> &str {
