@@ -78,7 +78,14 @@ lint: ## clippy over all targets, warnings are errors
 .PHONY: unit
 unit: ## Rust tests only, end-to-end ones included
 	$(call say,tests)
+	@$(CARGO) test --quiet $(WORKSPACE) --test stack -- --list >/dev/null # says so where namespaces are missing
 	@$(CARGO) nextest run $(WORKSPACE)
+
+.PHONY: soak-stack
+soak-stack: build ## 200 kills of real nodes under traffic; writes tests/reports/kills.txt
+	$(call say,kills)
+	@FIRN_REQUIRE_NAMESPACES=1 FIRN_STACK_KILLS=$(or $(KILLS),200) FIRN_STACK_REPORT=$(CURDIR)/tests/reports/kills.txt \
+		$(CARGO) test $(WORKSPACE) --test stack -- killed
 
 .PHONY: contracts
 contracts: setup ## compile the contracts and rewrite contracts/artifacts; writes
