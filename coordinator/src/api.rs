@@ -21,19 +21,26 @@ pub enum Event {
         /// The peer on the channel.
         from: NodeId,
         /// The message.
-        message: Verified<Message>,
+        message: Box<Verified<Message>>,
     },
     /// A channel to a member opened. A hint: never relied on for safety.
     PeerUp {
         /// The member.
         node: NodeId,
-        /// Its start count, as it said.
+        /// Its boot, as it said.
         incarnation: Incarnation,
     },
     /// A channel closed. A hint.
     PeerDown {
         /// The member.
         node: NodeId,
+    },
+    /// The transport measured how long a peer takes to answer. A hint.
+    RoundTrip {
+        /// The member.
+        node: NodeId,
+        /// There and back.
+        milliseconds: u64,
     },
     /// A timer fired. A stale one is ignored.
     TimerFired(Timer),
@@ -79,6 +86,13 @@ pub enum Command {
     AcceptKey(KeyId),
     /// Abandon an undecided attempt.
     AbandonKey(KeyId),
+    /// End a peer's quarantine: the copy of it that runs with `incarnation` is sound, and the only one.
+    TrustPeer {
+        /// The peer.
+        node: NodeId,
+        /// The boot that is trusted.
+        incarnation: Incarnation,
+    },
 }
 
 /// Something to be done, in order. Nothing after a `Persist` happens before it is durable.
@@ -296,6 +310,8 @@ pub enum Family {
     Requests,
     /// The audit log.
     Audit,
+    /// What is remembered of each peer.
+    Peers,
 }
 
 /// What the core has to tell people and metrics. Text is made from it in the host.

@@ -82,6 +82,7 @@ impl Engine {
             open: requests(State::is_open),
             signed: requests(|state| state.signature.is_some()),
             keys: self.attempts.iter().filter(|(_, a)| certified(a.phase)).map(|(id, _)| *id).take(HEADS_MAX).collect(),
+            seen: Incarnation::default(),
         }
     }
 

@@ -110,6 +110,7 @@ impl Engine {
             Event::Received { from, message } => self.received(from, &message),
             Event::PeerUp { node, incarnation } => self.peer_up(node, incarnation),
             Event::PeerDown { node } => self.peer_down(node),
+            Event::RoundTrip { .. } => {}
             Event::TimerFired(timer) => self.timer(timer),
             Event::Submitted { request } => self.submitted(*request),
             Event::ChainFinalised { block } => self.chain_finalised(block),
@@ -119,7 +120,7 @@ impl Engine {
             Event::Operator(command) => self.operator(command),
         }
         while let Some((session, message)) = self.local.pop_front() {
-            let inbound = Inbound { from: self.me, incarnation: Incarnation(0), session, envelope: &[] };
+            let inbound = Inbound { from: self.me, incarnation: Incarnation::default(), session, envelope: &[] };
             self.dispatch(&inbound, &message);
         }
         std::mem::take(&mut self.effects)
@@ -164,6 +165,8 @@ impl Engine {
             Message::ShareRefused { package, code } => self.on_share_refused(inbound, *package, *code),
             Message::Signed(signature) => self.on_signed(inbound, signature),
             Message::Heads(heads) => self.on_heads(inbound, heads),
+            Message::CommitmentsWanted { .. } => {}
+            Message::CommitmentsOffered(offered) => offered.iter().for_each(|commitments| self.pool(*commitments)),
         }
     }
 
@@ -183,7 +186,7 @@ impl Engine {
         match reply {
             // The host puts envelopes on the wire itself.
             Reply::Envelope(_) => {}
-            Reply::Committed(commitments) => self.on_committed(commitments),
+            Reply::Committed(made) => made.into_iter().for_each(|commitments| self.on_committed(commitments)),
             Reply::Released { subject, package, share, next } => self.on_released(subject, package, share, next),
             Reply::Refused(refusal) => match refusal.package {
                 Some(package) => self.on_release_refused(refusal.session.into(), package, refusal.code),
@@ -200,6 +203,7 @@ impl Engine {
             }
             Command::AcceptKey(key_id) => (key_id.into(), self.accept(key_id)),
             Command::AbandonKey(key_id) => (key_id.into(), self.abandon(key_id)),
+            Command::TrustPeer { .. } => (SessionId::default(), Err(Code::SenderUnknown)),
         };
         self.effect(Effect::Answer { session, outcome });
     }

@@ -39,7 +39,7 @@ impl Recorder {
             release: RELEASE.to_owned(),
             definition: config.definition.to_toml(),
             node: config.me.0.into(),
-            incarnation: incarnation.0,
+            incarnation: incarnation.to_wire(),
             records: records.iter().map(event::record_to).collect(),
         };
         (Self { effects: Digest::default() }, frame(&header))
@@ -174,7 +174,7 @@ impl<'a> Player<'a> {
             engine,
             definition,
             me,
-            incarnation: Incarnation(header.incarnation),
+            incarnation: Incarnation::from_wire(header.incarnation),
             release: header.release,
             rest,
             effects: Digest::default(),

@@ -255,7 +255,7 @@ impl Engine {
         let me = self.my_identifier(&key).ok_or(Code::DkgProposalInvalid)?;
         self.make_room()?;
         if let Some(attempt) = self.attempts.get_mut(&key_id) {
-            attempt.accepted.insert(me, Incarnation(0));
+            attempt.accepted.insert(me, Incarnation::default());
         }
         self.persist(Vec::new(), AuditNote::new(key_id, "key-accepted"));
         self.enter(key_id, Phase::Accepted, "accepting", seconds.saturating_mul(1000).max(1));

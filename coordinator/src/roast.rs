@@ -190,9 +190,7 @@ impl Engine {
     /// A share: kept if it answers an open package of ours and its sender is among the signers.
     pub(crate) fn on_share(&mut self, inbound: &Inbound<'_>, share: &SignatureShare) {
         let id = SubjectId::from(inbound.session);
-        if let Some(next) = share.next {
-            self.pool(next);
-        }
+        share.next.iter().for_each(|next| self.pool(*next));
         let Some(coordinator) = self.subjects.get_mut(&id).and_then(|state| state.coordinator.as_mut()) else { return };
         let Some(attempt) = coordinator.open.get_mut(&share.package) else { return };
         if !attempt.package.commitments.contains_key(&inbound.from) {

@@ -272,7 +272,7 @@ impl Engine {
             return;
         }
         wanted.push_back(id);
-        self.ask_vault(VaultRequest::Commit { key_id, epoch, coordinator });
+        self.ask_vault(VaultRequest::Commit { key_id, epoch, coordinator, count: 1, now: self.now.wall });
     }
 
     pub(crate) fn on_committed(&mut self, commitments: Commitments) {

@@ -191,7 +191,7 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         network: api.definition.network_id().0.to_string(),
         definition: api.definition.digest().to_string(),
-        incarnation: api.incarnation.0,
+        incarnation: api.incarnation.count().into(),
         ready: checks.iter().all(|check| check.ok),
         checks,
         finalised_block: api.health.borrow().block.number,

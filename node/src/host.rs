@@ -68,7 +68,7 @@ fn open(data_dir: &Path, passphrase: Option<PassphraseSource>) -> Result<Opened,
     let unlocked = Keystore::open(&directory.keystore_dir(), &context, &passphrase)?;
     let mut store = Store::open(&directory.store_dir())?;
     check_network(&mut store, &definition)?;
-    let incarnation = Incarnation(store.next_incarnation()?);
+    let incarnation = Incarnation::new(store.next_incarnation()?, OsRng.next_u32());
     Ok(Opened { directory, config, definition, me, unlocked, store, incarnation })
 }
 
@@ -142,7 +142,7 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
     };
     let server = tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(graceful).into_future());
     let elapsed_ms = started.elapsed().as_millis();
-    tracing::info!(node = me.0, incarnation = incarnation.0, api = %address, ?listening, elapsed_ms, "started");
+    tracing::info!(node = me.0, incarnation = incarnation.count(), api = %address, ?listening, elapsed_ms, "started");
 
     let early = tokio::select! {
         outcome = &mut ended => Some(outcome),
@@ -187,7 +187,11 @@ fn restore(
         Failure::new(code, cause, next, Exit::Failure)
     })?;
     let mut all = Vec::new();
-    for (family, target) in [(Family::Keys, RecordFamily::Keys), (Family::Requests, RecordFamily::Requests)] {
+    for (family, target) in [
+        (Family::Keys, RecordFamily::Keys),
+        (Family::Requests, RecordFamily::Requests),
+        (Family::Peers, RecordFamily::Peers),
+    ] {
         for record in store.scan(family) {
             let (key, value) = record?;
             all.push(Record { family: target, key, value: Some(value) });
@@ -237,7 +241,7 @@ fn start_network(
         version_max: envelope::VERSION,
         network: definition.network_id().0.0,
         definition: definition.digest().0,
-        incarnation: incarnation.0,
+        incarnation: incarnation.to_wire(),
     };
     let config = net::Config { identity, listen: config.listen.clone(), peers, hello, limits: net::Limits::default() };
     let (network, events) = net::start(config)
@@ -274,15 +278,16 @@ async fn deliver(
     while let Some(event) = events.recv().await {
         let event = match event {
             net::Event::Up { node, incarnation, version } => {
-                tracing::info!(peer = node, incarnation, version, "peer_up");
-                Event::PeerUp { node: NodeId(node), incarnation: Incarnation(incarnation) }
+                let incarnation = Incarnation::from_wire(incarnation);
+                tracing::info!(peer = node, incarnation = incarnation.count(), version, "peer_up");
+                Event::PeerUp { node: NodeId(node), incarnation }
             }
             net::Event::Down { node } => {
                 tracing::info!(peer = node, "peer_down");
                 Event::PeerDown { node: NodeId(node) }
             }
             net::Event::Frame { from, bytes } => match timed(&metrics, || envelope::verify(&bytes, &definition)) {
-                Ok(message) => Event::Received { from: NodeId(from), message },
+                Ok(message) => Event::Received { from: NodeId(from), message: Box::new(message) },
                 Err(refusal) => {
                     metrics.rejected.inc();
                     tracing::warn!(

@@ -213,6 +213,7 @@ impl Loop {
             Family::Keys => store::Family::Keys,
             Family::Requests => store::Family::Requests,
             Family::Audit => store::Family::Audit,
+            Family::Peers => store::Family::Peers,
         };
         match record.value {
             Some(value) => self.batch.put(family, record.key, value),

@@ -134,14 +134,14 @@ impl Store {
 
     /// A number that no earlier start of this node has used, durable before it is returned. Peers tell a member that
     /// restarted by it and end key generations with it, so a counter that cannot be read is an error, never a fresh start.
-    pub(crate) fn next_incarnation(&mut self) -> Result<u64, StoreError> {
+    pub(crate) fn next_incarnation(&mut self) -> Result<u32, StoreError> {
         if self.failed {
             return Err(StoreError::write(&self.path, "an earlier write failed".to_owned()));
         }
-        let next = self.counter(INCARNATION)?.checked_add(1);
+        let next = self.counter(INCARNATION)?.checked_add(1).and_then(|next| u32::try_from(next).ok());
         let next = next.ok_or_else(|| StoreError::counter(INCARNATION, "it is exhausted"))?;
         let mut batch = WriteBatch::default();
-        let value = record::encode(Family::Meta, INCARNATION, &next.to_be_bytes());
+        let value = record::encode(Family::Meta, INCARNATION, &u64::from(next).to_be_bytes());
         batch.put_cf(self.column(Family::Meta)?, INCARNATION, value);
         self.write(batch)?;
         Ok(next)

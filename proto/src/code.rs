@@ -102,6 +102,12 @@ pub enum Code {
     Draining = 55,
     /// The member does not know this request yet.
     SubjectUnknown = 56,
+    /// The signers come from too few organisations or regions.
+    DiversityUnmet = 57,
+    /// The peer is quarantined: it came back with an older or a copied state.
+    PeerQuarantined = 58,
+    /// Peers have met a newer start of this node than the one that runs.
+    IncarnationBehind = 59,
     /// A member did not answer within the bound.
     DkgMissing = 60,
     /// A member signed two different round-1 packages in one attempt.

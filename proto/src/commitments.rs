@@ -7,6 +7,7 @@ use crate::definition::Definition;
 use crate::digest::CanonicalHasher;
 use crate::ids::{Digest, Epoch, Incarnation, KeyId, NetworkId, NodeId};
 use crate::point::Point;
+use crate::time::WallTime;
 use crate::wire;
 
 /// What an owner says of a pair of nonce commitments (RFC 9591 section 5.1).
@@ -24,6 +25,8 @@ pub struct CommitmentStatement {
     pub incarnation: Incarnation,
     /// Counts the owner's commitments within the boot.
     pub serial: u64,
+    /// When the owner forgets the nonces, if they are not used by then.
+    pub expires: WallTime,
     /// Commitment to the hiding nonce.
     pub hiding: Point,
     /// Commitment to the binding nonce.
@@ -66,8 +69,9 @@ impl Commitments {
             epoch: Epoch(wire.epoch),
             coordinator: node(wire.coordinator, "coordinator")?,
             owner: node(wire.owner, "owner")?,
-            incarnation: Incarnation(wire.incarnation),
+            incarnation: Incarnation::from_wire(wire.incarnation),
             serial: wire.serial,
+            expires: WallTime(wire.expires),
             hiding: Point::from_slice(&wire.hiding)?,
             binding: Point::from_slice(&wire.binding)?,
         };
@@ -89,8 +93,9 @@ impl Commitments {
             epoch: statement.epoch.0,
             coordinator: statement.coordinator.0.into(),
             owner: statement.owner.0.into(),
-            incarnation: statement.incarnation.0,
+            incarnation: statement.incarnation.to_wire(),
             serial: statement.serial,
+            expires: statement.expires.0,
             hiding: statement.hiding.as_bytes().to_vec(),
             binding: statement.binding.as_bytes().to_vec(),
             signature: self.signature.0.to_vec(),
@@ -106,8 +111,9 @@ impl CommitmentStatement {
             .number(self.epoch.0)
             .number(self.coordinator.0)
             .number(self.owner.0)
-            .number(self.incarnation.0)
+            .number(self.incarnation.to_wire())
             .number(self.serial)
+            .number(self.expires.0)
             .field(self.hiding.as_bytes())
             .field(self.binding.as_bytes())
             .finish()

@@ -3,17 +3,26 @@
 use crate::author::AuthorKey;
 use crate::code::{Code, Refusal};
 use crate::digest::CanonicalHasher;
+use crate::diversity;
 use crate::ids::{Digest, Identifier, NetworkId, NodeId};
 use crate::limits::{DEFINITION_BYTES_MAX, MEMBERS_MAX};
 use crate::point::Point;
 use alloy_primitives::Address;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
 mod file;
 
-/// A checked network definition, version 1 (the genesis).
+/// A network definition, version 1 (the genesis), sealed: nothing in it changes, so its digest is computed once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Definition {
+    content: Content,
+    network: NetworkId,
+}
+
+/// What a definition says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Content {
     /// The network's name.
     pub name: String,
     /// The chain that the keys act on.
@@ -78,6 +87,10 @@ pub struct KeyDefinition {
     pub threshold: u16,
     /// Members by FROST identifier.
     pub members: BTreeMap<Identifier, NodeId>,
+    /// How many organisations the signers must come from, at least.
+    pub organisations_min: u16,
+    /// How many regions the signers must come from, at least.
+    pub regions_min: u16,
 }
 
 /// One operator set and the key that may slash it.
@@ -127,7 +140,21 @@ impl KeyDefinition {
     }
 }
 
+impl Deref for Definition {
+    type Target = Content;
+
+    fn deref(&self) -> &Content {
+        &self.content
+    }
+}
+
 impl Definition {
+    /// Seals what a program puts together. What people write goes through [`Self::parse`], which checks it.
+    #[must_use]
+    pub fn new(content: Content) -> Self {
+        Self { network: NetworkId(content.digest()), content }
+    }
+
     /// Parses and checks a `network.toml`.
     ///
     /// # Errors
@@ -136,21 +163,29 @@ impl Definition {
         if text.len() > DEFINITION_BYTES_MAX {
             return Err(invalid(format!("{} bytes, at most {DEFINITION_BYTES_MAX}", text.len())));
         }
-        let definition = file::parse(text)?;
-        definition.check()?;
-        Ok(definition)
-    }
-
-    /// The `network.toml` of this definition. [`Self::parse`] reads it back to an equal value.
-    #[must_use]
-    pub fn to_toml(&self) -> String {
-        file::write(self)
+        let content = file::parse(text)?;
+        content.check()?;
+        Ok(Self::new(content))
     }
 
     /// Names the network for ever.
     #[must_use]
     pub fn network_id(&self) -> NetworkId {
-        NetworkId(self.digest())
+        self.network
+    }
+
+    /// The canonical digest over every field.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.network.0
+    }
+}
+
+impl Content {
+    /// The `network.toml` of this definition. [`Definition::parse`] reads it back to an equal value.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        file::write(self)
     }
 
     /// The key that answers for an operator set.
@@ -166,9 +201,8 @@ impl Definition {
         self.keys.iter().find(|key| key.name == name)
     }
 
-    /// The canonical digest over every field, in the order of their declaration; lists in ascending order.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
+    /// Over every field, in the order of their declaration; lists in ascending order.
+    fn digest(&self) -> Digest {
         CanonicalHasher::new("firn/network-definition/v1")
             .field(&self.name)
             .number(self.chain.id)
@@ -192,6 +226,8 @@ impl Definition {
                     .field(key.purpose.as_str())
                     .number(key.threshold)
                     .list(key.members.iter(), |hasher, (identifier, node)| hasher.number(identifier.0).number(node.0))
+                    .number(key.organisations_min)
+                    .number(key.regions_min)
             })
             .list(self.operator_sets.iter(), |hasher, set| hasher.field(set.avs).number(set.id).field(&set.key))
             .list(self.requesters.iter(), |hasher, requester| {
@@ -243,6 +279,12 @@ impl Definition {
         if t < 2 || 2 * t <= n || t >= n || n > MEMBERS_MAX {
             let rule = "2 <= t, t > n/2, t < n and n <= 100";
             return Err(invalid(format!("key {}: {t} of {n} members; it takes {rule}", key.name)));
+        }
+        let (organisations, regions) = (key.organisations_min, key.regions_min);
+        let members: Vec<_> = key.nodes().collect();
+        if organisations == 0 || regions == 0 || diversity::eligible_subset(self, key, &members).is_none() {
+            let rule = format!("{t} signers from {organisations} organisations and {regions} regions");
+            return Err(invalid(format!("key {}: its members cannot give {rule}; both count from 1", key.name)));
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ pub struct Header {
     pub session: SessionId,
     /// The author.
     pub sender: NodeId,
-    /// The author's start count.
+    /// The author's boot.
     pub incarnation: Incarnation,
     /// The author's envelope count within the incarnation.
     pub sequence: u64,
@@ -79,7 +79,7 @@ pub fn verify(bytes: &[u8], definition: &Definition) -> Result<Verified<Message>
         network,
         session: SessionId(Digest::from_slice(&envelope.session).ok_or_else(|| malformed("session"))?),
         sender,
-        incarnation: Incarnation(envelope.incarnation),
+        incarnation: Incarnation::from_wire(envelope.incarnation),
         sequence: envelope.sequence,
     };
     let author = definition.nodes.get(&sender).ok_or_else(|| Refusal::new(Code::SenderUnknown, sender.to_string()))?;
@@ -100,7 +100,7 @@ pub fn seal(header: &Header, message: &Message, sign: impl FnOnce(Digest) -> Aut
         network: header.network.0.0.to_vec(),
         session: header.session.0.0.to_vec(),
         sender: header.sender.0.into(),
-        incarnation: header.incarnation.0,
+        incarnation: header.incarnation.to_wire(),
         sequence: header.sequence,
         kind,
         body,
@@ -122,7 +122,7 @@ fn signing_digest(header: &Header, kind: u32, body: &[u8]) -> Digest {
         .field(header.network.0.0)
         .field(header.session.0.0)
         .number(header.sender.0)
-        .number(header.incarnation.0)
+        .number(header.incarnation.to_wire())
         .number(header.sequence)
         .number(kind)
         .field(body)

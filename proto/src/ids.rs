@@ -109,6 +109,43 @@ pub struct Identifier(pub u16);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Epoch(pub u32);
 
-/// How often a node has started. Counted up durably before a start does anything else.
+/// One start of a node: how often it has started, counted up durably before a start does anything else, and which of the
+/// processes with that count it is. Two that run from copies of one disk have equal counts and different instances.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Incarnation(pub u64);
+pub struct Incarnation {
+    count: u32,
+    instance: u32,
+}
+
+impl Incarnation {
+    /// The start number `count`, told apart from others of that number by a random `instance`.
+    #[must_use]
+    pub const fn new(count: u32, instance: u32) -> Self {
+        Self { count, instance }
+    }
+
+    /// How often the node has started. A higher count is a newer boot.
+    #[must_use]
+    pub const fn count(self) -> u32 {
+        self.count
+    }
+
+    /// Random of this start. It has no order.
+    #[must_use]
+    pub const fn instance(self) -> u32 {
+        self.instance
+    }
+
+    /// Reads the wire form: the count in the upper half, the instance in the lower.
+    #[must_use]
+    pub fn from_wire(number: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+        Self { count: u32::from_be_bytes([a, b, c, d]), instance: u32::from_be_bytes([e, f, g, h]) }
+    }
+
+    /// The wire form.
+    #[must_use]
+    pub fn to_wire(self) -> u64 {
+        u64::from(self.count) << 32 | u64::from(self.instance)
+    }
+}

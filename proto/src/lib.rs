@@ -11,6 +11,7 @@ pub mod code;
 pub mod commitments;
 pub mod definition;
 pub mod digest;
+pub mod diversity;
 pub mod envelope;
 pub mod ids;
 pub mod limits;

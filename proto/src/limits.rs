@@ -1,11 +1,21 @@
 //! Bounds of the wire, with their arithmetic.
 
 /// Largest frame, hence largest envelope, in bytes. The largest body is a signing package of 100 members:
-/// 100 x (2 x 65 + 64 + 32 + about 40) = 27 kB; dealings of 100 members are 100 x (65 + 56) = 12 kB. Tenfold room.
+/// 100 x (2 x 65 + 64 + 32 + about 45) = 27 kB; dealings of 100 members are 100 x (65 + 56) = 12 kB. Tenfold room.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 
 /// Most members of one key. Costs grow with the square (docs/spec/keygen.md); 100 is what was measured.
 pub const MEMBERS_MAX: usize = 100;
+
+/// How long unused nonce commitments are valid, in seconds. Refreshing a pool of 16 costs one message of 4 kB an hour;
+/// a shorter life makes more idle traffic, a longer one keeps more secrets that are worth stealing.
+pub const NONCE_LIFETIME_SECONDS: u64 = 3_600;
+
+/// Most commitments that one message offers: 16 x 270 bytes = 4.3 kB.
+pub const COMMITMENTS_OFFERED_MAX: usize = 16;
+
+/// Most commitments that ride on a share: the one used up is replaced, and one more lets a pool grow under load.
+pub const COMMITMENTS_NEXT_MAX: usize = 2;
 
 /// Most strategies in one slash. Each costs about 50 kgas, so 64 stay well below a block.
 pub const STRATEGIES_MAX: usize = 64;

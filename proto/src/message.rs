@@ -6,7 +6,7 @@ use crate::code::{Code, Refusal};
 use crate::commitments::Commitments;
 use crate::definition::Definition;
 use crate::envelope::Header;
-use crate::ids::{Digest, Epoch, Identifier, KeyId, NodeId, SubjectId};
+use crate::ids::{Digest, Epoch, Identifier, Incarnation, KeyId, NodeId, SubjectId};
 use crate::limits::MEMBERS_MAX;
 use crate::point::{Point, PublicScalar};
 use crate::request::Request;
@@ -14,8 +14,9 @@ use crate::signature::GroupSignature;
 use crate::wire;
 use convert::{
     abort_from, abort_to, certificate_from, certified_from, certified_to, code, complaint_from, complaint_to, digest,
-    echo_from, echo_to, heads_from, heads_to, malformed, node, proposal_from, request_from, round1_from, round1_to,
-    share_from, share_to, shares_from, shares_to, strict, willingness_from, willingness_to,
+    echo_from, echo_to, heads_from, heads_to, malformed, node, offered_from, offered_to, proposal_from, request_from,
+    round1_from, round1_to, share_from, share_to, shares_from, shares_to, strict, wanted_from, willingness_from,
+    willingness_to,
 };
 use prost::Message as _;
 use std::collections::BTreeMap;
@@ -74,6 +75,15 @@ pub enum Message {
     },
     /// The finished signature.
     Signed(GroupSignature),
+    /// The sender would coordinate and asks for commitments ahead of requests. Session: the key id.
+    CommitmentsWanted {
+        /// Of the shares of which epoch.
+        epoch: Epoch,
+        /// How many: 1 to [`crate::limits::COMMITMENTS_OFFERED_MAX`].
+        count: u16,
+    },
+    /// The sender's commitments for the receiver to coordinate with. Session: the key id.
+    CommitmentsOffered(Vec<Commitments>),
     /// What the sender knows: for catch-up.
     Heads(Heads),
 }
@@ -186,8 +196,8 @@ pub struct SignatureShare {
     pub package: Digest,
     /// z_i (RFC 9591 section 5.2).
     pub share: PublicScalar,
-    /// Commitments for the next attempt with the same coordinator.
-    pub next: Option<Commitments>,
+    /// Commitments for the next attempts with the same coordinator, at most [`crate::limits::COMMITMENTS_NEXT_MAX`].
+    pub next: Vec<Commitments>,
 }
 
 /// What a node knows, for catch-up: each list holds at most [`crate::limits::HEADS_MAX`] entries.
@@ -199,6 +209,8 @@ pub struct Heads {
     pub signed: Vec<SubjectId>,
     /// Certified keys.
     pub keys: Vec<KeyId>,
+    /// The newest boot of the receiver that the sender has met; the zero one stands for none.
+    pub seen: Incarnation,
 }
 
 impl SigningPackage {
@@ -277,6 +289,10 @@ impl Message {
             }
             Self::Signed(signature) => (18, wire::Signed { signature: signature.as_bytes().to_vec() }.encode_to_vec()),
             Self::Heads(heads) => (19, heads_to(heads).encode_to_vec()),
+            Self::CommitmentsWanted { epoch, count } => {
+                (20, wire::CommitmentsWanted { epoch: epoch.0, count: (*count).into() }.encode_to_vec())
+            }
+            Self::CommitmentsOffered(offered) => (21, offered_to(offered).encode_to_vec()),
         }
     }
 
@@ -309,6 +325,8 @@ impl Message {
             }
             18 => Self::Signed(GroupSignature::from_slice(&strict::<wire::Signed>(body)?.signature)?),
             19 => Self::Heads(heads_from(&strict(body)?)?),
+            20 => wanted_from(&strict(body)?)?,
+            21 => Self::CommitmentsOffered(offered_from(&strict(body)?, header, definition)?),
             _ => return Err(malformed("kind")),
         })
     }

@@ -30,12 +30,12 @@ struct Disk {
 
 impl Node {
     pub(crate) fn start(definition: &Definition, me: NodeId, seed: u64) -> Self {
-        Self::boot(definition, me, seed, Incarnation(1), Disk::default())
+        Self::boot(definition, me, seed, Incarnation::new(1, 0), Disk::default())
     }
 
     /// Loses everything but the disk.
     pub(crate) fn restart(&mut self, definition: &Definition, me: NodeId, seed: u64) {
-        let next = Incarnation(self.incarnation.0 + 1);
+        let next = Incarnation::new(self.incarnation.count() + 1, 0);
         *self = Self::boot(definition, me, seed, next, std::mem::take(&mut self.disk));
     }
 
@@ -46,7 +46,7 @@ impl Node {
         assert!(restored.is_ok(), "the simulated disk is never corrupted: {:?}", restored.err());
         let opened = Vault::open(definition.clone(), me, incarnation, root(seed, me), disk.vault.clone());
         let (Ok(engine), Ok(vault)) = (restored, opened) else { unreachable!("both were written by this node") };
-        Self { engine, incarnation, alive: true, vault, rng: stream(seed, me, incarnation.0), disk }
+        Self { engine, incarnation, alive: true, vault, rng: stream(seed, me, incarnation.count().into()), disk }
     }
 
     pub(crate) fn step(&mut self, now: Time, event: Event) -> Vec<firn_coordinator::api::Effect> {

@@ -168,7 +168,11 @@ impl World {
         match occurrence {
             Occurrence::Deliver { from, to, envelope } => self.deliver(from, to, &envelope),
             Occurrence::Event { node, incarnation, event } => {
-                if self.nodes.get(&node).is_some_and(|node| node.alive && node.incarnation.0 == incarnation) {
+                if self
+                    .nodes
+                    .get(&node)
+                    .is_some_and(|node| node.alive && u64::from(node.incarnation.count()) == incarnation)
+                {
                     self.handle(node, *event);
                 }
             }
@@ -188,7 +192,7 @@ impl World {
         }
         self.delivered += 1;
         if let Ok(message) = envelope::verify(bytes, &self.definition) {
-            self.event(to, 0, Event::Received { from, message });
+            self.event(to, 0, Event::Received { from, message: Box::new(message) });
         }
     }
 
@@ -252,7 +256,7 @@ impl World {
 
     /// Queues an event for a node as it is now: one that restarts meanwhile does not get it.
     fn event(&mut self, node: NodeId, delay: u64, event: Event) {
-        let incarnation = self.nodes.get(&node).map(|node| node.incarnation.0).unwrap_or_default();
+        let incarnation = self.nodes.get(&node).map(|node| node.incarnation.count()).unwrap_or_default().into();
         self.at(delay, Occurrence::Event { node, incarnation, event: Box::new(event) });
     }
 
@@ -279,7 +283,7 @@ fn definition(config: &WorldConfig) -> Definition {
             addresses: Vec::new(),
         }
     };
-    Definition {
+    Definition::new(definition::Content {
         name: "simulation".to_owned(),
         chain: definition::Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
         organisations: ids.clone().map(|id| format!("org-{id}")).collect(),
@@ -289,6 +293,8 @@ fn definition(config: &WorldConfig) -> Definition {
             purpose: Purpose::Slash,
             threshold: config.threshold,
             members: ids.map(|id| (Identifier(id), NodeId(id))).collect(),
+            organisations_min: 1,
+            regions_min: 1,
         }],
         operator_sets: vec![OperatorSetEntry { avs, id: 0, key: "slash".to_owned() }],
         requesters: vec![Requester {
@@ -297,5 +303,5 @@ fn definition(config: &WorldConfig) -> Definition {
             operations: vec!["slash_operator".to_owned()],
             avs: vec![avs],
         }],
-    }
+    })
 }

@@ -20,7 +20,7 @@ use chacha20poly1305::aead::{Aead, KeyInit};
 use firn_proto::account::account_address;
 use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{KeyCertificate, KeyProposal};
-use firn_proto::definition::{Chain, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
 use firn_proto::message::{BlockReference, KeyRound1, KeyShares, SigningPackage};
 use firn_proto::request::{Operation, SignedRequest, SlashOperator};
 use firn_proto::time::WallTime;
@@ -255,9 +255,9 @@ fn sign(net: &mut Net, certificate: &KeyCertificate, t: u16, n: u16) {
         let (mut offered, mut nonces, mut commitments) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
         let mut next = Vec::new();
         for member in net.members().into_iter().take(t.into()) {
-            let ask = Request::Commit { key_id, epoch, coordinator };
+            let ask = Request::Commit { key_id, epoch, coordinator, count: 1, now: NOW };
             let Reply::Committed(own) = timed(&mut commit.vault, || net.ask(member, ask)).1 else { panic!() };
-            offered.insert(NodeId(member.0), own);
+            offered.insert(NodeId(member.0), own[0]);
             let key = &keys[usize::from(member.0) - 1];
             let pair = timed(&mut commit.bare, || frost::round1::commit(key.signing_share(), &mut rng));
             let bare = *commit.bare.last().unwrap();
@@ -281,7 +281,7 @@ fn sign(net: &mut Net, certificate: &KeyCertificate, t: u16, n: u16) {
             .collect();
         let bare_package = frost::SigningPackage::new(commitments, &message.0);
         for (member, (key, nonces)) in net.members().into_iter().zip(keys.iter().zip(&nonces)) {
-            let ask = ReleaseRequest { subject: request.clone(), package: package.clone(), now: NOW };
+            let ask = ReleaseRequest { subject: request.clone(), package: package.clone(), now: NOW, next: 1 };
             let ask = Request::Release(Box::new(ask));
             timed(&mut release.vault, || net.ask(member, ask));
             timed(&mut release.bare, || frost::round2::sign(&bare_package, nonces, key).unwrap());
@@ -338,7 +338,7 @@ fn net(t: u16, n: u16) -> Net {
         (NodeId(identifier.0), node)
     };
     let avs = Address::repeat_byte(0xa5);
-    let definition = Definition {
+    let definition = Definition::new(Content {
         name: "bench".into(),
         chain: Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xaa) },
         organisations: BTreeSet::from(["org".to_owned()]),
@@ -348,6 +348,8 @@ fn net(t: u16, n: u16) -> Net {
             purpose: Purpose::Slash,
             threshold: t,
             members: roots.keys().map(|identifier| (*identifier, NodeId(identifier.0))).collect(),
+            organisations_min: 1,
+            regions_min: 1,
         }],
         operator_sets: vec![OperatorSetEntry { avs, id: 0, key: "slash".into() }],
         requesters: vec![Requester {
@@ -356,11 +358,11 @@ fn net(t: u16, n: u16) -> Net {
             operations: vec!["slash_operator".into()],
             avs: vec![avs],
         }],
-    };
+    });
     let open = |(identifier, root): (Identifier, Zeroizing<[u8; 32]>)| {
         let node = NodeId(identifier.0);
         let root = RootSecret::from_bytes(root);
-        (identifier, (node, Vault::open(definition.clone(), node, Incarnation(1), root, []).unwrap()))
+        (identifier, (node, Vault::open(definition.clone(), node, Incarnation::new(1, 0), root, []).unwrap()))
     };
     let vaults = roots.into_iter().map(open).collect();
     Net { definition, vaults, rng }

@@ -79,7 +79,7 @@ pub enum Request {
         /// The attempt.
         key_id: KeyId,
     },
-    /// Make nonces and commit to them, for one coordinator. Answer: [`Reply::Committed`].
+    /// Make nonces and commit to them, for one coordinator, until they expire. Answer: [`Reply::Committed`].
     Commit {
         /// The key.
         key_id: KeyId,
@@ -87,6 +87,10 @@ pub enum Request {
         epoch: Epoch,
         /// The one coordinator that may use them.
         coordinator: NodeId,
+        /// How many pairs: 1 to 16.
+        count: u16,
+        /// When their life begins.
+        now: WallTime,
     },
     /// Lend a signature share. Answer: [`Reply::Released`].
     Release(Box<ReleaseRequest>),
@@ -101,6 +105,8 @@ pub struct ReleaseRequest {
     pub package: SigningPackage,
     /// The time to compare deadlines with.
     pub now: WallTime,
+    /// How many fresh commitments to make for the same coordinator: 1 or 2.
+    pub next: u16,
 }
 
 /// What a group key can sign: a closed set of typed things, never a hash.
@@ -191,7 +197,7 @@ pub enum Reply {
         key_id: KeyId,
     },
     /// To [`Request::Commit`].
-    Committed(Commitments),
+    Committed(Vec<Commitments>),
     /// To [`Request::Release`].
     Released {
         /// What was signed.
@@ -201,7 +207,7 @@ pub enum Reply {
         /// The signature share.
         share: PublicScalar,
         /// Fresh commitments for the same coordinator.
-        next: Commitments,
+        next: Vec<Commitments>,
     },
     /// The vault refuses, and no record changes. A refused [`Request::Share`] or [`Request::Finish`] has ended the
     /// attempt where its inputs were used, and a release that failed inside the signature has spent its nonces.
@@ -217,37 +223,6 @@ pub struct KeyOutcome {
     pub group_key: Point,
     /// All members' verifying shares.
     pub verifying_shares: BTreeMap<Identifier, Point>,
-}
-
-/// A key that the vault holds a share of: the public side.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct HeldKeyView {
-    /// The key.
-    pub key_id: KeyId,
-    /// The epoch of our share.
-    pub epoch: Epoch,
-    /// The key's name in the definition.
-    pub name: String,
-    /// Our identifier in it.
-    pub identifier: Identifier,
-    /// Transcript, group key and verifying shares.
-    pub outcome: KeyOutcome,
-    /// What has become of it.
-    pub status: KeyStatus,
-}
-
-/// What has become of a stored key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyStatus {
-    /// Stored; no certificate yet.
-    Pending {
-        /// Our certificate signature was made: the attempt can no longer be forgotten.
-        attested: bool,
-        /// Our abandonment was signed.
-        abandoned: bool,
-    },
-    /// Usable.
-    Certified,
 }
 
 impl KeyOutcome {

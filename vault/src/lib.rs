@@ -31,7 +31,7 @@ mod testing;
 pub use open::OpenError;
 pub use root::RootSecret;
 
-use api::{Decision, HeldKeyView, KeyStatus, Reply, Request, VaultRefusal, Write};
+use api::{Decision, Reply, Request, VaultRefusal, Write};
 use denial::Denial;
 use firn_proto::certificate::KeyProposal;
 use firn_proto::envelope::{self, Header};
@@ -92,21 +92,6 @@ impl Vault {
         key_record(Kind::Share, key_id, epoch)
     }
 
-    /// The keys that this vault holds a share of.
-    pub fn keys(&self) -> impl Iterator<Item = HeldKeyView> + '_ {
-        self.held.iter().map(|((key_id, epoch), held)| HeldKeyView {
-            key_id: *key_id,
-            epoch: *epoch,
-            name: held.facts.proposal.key_name.clone(),
-            identifier: held.facts.identifier,
-            outcome: held.facts.outcome(),
-            status: match held.certificate {
-                Some(_) => KeyStatus::Certified,
-                None => KeyStatus::Pending { attested: held.attested, abandoned: held.abandoned },
-            },
-        })
-    }
-
     fn decide<R: RngCore + CryptoRng>(&mut self, request: Request, rng: &mut R) -> Result<Decision, Denial> {
         match request {
             Request::Author { session, message } => self.author(session, &message, rng).map(reply),
@@ -124,8 +109,8 @@ impl Vault {
             }
             Request::Erase { key_id, abandonments } => self.erase(key_id, &abandonments, rng),
             Request::Forget { key_id } => self.forget(key_id, rng),
-            Request::Commit { key_id, epoch, coordinator } => {
-                self.commit(key_id, epoch, coordinator, rng).map(|commitments| reply(Reply::Committed(commitments)))
+            Request::Commit { key_id, epoch, coordinator, count, now } => {
+                self.commit((key_id, epoch, coordinator), count, now, rng).map(|made| reply(Reply::Committed(made)))
             }
             Request::Release(ask) => self.release(&ask, rng),
         }

@@ -1,8 +1,8 @@
 //! Bounds of what the vault keeps in memory, with their arithmetic.
 
-/// Unused nonce pairs per key and coordinator: a warm session takes one, ROAST at most one per attempt; the oldest go
-/// first. 8 x 100 coordinators x about 500 bytes = 400 kB per key.
-pub(crate) const OFFERS_MAX: usize = 8;
+/// Unused nonce pairs per key, epoch and coordinator: a warm session takes one, ROAST at most one per attempt, so 16 carry
+/// as many requests at once; the oldest go first. 16 x 100 coordinators x about 500 bytes = 800 kB per key.
+pub(crate) const OFFERS_MAX: usize = 16;
 
 /// Released shares that are answered again when asked again: 1,024 x about 2 kB = 2 MB. Older ones are forgotten, which
 /// only means that a repeated package is refused.

@@ -5,6 +5,7 @@
 use crate::limits::OFFERS_MAX;
 use crate::suite::{self, frost};
 use firn_proto::commitments::Commitments;
+use firn_proto::time::WallTime;
 use firn_proto::{Epoch, KeyId, NodeId, Point, PublicScalar};
 use frost::keys::{KeyPackage, SigningShare};
 use rand_core::{CryptoRng, RngCore};
@@ -54,6 +55,14 @@ impl Pools {
         let Some(next) = next else { unreachable!("2^64 nonces in one boot") };
         self.serial = next;
         next
+    }
+
+    /// Forgets what is no longer on offer at `now`.
+    pub(crate) fn drop_expired(&mut self, now: WallTime) {
+        self.pools.retain(|_, pool| {
+            pool.retain(|_, offer| offer.commitments.statement().expires > now);
+            !pool.is_empty()
+        });
     }
 
     /// Keeps an offer; the oldest of a full pool goes.

@@ -4,18 +4,20 @@ use crate::Vault;
 use crate::api::{Decision, ReleaseRequest, Reply, Subject, Write};
 use crate::denial::Denial;
 use crate::held::HeldKey;
-use crate::limits::RELEASED_MAX;
-use crate::nonces::Nonces;
+use crate::limits::{OFFERS_MAX, RELEASED_MAX};
+use crate::nonces::{Nonces, PoolKey};
 use crate::record::Kind;
 use crate::suite::{self, frost};
 use firn_proto::account::nonce_of;
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::commitments::{CommitmentStatement, Commitments};
-use firn_proto::definition::Purpose;
+use firn_proto::definition::{KeyDefinition, Purpose};
+use firn_proto::diversity::is_eligible;
+use firn_proto::limits::{COMMITMENTS_NEXT_MAX, NONCE_LIFETIME_SECONDS};
 use firn_proto::message::SigningPackage;
 use firn_proto::request::{Operation, Request};
 use firn_proto::time::WallTime;
-use firn_proto::{Code, Digest, Epoch, Identifier, KeyId, NodeId, Point};
+use firn_proto::{Code, Digest, Identifier, Point};
 use rand_core::{CryptoRng, RngCore};
 use std::collections::BTreeMap;
 
@@ -32,30 +34,37 @@ impl Vault {
     /// Makes nonces for one coordinator and commits to them.
     pub(crate) fn commit<R: RngCore + CryptoRng>(
         &mut self,
-        key_id: KeyId,
-        epoch: Epoch,
-        coordinator: NodeId,
+        pool: PoolKey,
+        count: u16,
+        now: WallTime,
         rng: &mut R,
-    ) -> Result<Commitments, Denial> {
+    ) -> Result<Vec<Commitments>, Denial> {
+        let (key_id, epoch, coordinator) = pool;
+        if !(1..=OFFERS_MAX).contains(&count.into()) {
+            return Err(Code::VaultRefused.into());
+        }
         let held = self.certified(key_id, epoch)?;
-        let key = self.definition.key(&held.facts.proposal.key_name).ok_or(Code::KeyUnknown)?;
-        key.identifier_of(coordinator).ok_or(Code::VaultRefused)?;
-        let generated = Nonces::generate(held.package().signing_share(), rng);
-        let (nonces, (hiding, binding)) = generated.ok_or(Code::VaultRefused)?;
-        let statement = CommitmentStatement {
-            key_id,
-            epoch,
-            coordinator,
-            owner: self.node,
-            incarnation: self.incarnation,
-            serial: self.pools.next_serial(),
-            hiding,
-            binding,
+        self.key_of(held)?.identifier_of(coordinator).ok_or(Code::VaultRefused)?;
+        let share = held.package().signing_share();
+        let generated: Option<Vec<_>> = (0..count).map(|_| Nonces::generate(share, rng)).collect();
+        self.pools.drop_expired(now);
+        let mut offer = |(nonces, (hiding, binding))| {
+            let statement = CommitmentStatement {
+                key_id,
+                epoch,
+                coordinator,
+                owner: self.node,
+                incarnation: self.incarnation,
+                serial: self.pools.next_serial(),
+                expires: WallTime(now.0.saturating_add(NONCE_LIFETIME_SECONDS)),
+                hiding,
+                binding,
+            };
+            let commitments = Commitments::seal(self.network, statement, |digest| self.keys.author.sign(digest, rng));
+            self.pools.insert(pool, nonces, commitments);
+            commitments
         };
-        let author = &self.keys.author;
-        let commitments = Commitments::seal(self.network, statement, |digest| author.sign(digest, rng));
-        self.pools.insert((key_id, epoch, coordinator), nonces, commitments);
-        Ok(commitments)
+        Ok(generated.ok_or(Code::VaultRefused)?.into_iter().map(&mut offer).collect())
     }
 
     /// Lends a share, once per commitment. All checks come before the nonces move; the lock, the marker and the share
@@ -66,7 +75,8 @@ impl Vault {
         rng: &mut R,
     ) -> Result<Decision, Denial> {
         let package = &ask.package;
-        if ask.subject.id(self.network) != package.subject {
+        let is_next = (1..=COMMITMENTS_NEXT_MAX).contains(&ask.next.into());
+        if !is_next || ask.subject.id(self.network) != package.subject {
             return Err(Code::VaultRefused.into());
         }
         let held = self.certified(package.key_id, package.epoch)?;
@@ -86,8 +96,9 @@ impl Vault {
             None => {}
         }
         self.check_locks(&locks)?;
+        self.pools.drop_expired(ask.now);
         let share = self.consume(&pool, package, &signing_package)?;
-        let next = self.commit(package.key_id, package.epoch, package.coordinator, rng)?;
+        let next = self.commit(pool, ask.next, ask.now, rng)?;
         let writes = self.release_writes(hash, &own, package, locks, rng);
         let reply = Reply::Released { subject: package.subject, package: hash, share, next };
         let decision = Decision { writes, reply };
@@ -103,7 +114,7 @@ impl Vault {
     /// Moves the nonces of our commitments out of the pool and signs with them.
     fn consume(
         &mut self,
-        pool: &(KeyId, Epoch, NodeId),
+        pool: &PoolKey,
         package: &SigningPackage,
         signing_package: &frost::SigningPackage,
     ) -> Result<firn_proto::PublicScalar, Denial> {
@@ -120,7 +131,7 @@ impl Vault {
         held: &HeldKey,
         package: &SigningPackage,
     ) -> Result<BTreeMap<Identifier, (Point, Point)>, Denial> {
-        let key = self.definition.key(&held.facts.proposal.key_name).ok_or(Code::KeyUnknown)?;
+        let key = self.key_of(held)?;
         if package.commitments.len() != usize::from(held.facts.threshold) || package.commitments.len() < 2 {
             return Err(Code::PackageInvalid.into());
         }
@@ -142,7 +153,12 @@ impl Vault {
         if !signers.contains_key(&held.facts.identifier) {
             return Err(Code::PackageInvalid.into());
         }
-        Ok(signers)
+        let nodes: Vec<_> = package.commitments.keys().copied().collect();
+        if is_eligible(&self.definition, key, &nodes) { Ok(signers) } else { Err(Code::DiversityUnmet.into()) }
+    }
+
+    fn key_of(&self, held: &HeldKey) -> Result<&KeyDefinition, Code> {
+        self.definition.key(&held.facts.proposal.key_name).ok_or(Code::KeyUnknown)
     }
 
     /// Checks a request anew against our own definition, and names the locks that it takes.
@@ -195,7 +211,7 @@ impl Vault {
             &package.key_id.0.0,
             &package.epoch.0.to_be_bytes(),
             &package.coordinator.0.to_be_bytes(),
-            &own.incarnation.0.to_be_bytes(),
+            &own.incarnation.to_wire().to_be_bytes(),
             &own.serial.to_be_bytes(),
         ];
         writes.push(self.put(Kind::Release, Kind::Release.key(&[&hash.0]), &marker.concat(), rng));

@@ -8,7 +8,7 @@ use firn_proto::account::account_address;
 use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{KeyCertificate, KeyProposal};
 use firn_proto::commitments::Commitments;
-use firn_proto::definition::{Chain, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
 use firn_proto::message::{BlockReference, KeyComplaint, KeyRound1, KeyShares, SigningPackage};
 use firn_proto::request::{Operation, SignedRequest, SlashOperator};
 use firn_proto::time::WallTime;
@@ -29,7 +29,7 @@ pub(crate) struct Host {
     pub(crate) vault: Vault,
     pub(crate) root: [u8; 32],
     pub(crate) node: NodeId,
-    pub(crate) incarnation: u64,
+    pub(crate) incarnation: u32,
     pub(crate) records: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
@@ -83,8 +83,10 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
         purpose: Purpose::Slash,
         threshold: t,
         members: members.clone(),
+        organisations_min: 1,
+        regions_min: 1,
     };
-    Definition {
+    Definition::new(Content {
         name: "test".into(),
         chain: Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xaa) },
         organisations: BTreeSet::from(["org".to_owned()]),
@@ -100,7 +102,7 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             operations: vec!["slash_operator".into()],
             avs: vec![AVS],
         }],
-    }
+    })
 }
 
 fn requester() -> k256::ecdsa::SigningKey {
@@ -122,9 +124,9 @@ impl Host {
         }
     }
 
-    pub(crate) fn try_reopen(&self, definition: &Definition, incarnation: u64) -> Result<Vault, crate::OpenError> {
+    pub(crate) fn try_reopen(&self, definition: &Definition, incarnation: u32) -> Result<Vault, crate::OpenError> {
         let records = self.records.clone();
-        Vault::open(definition.clone(), self.node, Incarnation(incarnation), root_secret(self.root), records)
+        Vault::open(definition.clone(), self.node, Incarnation::new(incarnation, 0), root_secret(self.root), records)
     }
 }
 
@@ -134,7 +136,7 @@ impl Net {
         assert_eq!(Definition::parse(&definition.to_toml()), Ok(definition.clone()), "a valid definition");
         let host = |node: NodeId| {
             let root = root(node.0);
-            let vault = Vault::open(definition.clone(), node, Incarnation(1), root_secret(root), []).unwrap();
+            let vault = Vault::open(definition.clone(), node, Incarnation::new(1, 0), root_secret(root), []).unwrap();
             (node, Host { vault, root, node, incarnation: 1, records: BTreeMap::new() })
         };
         let hosts = definition.keys[0].nodes().map(host).collect();
@@ -304,9 +306,9 @@ impl Net {
     }
 
     pub(crate) fn commit(&mut self, node: NodeId, key_id: KeyId, coordinator: NodeId) -> Commitments {
-        let reply = self.ask(node, Request::Commit { key_id, epoch: EPOCH, coordinator });
+        let reply = self.ask(node, Request::Commit { key_id, epoch: EPOCH, coordinator, count: 1, now: NOW });
         let Reply::Committed(commitments) = reply else { panic!("not committed: {reply:?}") };
-        commitments
+        commitments[0]
     }
 
     /// A package of fresh commitments of `signers` for `subject`, coordinated by the first of them.
@@ -389,7 +391,7 @@ pub(crate) fn accept(certificate: &KeyCertificate) -> Request {
 }
 
 pub(crate) fn release(subject: &Subject, package: &SigningPackage) -> Request {
-    let ask = ReleaseRequest { subject: subject.clone(), package: package.clone(), now: NOW };
+    let ask = ReleaseRequest { subject: subject.clone(), package: package.clone(), now: NOW, next: 1 };
     Request::Release(Box::new(ask))
 }
 

@@ -78,12 +78,12 @@ fn envelopes_count_up_within_a_boot_and_verify() {
         let Reply::Envelope(envelope) = net.ask(node, author.clone()) else { panic!("no envelope") };
         let verified = firn_proto::envelope::verify(&envelope, &net.definition).unwrap();
         assert_eq!((verified.header().sender, verified.header().sequence), (node, expected));
-        assert_eq!(verified.header().incarnation.0, 1);
+        assert_eq!(verified.header().incarnation.count(), 1);
     }
     net.restart(node);
     let Reply::Envelope(envelope) = net.ask(node, author) else { panic!("no envelope") };
     let verified = firn_proto::envelope::verify(&envelope, &net.definition).unwrap();
-    assert_eq!((verified.header().incarnation.0, verified.header().sequence), (2, 1));
+    assert_eq!((verified.header().incarnation.count(), verified.header().sequence), (2, 1));
     let relay = Box::new(firn_proto::Message::Relay(vec![0; firn_proto::limits::FRAME_BYTES_MAX]));
     let request = Request::Author { session: Default::default(), message: relay };
     net.refuses(node, request, firn_proto::Code::EnvelopeTooLarge);

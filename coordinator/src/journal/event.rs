@@ -19,6 +19,7 @@ impl Event {
             Self::Received { .. } => "received",
             Self::PeerUp { .. } => "peer_up",
             Self::PeerDown { .. } => "peer_down",
+            Self::RoundTrip { .. } => "round_trip",
             Self::TimerFired(_) => "timer_fired",
             Self::Submitted { .. } => "submitted",
             Self::ChainFinalised { .. } => "chain_finalised",
@@ -37,8 +38,9 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
         Event::Received { from, message } => {
             WireEvent::Received(wire::JournalReceived { from: from.0.into(), envelope: message.envelope().to_vec() })
         }
-        Event::PeerUp { node, incarnation } => WireEvent::PeerUp(peer(*node, incarnation.0)),
+        Event::PeerUp { node, incarnation } => WireEvent::PeerUp(peer(*node, incarnation.to_wire())),
         Event::PeerDown { node } => WireEvent::PeerDown(peer(*node, 0)),
+        Event::RoundTrip { node, milliseconds } => WireEvent::RoundTrip(peer(*node, *milliseconds)),
         Event::TimerFired(timer) => WireEvent::TimerFired(timer_to(*timer)),
         Event::Submitted { request } => WireEvent::Submitted(request.signed().to_wire()),
         Event::ChainFinalised { block } => WireEvent::ChainFinalised(block_to(*block)),
@@ -50,6 +52,7 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
                 Command::ProposeKey(proposal) => WireCommand::ProposeKey(proposal.to_wire()),
                 Command::AcceptKey(key_id) => WireCommand::AcceptKey(key_id.0.0.to_vec()),
                 Command::AbandonKey(key_id) => WireCommand::AbandonKey(key_id.0.0.to_vec()),
+                Command::TrustPeer { node, incarnation } => WireCommand::TrustPeer(peer(*node, incarnation.to_wire())),
             }),
         }),
     };
@@ -62,11 +65,13 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
         WireEvent::Started(_) => Event::Started,
         WireEvent::Received(received) => {
             let message = envelope::verify(&received.envelope, definition).ok()?;
-            Event::Received { from: node(received.from)?, message }
+            Event::Received { from: node(received.from)?, message: Box::new(message) }
         }
-        WireEvent::PeerUp(peer) => Event::PeerUp { node: node(peer.node)?, incarnation: Incarnation(peer.number) },
+        WireEvent::PeerUp(peer) => {
+            Event::PeerUp { node: node(peer.node)?, incarnation: Incarnation::from_wire(peer.number) }
+        }
         WireEvent::PeerDown(peer) => Event::PeerDown { node: node(peer.node)? },
-        WireEvent::RoundTrip(_) => return None,
+        WireEvent::RoundTrip(peer) => Event::RoundTrip { node: node(peer.node)?, milliseconds: peer.number },
         WireEvent::TimerFired(timer) => Event::TimerFired(timer_from(&timer)?),
         WireEvent::Submitted(request) => {
             let request = SignedRequest::from_wire(&request).ok()?.verify(definition).ok()?;
@@ -84,7 +89,9 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
             WireCommand::ProposeKey(proposal) => Command::ProposeKey(KeyProposal::from_wire(&proposal).ok()?),
             WireCommand::AcceptKey(key_id) => Command::AcceptKey(KeyId(Digest::from_slice(&key_id)?)),
             WireCommand::AbandonKey(key_id) => Command::AbandonKey(KeyId(Digest::from_slice(&key_id)?)),
-            WireCommand::TrustPeer(_) => return None,
+            WireCommand::TrustPeer(peer) => {
+                Command::TrustPeer { node: node(peer.node)?, incarnation: Incarnation::from_wire(peer.number) }
+            }
         }),
     })
 }
@@ -94,6 +101,7 @@ pub(super) fn record_to(record: &Record) -> wire::JournalRecord {
         Family::Keys => 1,
         Family::Requests => 2,
         Family::Audit => 3,
+        Family::Peers => 4,
     };
     wire::JournalRecord { family, key: record.key.clone(), value: record.value.clone().unwrap_or_default() }
 }
@@ -103,6 +111,7 @@ pub(super) fn record_from(record: wire::JournalRecord) -> Option<Record> {
         1 => Family::Keys,
         2 => Family::Requests,
         3 => Family::Audit,
+        4 => Family::Peers,
         _ => return None,
     };
     Some(Record { family, key: record.key, value: Some(record.value) })

@@ -30,12 +30,12 @@ pub(super) fn reply_to(reply: &Reply) -> wire::JournalReply {
         Reply::Abandoned { key_id, signature } => made(7, key_id, &[Message::KeyAbandon(*signature)]),
         Reply::Done { key_id } => of(8, key_id.0),
         Reply::Committed(commitments) => {
-            wire::JournalReply { commitments: vec![commitments.to_wire()], ..of(9, Digest::default()) }
+            wire::JournalReply { commitments: made_to(commitments), ..of(9, Digest::default()) }
         }
         Reply::Released { subject, package, share, next } => wire::JournalReply {
             package: package.0.to_vec(),
             share: share.as_bytes().to_vec(),
-            commitments: vec![next.to_wire()],
+            commitments: made_to(next),
             ..of(10, subject.0)
         },
         Reply::Refused(refusal) => wire::JournalReply {
@@ -50,7 +50,13 @@ pub(super) fn reply_to(reply: &Reply) -> wire::JournalReply {
 pub(super) fn reply_from(reply: &wire::JournalReply, player: &Player<'_>) -> Option<Reply> {
     let session = Digest::from_slice(&reply.session)?;
     let key_id = KeyId(session);
-    let mut commitments = reply.commitments.iter().map(|wire| Commitments::from_wire(wire, &player.definition).ok());
+    let commitments = || {
+        reply
+            .commitments
+            .iter()
+            .map(|wire| Commitments::from_wire(wire, &player.definition).ok())
+            .collect::<Option<_>>()
+    };
     Some(match reply.kind {
         1 => Reply::Envelope(reply.bodies.first()?.clone()),
         2 | 3 | 5..=7 => made_from(reply, key_id, player)?,
@@ -63,12 +69,12 @@ pub(super) fn reply_from(reply: &wire::JournalReply, player: &Player<'_>) -> Opt
             },
         },
         8 => Reply::Done { key_id },
-        9 => Reply::Committed(commitments.next()??),
+        9 => Reply::Committed(commitments()?),
         10 => Reply::Released {
             subject: SubjectId(session),
             package: Digest::from_slice(&reply.package)?,
             share: PublicScalar::from_slice(&reply.share).ok()?,
-            next: commitments.next()??,
+            next: commitments()?,
         },
         11 => Reply::Refused(VaultRefusal {
             code: Code::from_wire(reply.code)?,
@@ -109,6 +115,10 @@ fn made_from(reply: &wire::JournalReply, key_id: KeyId, player: &Player<'_>) -> 
         Message::KeyAbandon(signature) => Reply::Abandoned { key_id, signature },
         _ => return None,
     })
+}
+
+fn made_to(commitments: &[Commitments]) -> Vec<wire::Commitments> {
+    commitments.iter().map(Commitments::to_wire).collect()
 }
 
 fn share_to((member, point): (&Identifier, &Point)) -> wire::VerifyingShare {

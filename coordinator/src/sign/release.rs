@@ -73,17 +73,17 @@ impl Engine {
             self.persist(Vec::new(), AuditNote { members: &[coordinator], reference: &hash.0, ..note });
         }
         let now = self.now.wall;
-        self.ask_vault(VaultRequest::Release(Box::new(ReleaseRequest { subject, package, now })));
+        self.ask_vault(VaultRequest::Release(Box::new(ReleaseRequest { subject, package, now, next: 1 })));
     }
 
-    pub(crate) fn on_released(&mut self, id: SubjectId, package: Digest, share: PublicScalar, next: Commitments) {
-        let coordinator = next.statement().coordinator;
-        self.lent.made(next.statement());
+    pub(crate) fn on_released(&mut self, id: SubjectId, package: Digest, share: PublicScalar, next: Vec<Commitments>) {
+        let Some(coordinator) = next.first().map(|next| next.statement().coordinator) else { return };
+        next.iter().for_each(|next| self.lent.made(next.statement()));
         if let Some(state) = self.subjects.get_mut(&id) {
             state.releasing.remove(&package);
         }
         self.observe(Observation::ShareReleased { subject: id, coordinator });
-        let message = Message::SignatureShare(SignatureShare { package, share, next: Some(next) });
+        let message = Message::SignatureShare(SignatureShare { package, share, next });
         self.send(coordinator, id.into(), message, Class::Protocol);
     }
 

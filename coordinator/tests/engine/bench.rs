@@ -30,7 +30,7 @@ pub(crate) struct Host {
     recorder: Recorder,
     /// The journal of this boot, as a node would have it on disk.
     pub(crate) journal: Vec<u8>,
-    pub(crate) incarnation: u64,
+    pub(crate) incarnation: u32,
     pub(crate) alive: bool,
     pub(crate) records: BTreeMap<(u8, Vec<u8>), Record>,
     pub(crate) sealed: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -231,8 +231,8 @@ impl Bench {
         for other in self.hosts.keys().copied().filter(|other| *other != id).collect::<Vec<_>>() {
             if self.hosts[&other].alive && self.hosts[&id].alive {
                 let (ours, theirs) = (self.hosts[&id].incarnation, self.hosts[&other].incarnation);
-                self.event(other, Event::PeerUp { node: NodeId(id), incarnation: Incarnation(ours) });
-                self.event(id, Event::PeerUp { node: NodeId(other), incarnation: Incarnation(theirs) });
+                self.event(other, Event::PeerUp { node: NodeId(id), incarnation: Incarnation::new(ours, 0) });
+                self.event(id, Event::PeerUp { node: NodeId(other), incarnation: Incarnation::new(theirs, 0) });
             }
         }
     }
@@ -345,7 +345,7 @@ impl Bench {
             return;
         }
         if let Ok(message) = envelope::verify(&flight.bytes, &self.definition) {
-            self.event(flight.to, Event::Received { from: NodeId(flight.from), message });
+            self.event(flight.to, Event::Received { from: NodeId(flight.from), message: Box::new(message) });
         }
     }
 
@@ -418,16 +418,18 @@ impl Host {
 fn boot(
     definition: &Definition,
     id: u16,
-    incarnation: u64,
+    incarnation: u32,
     records: BTreeMap<(u8, Vec<u8>), Record>,
     sealed: BTreeMap<Vec<u8>, Vec<u8>>,
 ) -> Host {
     let all: Vec<_> = records.values().cloned().collect();
     let config = Config { definition: definition.clone(), me: NodeId(id) };
-    let (recorder, journal) = Recorder::start(&config, Incarnation(incarnation), &all);
+    let boot = Incarnation::new(incarnation, 0);
+    let (recorder, journal) = Recorder::start(&config, boot, &all);
     let engine = Engine::restore(config, &all).unwrap();
-    let opened = Vault::open(definition.clone(), NodeId(id), Incarnation(incarnation), root(id), sealed.clone());
-    let rng = Rng { rng: ChaCha20Rng::seed_from_u64(u64::from(id) * 1_000 + incarnation), drawn: Vec::new() };
+    let opened = Vault::open(definition.clone(), NodeId(id), boot, root(id), sealed.clone());
+    let rng =
+        Rng { rng: ChaCha20Rng::seed_from_u64(u64::from(id) * 1_000 + u64::from(incarnation)), drawn: Vec::new() };
     let (vault, timers) = (opened.unwrap(), Vec::new());
     Host { engine, vault, rng, recorder, journal, incarnation, alive: true, records, sealed, timers }
 }
@@ -454,7 +456,7 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             addresses: Vec::new(),
         }
     };
-    Definition {
+    Definition::new(definition::Content {
         name: "bench".to_owned(),
         chain: definition::Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
         organisations: ["org".to_owned()].into(),
@@ -464,6 +466,8 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             purpose: Purpose::Slash,
             threshold: t,
             members: (1..=n).map(|id| (Identifier(id), NodeId(id))).collect(),
+            organisations_min: 1,
+            regions_min: 1,
         }],
         operator_sets: vec![OperatorSetEntry { avs: AVS, id: 0, key: "slash".to_owned() }],
         requesters: vec![Requester {
@@ -472,5 +476,5 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             operations: vec!["slash_operator".to_owned()],
             avs: vec![AVS],
         }],
-    }
+    })
 }

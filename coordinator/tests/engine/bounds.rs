@@ -4,7 +4,7 @@ use crate::bench::{AVS, Bench, definition};
 use alloy_primitives::Address;
 use firn_coordinator::api::Event;
 use firn_coordinator::limits::OPEN_SUBJECTS_MAX;
-use firn_proto::definition::Requester;
+use firn_proto::definition::{Definition, Requester};
 use firn_proto::message::{Heads, SigningPackage};
 use firn_proto::{Code, Incarnation, Message, NodeId, SessionId};
 
@@ -89,7 +89,7 @@ fn a_channel_that_flaps_does_not_put_off_the_next_call() {
     let timers = bench.hosts[&1].timers.clone();
     for _ in 0..3 {
         bench.event(1, Event::PeerDown { node: NodeId(3) });
-        bench.event(1, Event::PeerUp { node: NodeId(3), incarnation: Incarnation(1) });
+        bench.event(1, Event::PeerUp { node: NodeId(3), incarnation: Incarnation::new(1, 0) });
     }
     bench.deliver();
     bench.sent.clear();
@@ -100,15 +100,15 @@ fn a_channel_that_flaps_does_not_put_off_the_next_call() {
 
 #[test]
 fn one_requester_fills_its_own_part_only() {
-    let mut definition = definition(2, 3);
+    let mut content = (*definition(2, 3)).clone();
     let others = u16::try_from(OPEN_SUBJECTS_MAX / 2 - 1).unwrap();
-    definition.requesters.extend((1..=others).map(|id| {
+    content.requesters.extend((1..=others).map(|id| {
         let mut address = [0x77; 20];
         address[..2].copy_from_slice(&id.to_be_bytes());
         let operations = vec!["slash_operator".to_owned()];
         Requester { name: format!("other-{id:03}"), address: Address::from(address), operations, avs: vec![AVS] }
     }));
-    let (mut bench, _) = Bench::ready_of(definition);
+    let (mut bench, _) = Bench::ready_of(Definition::new(content));
     bench.facts = |facts| facts.slashable = false;
     let requests = [1, 2, 3].map(|nonce| bench.request(nonce));
     for request in &requests {

@@ -53,7 +53,7 @@ fn a_journal_cut_anywhere_is_played_to_the_cut() {
 fn recorded(bench: &Bench, odd: Option<usize>) -> Vec<u8> {
     let config = Config { definition: bench.definition.clone(), me: NodeId(1) };
     let mut engine = Engine::restore(config.clone(), &[]).unwrap();
-    let (mut recorder, mut bytes) = Recorder::start(&config, Incarnation(1), &[]);
+    let (mut recorder, mut bytes) = Recorder::start(&config, Incarnation::new(1, 0), &[]);
     let mut player = Player::open(&bench.hosts[&1].journal).unwrap();
     while let Some(step) = player.step().unwrap() {
         bytes.extend(recorder.event(step.now, &step.event));
@@ -133,7 +133,7 @@ fn every_kind_of_event_reads_back() {
     ];
     events.extend(timers.map(Event::TimerFired));
     let config = Config { definition: bench.definition.clone(), me: NodeId(1) };
-    let (recorder, mut bytes) = Recorder::start(&config, Incarnation(1), &bench.hosts[&1].all_records());
+    let (recorder, mut bytes) = Recorder::start(&config, Incarnation::new(1, 0), &bench.hosts[&1].all_records());
     let now = Time { monotonic: MonotonicTime(5), wall: WallTime(6) };
     for event in &events {
         // One event a journal: nothing is said of effects here.

@@ -27,6 +27,8 @@ pub(crate) fn message_name(message: &Message) -> &'static str {
         Message::ShareRefused { .. } => "ShareRefused",
         Message::Signed(_) => "Signed",
         Message::Heads(_) => "Heads",
+        Message::CommitmentsWanted { .. } => "CommitmentsWanted",
+        Message::CommitmentsOffered(_) => "CommitmentsOffered",
     }
 }
 
@@ -69,8 +71,9 @@ pub(crate) fn timer_name(timer: &Timer) -> &'static str {
 pub(crate) fn event(event: &Event) -> String {
     match event {
         Event::Received { from, message: verified } => format!("{} from n{from}", message(verified.content())),
-        Event::PeerUp { node, incarnation } => format!("up n{node} boot {}", incarnation.0),
+        Event::PeerUp { node, incarnation } => format!("up n{node} boot {}", incarnation.count()),
         Event::PeerDown { node } => format!("down n{node}"),
+        Event::RoundTrip { node, milliseconds } => format!("round trip n{node} {milliseconds}"),
         Event::TimerFired(timer) => format!("timer {}", timer_name(timer)),
         Event::VaultReplied { reply } => format!("vault {}", reply_name(reply)),
         Event::ChainReplied { .. } => "chain".to_owned(),

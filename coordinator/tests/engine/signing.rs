@@ -1,8 +1,9 @@
 //! Signing: what one member does, line by line, and which faults a signature survives.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, WALL};
 use crate::script::Script;
 use firn_proto::message::{SignatureShare, Status, Willingness};
+use firn_proto::time::WallTime;
 use firn_proto::{Code, Epoch, Message, NodeId, PublicScalar};
 use firn_vault::api::{Reply, Request as Ask};
 
@@ -132,9 +133,11 @@ fn a_member_that_never_lends_its_share_costs_one_attempt_only() {
         let request = bench.request(7);
         bench.submit(1, &request);
         for _ in 0..4 {
-            let ask = Ask::Commit { key_id, epoch: Epoch(0), coordinator: NodeId(1) };
-            let Reply::Committed(offer) = bench.hosts.get_mut(&silent).unwrap().ask(ask) else { panic!("offered") };
-            let willing = Willingness { status: Status::Willing, commitments: Some(offer) };
+            let ask = Ask::Commit { key_id, epoch: Epoch(0), coordinator: NodeId(1), count: 1, now: WallTime(WALL) };
+            let Reply::Committed(mut offers) = bench.hosts.get_mut(&silent).unwrap().ask(ask) else {
+                panic!("offered")
+            };
+            let willing = Willingness { status: Status::Willing, commitments: offers.pop() };
             bench.say(silent, 1, request.id().into(), &Message::Willingness(willing));
         }
         bench.deliver();
@@ -238,7 +241,7 @@ fn messages_of_other_sessions_twice_and_late_change_nothing() {
     let share = SignatureShare {
         package: firn_proto::Digest([1; 32]),
         share: PublicScalar::from_slice(&[1; 32]).unwrap(),
-        next: None,
+        next: Vec::new(),
     };
     bench.say(4, 1, first.id().into(), &Message::SignatureShare(share));
     bench.say(

@@ -4,7 +4,7 @@ use super::json::{Check, Frames, KeyView, MemberView, OperationBody, PeerView, R
 use crate::chain::Health;
 use crate::net::PeerStatus;
 use firn_coordinator::view;
-use firn_proto::{Code, Definition, NodeId};
+use firn_proto::{Code, Definition, Incarnation, NodeId};
 
 pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> RequestView {
     let name = |node: NodeId| name(node, definition);
@@ -66,7 +66,7 @@ pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition) -> Vec<Pee
                 organisation: node.map(|node| node.organisation.clone()).unwrap_or_default(),
                 region: node.map(|node| node.region.clone()).unwrap_or_default(),
                 connected: status.up.is_some(),
-                incarnation: status.up.as_ref().map(|session| session.incarnation),
+                incarnation: status.up.as_ref().map(|up| Incarnation::from_wire(up.incarnation).count().into()),
                 refused: status.refused.as_ref().map(|r| format!("{}: {}", r.code.name, r.detail)),
                 last_fault: status.last_fault.clone(),
                 peer_id: status.peer.to_string(),

@@ -103,7 +103,7 @@ pub(crate) enum KeystoreCommand {
 pub(super) fn keystore(command: &KeystoreCommand, output: Output) -> Result<(), Failure> {
     let KeystoreCommand::ChangePassphrase { data_dir, passphrase, new_passphrase_file } = command;
     let directory = DataDir::open(data_dir)?;
-    let network = read_definition(&directory.network_file())?.name;
+    let network = read_definition(&directory.network_file())?.name.clone();
     let context = Context { network, node: super::read_config(data_dir)?.node };
     let old = passphrase.source().unwrap_or(PassphraseSource::Prompt).read()?;
     let new = new_passphrase_file.clone().map_or(PassphraseSource::Prompt, PassphraseSource::File).read_new()?;

@@ -10,7 +10,7 @@ use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use firn_proto::account::verifier_address;
 use firn_proto::author::AuthorKey;
-use firn_proto::definition::{Chain, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
 use firn_proto::{Definition, Identifier, NodeId, Point};
 use rand_core::{OsRng, RngCore};
 use serde::{Deserialize, Serialize};
@@ -264,8 +264,10 @@ fn definition(nodes: Vec<Node>, threshold: u16, requester: &ManifestRequester, c
         purpose: Purpose::Slash,
         threshold,
         members: nodes.keys().map(|node| (Identifier(node.0), *node)).collect(),
+        organisations_min: 1,
+        regions_min: 1,
     };
-    Definition {
+    Definition::new(Content {
         name: NETWORK.to_owned(),
         chain: Chain { id: CHAIN_ID, allocation_manager: contracts.allocation_manager },
         organisations,
@@ -278,7 +280,7 @@ fn definition(nodes: Vec<Node>, threshold: u16, requester: &ManifestRequester, c
             operations: vec!["slash_operator".to_owned()],
             avs: vec![contracts.avs],
         }],
-    }
+    })
 }
 
 fn requester(dir: &Path) -> Result<ManifestRequester, Failure> {

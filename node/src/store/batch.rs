@@ -19,12 +19,14 @@ pub(crate) enum Family {
     Sessions,
     /// The audit log, by sequence number.
     Audit,
+    /// What is remembered of each peer.
+    Peers,
 }
 
 impl Family {
     /// In the order of their tags.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Meta, Self::Vault, Self::Keys, Self::Requests, Self::Sessions, Self::Audit];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Meta, Self::Vault, Self::Keys, Self::Requests, Self::Sessions, Self::Audit, Self::Peers];
 
     /// The column family's name; part of the format.
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Family {
             Self::Requests => "requests",
             Self::Sessions => "sessions",
             Self::Audit => "audit",
+            Self::Peers => "peers",
         }
     }
 
@@ -47,6 +50,7 @@ impl Family {
             Self::Requests => 3,
             Self::Sessions => 4,
             Self::Audit => 5,
+            Self::Peers => 6,
         }
     }
 }

@@ -258,6 +258,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         "wait for it to spread",
     ),
     Entry(
+        Code::DiversityUnmet,
+        "DIVERSITY_UNMET",
+        "the signers come from too few organisations or regions",
+        "see the key's diversity in `firn network show`; wait for members elsewhere to come back",
+    ),
+    Entry(
+        Code::PeerQuarantined,
+        "PEER_QUARANTINED",
+        "the peer came back with an older or a copied state, so its shares and commitments are not used",
+        "ask its operator what happened; when one sound copy is left, run `firn peer trust <node>`",
+    ),
+    Entry(
+        Code::IncarnationBehind,
+        "INCARNATION_BEHIND",
+        "peers have met a newer start of this node than the one that runs",
+        "stop this copy if another runs; if the disk was restored, start it again until its start count passes the newest",
+    ),
+    Entry(
         Code::DkgMissing,
         "DKG_MISSING",
         "a member did not answer within the bound",

@@ -1,6 +1,6 @@
 //! `network.toml`: the definition as people write it.
 
-use super::{Chain, Definition, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester, invalid};
+use super::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester, invalid};
 use crate::author::AuthorKey;
 use crate::code::Refusal;
 use crate::ids::{Identifier, NodeId};
@@ -56,6 +56,15 @@ struct FileKey {
     purpose: String,
     threshold: u16,
     members: Vec<FileMember>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diversity: Option<FileDiversity>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileDiversity {
+    organisations: u16,
+    regions: u16,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -82,7 +91,7 @@ struct FileRequester {
     avs: Vec<String>,
 }
 
-pub(super) fn parse(text: &str) -> Result<Definition, Refusal> {
+pub(super) fn parse(text: &str) -> Result<Content, Refusal> {
     let file: File = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
     if file.version != 1 {
         return Err(invalid(format!("version {} is not supported; this release reads version 1", file.version)));
@@ -108,7 +117,7 @@ pub(super) fn parse(text: &str) -> Result<Definition, Refusal> {
         return Err(invalid("duplicate organisation"));
     }
     let chain = Chain { id: file.chain.id, allocation_manager: address(&file.chain.allocation_manager)? };
-    Ok(Definition { name: file.name, chain, organisations, nodes, keys, operator_sets, requesters })
+    Ok(Content { name: file.name, chain, organisations, nodes, keys, operator_sets, requesters })
 }
 
 fn node(entry: &FileNode) -> Result<Node, Refusal> {
@@ -136,7 +145,15 @@ fn key(entry: &FileKey) -> Result<KeyDefinition, Refusal> {
     if members.len() != entry.members.len() {
         return Err(invalid(format!("key {}: duplicate identifier", entry.name)));
     }
-    Ok(KeyDefinition { name: entry.name.clone(), purpose, threshold: entry.threshold, members })
+    let diversity = entry.diversity.as_ref();
+    Ok(KeyDefinition {
+        name: entry.name.clone(),
+        purpose,
+        threshold: entry.threshold,
+        members,
+        organisations_min: diversity.map_or(1, |diversity| diversity.organisations),
+        regions_min: diversity.map_or(1, |diversity| diversity.regions),
+    })
 }
 
 fn requester(entry: FileRequester) -> Result<Requester, Refusal> {
@@ -148,7 +165,7 @@ fn address(text: &str) -> Result<Address, Refusal> {
     text.parse().map_err(|_| invalid(format!("`{text}` is not an address")))
 }
 
-pub(super) fn write(definition: &Definition) -> String {
+pub(super) fn write(definition: &Content) -> String {
     let file = File {
         name: definition.name.clone(),
         version: 1,
@@ -180,6 +197,9 @@ pub(super) fn write(definition: &Definition) -> String {
                 purpose: key.purpose.as_str().to_owned(),
                 threshold: key.threshold,
                 members: key.members.iter().map(|(id, node)| FileMember { identifier: id.0, node: node.0 }).collect(),
+                diversity: (key.organisations_min, key.regions_min)
+                    .ne(&(1, 1))
+                    .then_some(FileDiversity { organisations: key.organisations_min, regions: key.regions_min }),
             })
             .collect(),
         operator_sets: definition

@@ -8,8 +8,8 @@ use crate::code::{Code, Refusal};
 use crate::commitments::Commitments;
 use crate::definition::Definition;
 use crate::envelope::{Header, decode_strict};
-use crate::ids::{Digest, Identifier, KeyId, NodeId, SubjectId};
-use crate::limits::{FRAME_BYTES_MAX, HEADS_MAX, MEMBERS_MAX};
+use crate::ids::{Digest, Epoch, Identifier, Incarnation, KeyId, NodeId, SubjectId};
+use crate::limits::{COMMITMENTS_NEXT_MAX, COMMITMENTS_OFFERED_MAX, FRAME_BYTES_MAX, HEADS_MAX, MEMBERS_MAX};
 use crate::point::{Point, PublicScalar};
 use crate::request::SignedRequest;
 use crate::wire;
@@ -163,14 +163,14 @@ pub(super) fn willingness_from(
         (3, number) => Status::NotYet(code(number)?),
         _ => return Err(malformed("status")),
     };
-    Ok(Willingness { status, commitments: own_commitments(wire.commitments.as_ref(), header, definition)? })
+    Ok(Willingness { status, commitments: own_commitments(wire.commitments.as_slice(), header, definition)?.pop() })
 }
 
 pub(super) fn share_to(share: &SignatureShare) -> wire::SignatureShare {
     wire::SignatureShare {
         package: share.package.0.to_vec(),
         share: share.share.as_bytes().to_vec(),
-        next: share.next.as_ref().map(Commitments::to_wire),
+        next: share.next.iter().map(Commitments::to_wire).collect(),
     }
 }
 
@@ -179,24 +179,52 @@ pub(super) fn share_from(
     header: &Header,
     definition: &Definition,
 ) -> Result<SignatureShare, Refusal> {
+    if wire.next.len() > COMMITMENTS_NEXT_MAX {
+        return Err(malformed("next"));
+    }
     Ok(SignatureShare {
         package: digest(&wire.package)?,
         share: PublicScalar::from_slice(&wire.share)?,
-        next: own_commitments(wire.next.as_ref(), header, definition)?,
+        next: own_commitments(&wire.next, header, definition)?,
     })
 }
 
 /// Commitments that ride on a message must be its sender's own.
 pub(super) fn own_commitments(
-    wire: Option<&wire::Commitments>,
+    wire: &[wire::Commitments],
     header: &Header,
     definition: &Definition,
-) -> Result<Option<Commitments>, Refusal> {
-    let commitments = wire.map(|wire| Commitments::from_wire(wire, definition)).transpose()?;
-    if commitments.as_ref().is_some_and(|c| c.statement().owner != header.sender) {
-        return Err(malformed("commitments of another"));
+) -> Result<Vec<Commitments>, Refusal> {
+    let own = |wire: &wire::Commitments| {
+        let commitments = Commitments::from_wire(wire, definition)?;
+        let is_own = commitments.statement().owner == header.sender;
+        is_own.then_some(commitments).ok_or_else(|| malformed("commitments of another"))
+    };
+    wire.iter().map(own).collect()
+}
+
+pub(super) fn wanted_from(wire: &wire::CommitmentsWanted) -> Result<Message, Refusal> {
+    let count = u16::try_from(wire.count).ok().filter(|count| (1..=COMMITMENTS_OFFERED_MAX).contains(&(*count).into()));
+    Ok(Message::CommitmentsWanted { epoch: Epoch(wire.epoch), count: count.ok_or_else(|| malformed("count"))? })
+}
+
+pub(super) fn offered_to(offered: &[Commitments]) -> wire::CommitmentsOffered {
+    wire::CommitmentsOffered { commitments: offered.iter().map(Commitments::to_wire).collect() }
+}
+
+pub(super) fn offered_from(
+    wire: &wire::CommitmentsOffered,
+    header: &Header,
+    definition: &Definition,
+) -> Result<Vec<Commitments>, Refusal> {
+    if !(1..=COMMITMENTS_OFFERED_MAX).contains(&wire.commitments.len()) {
+        return Err(malformed("commitments"));
     }
-    Ok(commitments)
+    let offered = own_commitments(&wire.commitments, header, definition)?;
+    if offered.iter().any(|commitments| header.session != commitments.statement().key_id.into()) {
+        return Err(malformed("session is not the key id"));
+    }
+    Ok(offered)
 }
 
 pub(super) fn heads_to(heads: &Heads) -> wire::Heads {
@@ -204,6 +232,7 @@ pub(super) fn heads_to(heads: &Heads) -> wire::Heads {
         open: heads.open.iter().map(|id| id.0.0.to_vec()).collect(),
         signed: heads.signed.iter().map(|id| id.0.0.to_vec()).collect(),
         keys: heads.keys.iter().map(|id| id.0.0.to_vec()).collect(),
+        seen: heads.seen.to_wire(),
     }
 }
 
@@ -216,6 +245,7 @@ pub(super) fn heads_from(wire: &wire::Heads) -> Result<Heads, Refusal> {
         open: subjects(&wire.open)?,
         signed: subjects(&wire.signed)?,
         keys: wire.keys.iter().map(|id| digest(id).map(KeyId)).collect::<Result<_, _>>()?,
+        seen: Incarnation::from_wire(wire.seen),
     })
 }
 

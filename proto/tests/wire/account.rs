@@ -1,6 +1,6 @@
 //! What the group key signs for its account, and where the account stands: held against computations by hand.
 
-use crate::fixture::{AVS, definition, digest, point, signed, slash};
+use crate::fixture::{AVS, changed, digest, point, signed, slash};
 use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use firn_proto::SubjectId;
 use firn_proto::account::{
@@ -94,11 +94,12 @@ fn the_account_nonce_of_a_subject_is_pinned() {
 }
 
 fn calldata(change: impl FnOnce(&mut SlashOperator)) -> (Bytes, Execute) {
-    let mut definition = definition();
     let mut slash = slash();
     change(&mut slash);
-    definition.operator_sets[0].id = slash.operatorSetId;
-    definition.operator_sets.truncate(1);
+    let definition = changed(|d| {
+        d.operator_sets[0].id = slash.operatorSetId;
+        d.operator_sets.truncate(1);
+    });
     let request = signed(slash, 7, &definition).verify(&definition).unwrap();
     let execute = request.execute(&definition);
     assert_eq!(execute.nonce, nonce_of(request.id()));

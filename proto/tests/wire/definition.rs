@@ -1,8 +1,8 @@
 //! `network.toml`: strict, canonical, sane.
 
-use crate::fixture::{definition, key, point};
+use crate::fixture::{changed, definition, key, point};
 use alloy_primitives::Address;
-use firn_proto::definition::{Definition, OperatorSetEntry};
+use firn_proto::definition::{Content, Definition, OperatorSetEntry};
 use firn_proto::limits::{DEFINITION_BYTES_MAX, MEMBERS_MAX};
 use firn_proto::{Code, Identifier, NodeId};
 
@@ -31,7 +31,7 @@ fn the_digest_is_pinned() {
 
 #[test]
 fn every_field_is_in_the_digest() {
-    type Change = fn(&mut Definition);
+    type Change = fn(&mut Content);
     let changes: &[(&str, Change)] = &[
         ("name", |d| d.name.push('x')),
         ("chain id", |d| d.chain.id += 1),
@@ -57,6 +57,8 @@ fn every_field_is_in_the_digest() {
             d.keys[1].members.insert(Identifier(6), node);
         }),
         ("member", |d| _ = d.keys[1].members.insert(Identifier(5), NodeId(4))),
+        ("organisations", |d| d.keys[1].organisations_min += 1),
+        ("regions", |d| d.keys[1].regions_min += 1),
         ("operator set avs", |d| d.operator_sets[0].avs = Address::ZERO),
         ("operator set id", |d| d.operator_sets[0].id += 1),
         ("operator set key", |d| d.operator_sets[0].key = "other".to_owned()),
@@ -67,13 +69,12 @@ fn every_field_is_in_the_digest() {
     ];
     let mut seen = std::collections::BTreeSet::from([definition().digest()]);
     for (name, change) in changes {
-        let mut changed = definition();
-        change(&mut changed);
+        let changed = changed(change);
         assert!(seen.insert(changed.digest()), "{name} is not in the digest");
     }
 }
 
-fn node(definition: &mut Definition) -> &mut firn_proto::definition::Node {
+fn node(definition: &mut Content) -> &mut firn_proto::definition::Node {
     definition.nodes.get_mut(&NodeId(1)).unwrap()
 }
 
@@ -120,7 +121,7 @@ fn only_version_1_is_read() {
 
 #[test]
 fn everything_that_names_something_is_unique() {
-    type Change = fn(&mut Definition);
+    type Change = fn(&mut Content);
     let changes: &[(&str, Change)] = &[
         ("node name", |d| node(d).name = "node-2".to_owned()),
         ("peer id", |d| node(d).peer_id = "peer-2".to_owned()),
@@ -133,9 +134,7 @@ fn everything_that_names_something_is_unique() {
         ("member", |d| _ = d.keys[1].members.insert(Identifier(5), NodeId(4))),
     ];
     for (name, change) in changes {
-        let mut changed = definition();
-        // Through a copy: a closure cannot borrow twice.
-        change(&mut changed);
+        let changed = changed(change);
         let detail = refused(&changed.to_toml());
         assert!(detail.is_some_and(|detail| detail.contains("duplicate")), "{name}");
     }
@@ -150,7 +149,7 @@ fn everything_that_names_something_is_unique() {
 
 #[test]
 fn references_must_resolve() {
-    type Change = fn(&mut Definition);
+    type Change = fn(&mut Content);
     let changes: &[(&str, Change)] = &[
         ("organisation of a node", |d| node(d).organisation = "nobody".to_owned()),
         ("node of a key", |d| _ = d.keys[0].members.insert(Identifier(4), NodeId(9))),
@@ -167,8 +166,7 @@ fn references_must_resolve() {
         }),
     ];
     for (name, change) in changes {
-        let mut changed = definition();
-        change(&mut changed);
+        let changed = changed(change);
         assert!(invalid(&changed), "{name}");
     }
     let text = definition().to_toml();
@@ -200,8 +198,7 @@ fn thresholds_are_sane() {
         (6, 5, false),
     ];
     for (t, n, sane) in table {
-        let mut changed = definition();
-        changed.keys[1] = key("slash", *t, *n);
+        let changed = changed(|d| d.keys[1] = key("slash", *t, *n));
         assert_eq!(!invalid(&changed), *sane, "{t} of {n}");
     }
     assert_eq!(MEMBERS_MAX, 100);

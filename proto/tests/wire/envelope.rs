@@ -1,6 +1,6 @@
 //! Envelopes: every field counts, and there is one encoding of each.
 
-use crate::fixture::{author, definition, digest, header, seal, seal_body, sign};
+use crate::fixture::{author, changed, definition, digest, header, seal, seal_body, sign};
 use crate::samples;
 use firn_proto::limits::FRAME_BYTES_MAX;
 use firn_proto::{Code, Definition, Message, SessionId, envelope, wire};
@@ -104,8 +104,7 @@ fn an_oversize_frame_is_refused_before_it_is_decoded() {
 #[test]
 fn an_envelope_of_another_network_is_refused() {
     let ours = definition();
-    let mut other = definition();
-    other.name = "elsewhere".to_owned();
+    let other = changed(|d| d.name = "elsewhere".to_owned());
     assert_eq!(code(&sample(&other), &ours), Some(Code::NetworkMismatch));
 }
 

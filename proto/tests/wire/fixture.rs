@@ -3,9 +3,10 @@
 use alloy_primitives::{Address, U256};
 use firn_proto::author::{AuthorKey, AuthorSignature};
 use firn_proto::commitments::{CommitmentStatement, Commitments};
-use firn_proto::definition::{Chain, Definition, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{Chain, Content, Definition, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
 use firn_proto::envelope::{self, Header};
 use firn_proto::request::{Operation, SignedRequest, SlashOperator};
+use firn_proto::time::WallTime;
 use firn_proto::{
     Digest, Epoch, Identifier, Incarnation, KeyId, Message, NodeId, Point, PublicScalar, SessionId, wire,
 };
@@ -58,7 +59,7 @@ pub(crate) fn definition() -> Definition {
         operations: operations.iter().map(|kind| (*kind).to_owned()).collect(),
         avs: avs.to_vec(),
     };
-    Definition {
+    Definition::new(Content {
         name: "test".to_owned(),
         chain: Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
         organisations: (1..=5).map(|id| format!("org-{id}")).collect(),
@@ -73,12 +74,26 @@ pub(crate) fn definition() -> Definition {
             requester("elsewhere", 8, &["slash_operator"], &[Address::repeat_byte(0x99)]),
             requester("idle", 9, &[], &[AVS]),
         ],
-    }
+    })
+}
+
+/// The definition with one change.
+pub(crate) fn changed(change: impl FnOnce(&mut Content)) -> Definition {
+    let mut content = (*definition()).clone();
+    change(&mut content);
+    Definition::new(content)
 }
 
 pub(crate) fn key(name: &str, threshold: u16, n: u16) -> KeyDefinition {
     let members = (1..=n).map(|id| (Identifier(id), NodeId(id))).collect();
-    KeyDefinition { name: name.to_owned(), purpose: Purpose::Slash, threshold, members }
+    KeyDefinition {
+        name: name.to_owned(),
+        purpose: Purpose::Slash,
+        threshold,
+        members,
+        organisations_min: 1,
+        regions_min: 1,
+    }
 }
 
 pub(crate) fn requester(key: u8) -> k256::ecdsa::SigningKey {
@@ -115,7 +130,7 @@ pub(crate) fn header(definition: &Definition, sender: u16, session: SessionId) -
         network: definition.network_id(),
         session,
         sender: NodeId(sender),
-        incarnation: Incarnation(3),
+        incarnation: Incarnation::new(3, 33),
         sequence: 5,
     }
 }
@@ -134,7 +149,7 @@ pub(crate) fn seal_body(definition: &Definition, sender: u16, session: SessionId
         .field(header.network.0.0)
         .field(session.0.0)
         .number(sender)
-        .number(header.incarnation.0)
+        .number(header.incarnation.to_wire())
         .number(header.sequence)
         .number(kind)
         .field(body)
@@ -144,7 +159,7 @@ pub(crate) fn seal_body(definition: &Definition, sender: u16, session: SessionId
         network: header.network.0.0.to_vec(),
         session: session.0.0.to_vec(),
         sender: sender.into(),
-        incarnation: header.incarnation.0,
+        incarnation: header.incarnation.to_wire(),
         sequence: header.sequence,
         kind,
         body: body.to_vec(),
@@ -159,8 +174,9 @@ pub(crate) fn statement(owner: u16, coordinator: u16) -> CommitmentStatement {
         epoch: Epoch(0),
         coordinator: NodeId(coordinator),
         owner: NodeId(owner),
-        incarnation: Incarnation(3),
+        incarnation: Incarnation::new(3, 33),
         serial: 1,
+        expires: WallTime(NOW + 600),
         hiding: point(100 + u64::from(owner)),
         binding: point(200 + u64::from(owner)),
     }

@@ -9,6 +9,8 @@ mod conformance;
 #[cfg(test)]
 mod definition;
 #[cfg(test)]
+mod diversity;
+#[cfg(test)]
 mod envelope;
 #[cfg(test)]
 mod fixture;

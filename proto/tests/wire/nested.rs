@@ -1,10 +1,12 @@
 //! What is signed or bounded inside a message.
 
-use crate::fixture::{commitments, definition, digest, point, seal, seal_body, sign, signed, slash, statement};
+use crate::fixture::{
+    changed, commitments, definition, digest, point, seal, seal_body, sign, signed, slash, statement,
+};
 use crate::samples;
 use firn_proto::commitments::Commitments;
 use firn_proto::limits::{HEADS_MAX, MEMBERS_MAX};
-use firn_proto::{Code, Definition, Message, SessionId, SubjectId, envelope, wire};
+use firn_proto::{Code, Definition, Digest, Message, SessionId, SubjectId, envelope, wire};
 use prost::Message as _;
 
 fn code(definition: &Definition, kind: u32, body: &impl prost::Message) -> Option<Code> {
@@ -35,7 +37,7 @@ fn commitments_are_their_senders_own() {
     let share = wire::SignatureShare {
         package: vec![1; 32],
         share: crate::fixture::scalar(1).as_bytes().to_vec(),
-        next: Some(others.to_wire()),
+        next: vec![others.to_wire()],
     };
     assert_eq!(code(&definition, 16, &share), Some(Code::BodyMalformed));
     let forged = Commitments::seal(definition.network_id(), statement(1, 2), |digest| sign(2, digest));
@@ -55,6 +57,7 @@ fn every_field_of_commitments_is_signed() {
         ("owner beyond 16 bits", |c| c.owner = 65_537, Code::BodyMalformed),
         ("incarnation", |c| c.incarnation += 1, Code::EnvelopeSignatureInvalid),
         ("serial", |c| c.serial += 1, Code::EnvelopeSignatureInvalid),
+        ("expires", |c| c.expires += 1, Code::EnvelopeSignatureInvalid),
         ("hiding", |c| c.hiding = point(9).as_bytes().to_vec(), Code::EnvelopeSignatureInvalid),
         ("binding", |c| c.binding = point(9).as_bytes().to_vec(), Code::EnvelopeSignatureInvalid),
         ("swapped", |c| std::mem::swap(&mut c.hiding, &mut c.binding), Code::EnvelopeSignatureInvalid),
@@ -73,9 +76,52 @@ fn every_field_of_commitments_is_signed() {
 #[test]
 fn commitments_count_in_one_network_only() {
     let ours = definition();
-    let mut other = definition();
-    other.chain.id += 1;
+    let other = changed(|d| d.chain.id += 1);
     assert_eq!(code(&ours, 13, &willing(&commitments(&other, 1, 2))), Some(Code::EnvelopeSignatureInvalid));
+}
+
+#[test]
+fn commitments_ahead_of_requests_are_the_senders_own_for_the_key_in_bounded_number() {
+    let definition = definition();
+    let ours = commitments(&definition, 1, 2).to_wire();
+    let offered = |count, commitments: &wire::Commitments| wire::CommitmentsOffered {
+        commitments: vec![commitments.clone(); count],
+    };
+    let at = |session: Digest, offered: &wire::CommitmentsOffered| {
+        let bytes = seal_body(&definition, 1, SessionId(session), 21, &offered.encode_to_vec());
+        envelope::verify(&bytes, &definition).err().map(|refusal| refusal.code)
+    };
+    let key = commitments(&definition, 1, 2).statement().key_id.0;
+    assert_eq!(at(key, &offered(1, &ours)), None);
+    assert_eq!(at(key, &offered(16, &ours)), None);
+    assert_eq!(at(key, &offered(17, &ours)), Some(Code::BodyMalformed));
+    assert_eq!(at(key, &offered(0, &ours)), Some(Code::BodyMalformed));
+    assert_eq!(at(digest(0x78), &offered(1, &ours)), Some(Code::BodyMalformed));
+    assert_eq!(at(key, &offered(1, &commitments(&definition, 2, 1).to_wire())), Some(Code::BodyMalformed));
+    let longer = wire::Commitments { expires: ours.expires + 1, ..ours };
+    assert_eq!(
+        at(key, &offered(1, &longer)),
+        Some(Code::EnvelopeSignatureInvalid),
+        "their life is under the signature"
+    );
+    for (count, refused) in [(0, true), (1, false), (16, false), (17, true), (65_537, true)] {
+        let wanted = wire::CommitmentsWanted { epoch: 0, count };
+        assert_eq!(code(&definition, 20, &wanted).is_some(), refused, "{count}");
+    }
+}
+
+#[test]
+fn at_most_two_commitments_ride_on_a_share() {
+    let definition = definition();
+    let next = commitments(&definition, 1, 2).to_wire();
+    for (count, refused) in [(0, false), (1, false), (2, false), (3, true)] {
+        let share = wire::SignatureShare {
+            package: vec![9; 32],
+            share: crate::fixture::scalar(1).as_bytes().to_vec(),
+            next: vec![next.clone(); count],
+        };
+        assert_eq!(code(&definition, 16, &share).is_some(), refused, "{count}");
+    }
 }
 
 #[test]
@@ -169,7 +215,7 @@ fn code_of_certificate(definition: &Definition, certificate: wire::KeyCertificat
 #[test]
 fn lists_are_bounded_and_ascending() {
     let definition = definition();
-    let heads = |n: usize| wire::Heads { open: vec![vec![0; 32]; n], signed: Vec::new(), keys: Vec::new() };
+    let heads = |n: usize| wire::Heads { open: vec![vec![0; 32]; n], signed: Vec::new(), keys: Vec::new(), seen: 0 };
     assert_eq!(code(&definition, 19, &heads(HEADS_MAX)), None);
     assert_eq!(code(&definition, 19, &heads(HEADS_MAX + 1)), Some(Code::BodyMalformed));
     let round1 = |n: usize| wire::KeyRound1 {

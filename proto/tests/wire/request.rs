@@ -1,6 +1,6 @@
 //! Requests: the requester's signature over every field, and every reason to refuse.
 
-use crate::fixture::{AVS, NOW, definition, requester, signed, slash};
+use crate::fixture::{AVS, NOW, changed, definition, requester, signed, slash};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use firn_proto::limits::{DESCRIPTION_BYTES_MAX, REQUEST_LIFETIME_SECONDS_MAX, STRATEGIES_MAX};
 use firn_proto::request::{Operation, SignedRequest, SlashOperator};
@@ -186,10 +186,8 @@ fn a_field_changed_after_signing_is_another_request_of_nobody() {
 #[test]
 fn a_request_counts_in_one_network_and_on_one_chain_only() {
     let ours = definition();
-    let mut chain = ours.clone();
-    chain.chain.id = 1;
-    let mut network = ours.clone();
-    network.name = "another".to_owned();
+    let chain = changed(|d| d.chain.id = 1);
+    let network = changed(|d| d.name = "another".to_owned());
     for other in [chain, network] {
         let foreign = signed(slash(), 7, &other);
         assert!(foreign.clone().verify(&other).is_ok());

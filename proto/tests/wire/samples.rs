@@ -8,7 +8,8 @@ use firn_proto::message::{
 };
 use firn_proto::time::WallTime;
 use firn_proto::{
-    Code, Definition, Epoch, GroupSignature, Identifier, KeyId, Message, NodeId, SessionId, SubjectId, wire,
+    Code, Definition, Epoch, GroupSignature, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId,
+    wire,
 };
 use std::collections::BTreeMap;
 
@@ -91,9 +92,13 @@ fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
     let request = signed(slash(), 7, &definition).verify(&definition).unwrap();
     let (id, subject) = (request.id().into(), SessionId(digest(0x88)));
     let willing = |status, commitments| Message::Willingness(Willingness { status, commitments });
-    let share = SignatureShare { package: digest(0x99), share: scalar(11), next: Some(commitments(&definition, 1, 2)) };
-    let heads =
-        Heads { open: vec![SubjectId(digest(1))], signed: vec![SubjectId(digest(2))], keys: vec![KeyId(digest(3))] };
+    let share = SignatureShare { package: digest(0x99), share: scalar(11), next: vec![commitments(&definition, 1, 2)] };
+    let heads = Heads {
+        open: vec![SubjectId(digest(1))],
+        signed: vec![SubjectId(digest(2))],
+        keys: vec![KeyId(digest(3))],
+        seen: Incarnation::new(2, 22),
+    };
     vec![
         ("RequestSpread", id, Message::RequestSpread { request: Box::new(request), origin: NodeId(2) }),
         ("Willingness", subject, willing(Status::Willing, Some(commitments(&definition, 1, 2)))),
@@ -104,8 +109,15 @@ fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
         ("SignatureShare", subject, Message::SignatureShare(share)),
         ("ShareRefused", subject, Message::ShareRefused { package: digest(0x99), code: Code::CommitmentUnknown }),
         ("Signed", subject, Message::Signed(group_signature())),
+        ("CommitmentsWanted", digest_session(), Message::CommitmentsWanted { epoch: Epoch(1), count: 5 }),
+        ("CommitmentsOffered", digest_session(), Message::CommitmentsOffered(vec![commitments(&definition, 1, 2)])),
         ("Heads", SessionId::default(), Message::Heads(heads)),
     ]
+}
+
+/// The session of the fixture's commitments.
+fn digest_session() -> SessionId {
+    KeyId(digest(0x77)).into()
 }
 
 pub(crate) fn stored_key() -> wire::StoredKey {

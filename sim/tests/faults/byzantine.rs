@@ -39,8 +39,11 @@ fn random_bytes_and_words_out_of_place_do_not_stop_a_signature() {
     let key_id = world.node(NodeId(1)).unwrap().engine.keys()[0].key_id;
     let request = slash(&world, 1);
     world.submit(NodeId(1), request.clone());
-    let share =
-        SignatureShare { package: Digest([1; 32]), share: PublicScalar::from_slice(&[1; 32]).unwrap(), next: None };
+    let share = SignatureShare {
+        package: Digest([1; 32]),
+        share: PublicScalar::from_slice(&[1; 32]).unwrap(),
+        next: Vec::new(),
+    };
     for to in nodes(&world).into_iter().filter(|to| *to != 4) {
         for length in [0, 1, 100, 70_000] {
             world.inject(voice.node, NodeId(to), vec![0x5a; length]);

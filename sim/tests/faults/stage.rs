@@ -112,12 +112,12 @@ pub(crate) struct Voice {
 }
 
 impl Voice {
-    pub(crate) fn of(world: &World, seed: u64, node: u16, incarnation: u64) -> Self {
+    pub(crate) fn of(world: &World, seed: u64, node: u16, incarnation: u32) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         bytes[8..10].copy_from_slice(&node.to_be_bytes());
         let root = RootSecret::generate(&mut ChaCha20Rng::from_seed(bytes));
-        let opened = Vault::open(world.definition.clone(), NodeId(node), Incarnation(incarnation), root, []);
+        let opened = Vault::open(world.definition.clone(), NodeId(node), Incarnation::new(incarnation, 0), root, []);
         Self { node: NodeId(node), vault: opened.unwrap(), rng: ChaCha20Rng::from_seed([9; 32]) }
     }
 

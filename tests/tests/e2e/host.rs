@@ -100,8 +100,9 @@ fn links(dir: &str, refuses: &dyn Fn(&str, i32) -> String) {
 #[test]
 fn nodes_with_another_definition_are_refused_on_both_sides() {
     let mut net = Net::prepare(3, 2);
-    let mut other = net.definition.clone();
+    let mut other = (*net.definition).clone();
     other.requesters[0].name = "another name".to_owned();
+    let other = firn_proto::Definition::new(other);
     net.write_definition(2, &other);
     net.start_chain();
     net.start_nodes(&[0, 1, 2]);

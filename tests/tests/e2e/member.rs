@@ -46,7 +46,7 @@ impl Keys {
             network: definition.network_id(),
             session: SessionId::default(),
             sender,
-            incarnation: Incarnation(1),
+            incarnation: Incarnation::new(1, 1),
             sequence: 1,
         };
         seal(&header, message, |digest| {
@@ -116,7 +116,7 @@ pub(crate) fn hello(definition: &Definition) -> Hello {
         version_max: 1,
         network: definition.network_id().0.0.to_vec(),
         definition: digest,
-        incarnation: 1,
+        incarnation: Incarnation::new(1, 1).to_wire(),
         refused: 0,
     }
 }

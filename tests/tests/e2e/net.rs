@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::Address;
 use firn_proto::Definition;
+use firn_proto::definition::Content;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -93,8 +94,10 @@ impl Net {
     }
 
     /// Replaces the definition of all nodes, before they run.
-    pub(crate) fn redefine(&mut self, change: impl FnOnce(&mut Definition)) {
-        change(&mut self.definition);
+    pub(crate) fn redefine(&mut self, change: impl FnOnce(&mut Content)) {
+        let mut content = (*self.definition).clone();
+        change(&mut content);
+        self.definition = Definition::new(content);
         for node in self.all() {
             self.write_definition(node, &self.definition);
         }

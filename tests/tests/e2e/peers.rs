@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use firn_proto::{Digest, Message, NetworkId, NodeId, Point};
+use firn_proto::{Definition, Digest, Message, NetworkId, NodeId, Point};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::PeerId;
 
@@ -113,8 +113,9 @@ async fn forged_envelopes(net: &Net, keys: &Keys) {
     // Our own, correct: not counted. It also shows that what follows arrives.
     let own = keys.envelope(definition, NodeId(5), &Message::KeyAccept);
     write_frame(&mut ours, &own).await;
-    let mut other = definition.clone();
+    let mut other = (**definition).clone();
     other.name = "another network".to_owned();
+    let other = Definition::new(other);
     let altered = {
         let mut bytes = own.clone();
         *bytes.last_mut().expect("an envelope") ^= 1;
@@ -211,10 +212,10 @@ fn resident_kib(pid: u32) -> u64 {
 #[test]
 fn a_definition_with_a_members_key_twice_is_refused() {
     let net = Net::prepare(3, 2);
-    let mut definition = net.definition.clone();
-    let first: Point = definition.nodes[&NodeId(1)].vault_key;
-    definition.nodes.get_mut(&NodeId(2)).expect("three nodes").vault_key = first;
-    net.write_definition(0, &definition);
+    let mut content = (*net.definition).clone();
+    let first: Point = content.nodes[&NodeId(1)].vault_key;
+    content.nodes.get_mut(&NodeId(2)).expect("three nodes").vault_key = first;
+    net.write_definition(0, &Definition::new(content));
     let cause = net.at(0, &["run"]).refused("DEFINITION_INVALID", 3);
     assert!(cause.contains("vault_key"), "{cause}");
 }

@@ -490,6 +490,7 @@ fn r30_a_pending_key_does_not_sign() {
     let ceremony = net.shared(1);
     let node = net.nodes()[0];
     net.finish(node, &ceremony);
-    let commit = Request::Commit { key_id: ceremony.key_id, epoch: EPOCH, coordinator: node };
+    let (key_id, now) = (ceremony.key_id, crate::testing::NOW);
+    let commit = Request::Commit { key_id, epoch: EPOCH, coordinator: node, count: 1, now };
     net.refuses(node, commit, Code::KeyNotReady);
 }

@@ -23,7 +23,8 @@ fn corrupt(net: &Net, node: NodeId) -> RecordKey {
 #[test]
 fn a_vault_opens_only_with_the_keys_of_the_definition() {
     let (net, node) = net();
-    let open = |node, root| Vault::open(net.definition.clone(), node, Incarnation(2), root_secret(root), []).err();
+    let open =
+        |node, root| Vault::open(net.definition.clone(), node, Incarnation::new(2, 0), root_secret(root), []).err();
     assert_eq!(open(node, [1; 32]), Some(OpenError::KeysDiffer(node)));
     assert_eq!(open(NodeId(99), [1; 32]), Some(OpenError::NodeUnknown(NodeId(99))));
     let other = &net.hosts[&net.nodes()[1]];

@@ -10,7 +10,7 @@ use crate::testing::{EPOCH, NOW, Net, digest, release};
 use alloy_primitives::{Address, U256};
 use firn_proto::account::account_address;
 use firn_proto::author::AuthorSignature;
-use firn_proto::{Incarnation, PublicScalar};
+use firn_proto::{Definition, Epoch, Incarnation, KeyId, NodeId, PublicScalar};
 use proptest::prelude::*;
 
 struct Case {
@@ -72,8 +72,9 @@ fn the_share_its_locks_and_its_marker_are_one_decision() {
     let decision = case.decide();
     let Reply::Released { package, next, .. } = &decision.reply else { panic!("{:?}", decision.reply) };
     assert_eq!(*package, case.package.hash());
-    assert_eq!(next.statement().coordinator, NodeId(11));
-    assert_ne!(next.statement().serial, case.package.commitments[&case.node].statement().serial);
+    let next = next[0].statement();
+    assert_eq!(next.coordinator, NodeId(11));
+    assert_ne!(next.serial, case.package.commitments[&case.node].statement().serial);
     let kind = |write: &Write| match write {
         Write::Put { key, .. } => Kind::of(key).unwrap().0,
         Write::Delete { .. } => panic!("a release deletes nothing"),
@@ -132,7 +133,7 @@ fn r39_altered_own_commitments_are_unknown() {
         |statement| std::mem::swap(&mut statement.hiding, &mut statement.binding),
         |statement| statement.hiding = statement.binding,
         |statement| statement.serial += 1,
-        |statement| statement.incarnation = Incarnation(2),
+        |statement| statement.incarnation = Incarnation::new(2, 0),
     ];
     for change in changes {
         let mut case = case();
@@ -154,6 +155,46 @@ fn r36_pools_are_small_and_the_oldest_go_first() {
         case.net.commit(node, key_id, NodeId(11));
     }
     case.refuses(Code::CommitmentUnknown);
+}
+
+#[test]
+fn r36_commitments_die_in_time() {
+    let ask = |case: &Case, now: u64| {
+        let (subject, package) = (case.subject.clone(), case.package.clone());
+        Ask::Release(Box::new(ReleaseRequest { subject, package, now: WallTime(now), next: 2 }))
+    };
+    let mut case = case();
+    let expires = case.package.commitments[&case.node].statement().expires.0;
+    assert_eq!(expires, NOW.0 + NONCE_LIFETIME_SECONDS);
+    let late = ask(&case, expires);
+    case.net.refuses(case.node, late, Code::CommitmentUnknown);
+    assert!(
+        matches!(case.decide(), Decision { reply: Reply::Refused(_), .. }),
+        "forgotten, whatever the clock says next"
+    );
+    let mut case = self::case();
+    let (early, late) = (ask(&case, expires - 1), ask(&case, expires));
+    let reply = case.net.ask(case.node, early);
+    assert!(matches!(&reply, Reply::Released { next, .. } if next.len() == 2), "{reply:?}");
+    assert_eq!(case.net.ask(case.node, late), reply, "the same package again gives the recorded share");
+    for next in [0, 3] {
+        let (subject, package) = (case.subject.clone(), case.package.clone());
+        let ask = Ask::Release(Box::new(ReleaseRequest { subject, package, now: NOW, next }));
+        case.net.refuses(case.node, ask, Code::VaultRefused);
+    }
+}
+
+#[test]
+fn signers_meet_the_keys_diversity() {
+    let mut case = case();
+    let mut content = (*case.net.definition).clone();
+    content.keys[1].organisations_min = 2;
+    case.net.host(case.node).vault.definition = Definition::new(content.clone());
+    case.refuses(Code::DiversityUnmet);
+    content.nodes.get_mut(&NodeId(13)).unwrap().organisation = "another".into();
+    case.net.host(case.node).vault.definition = Definition::new(content);
+    let Reply::Refused(refusal) = case.decide().reply else { panic!("its request is another network's") };
+    assert_eq!(refusal.code, Code::RequesterUnknown);
 }
 
 #[test]
@@ -182,9 +223,19 @@ fn commitments_are_for_one_coordinator() {
 fn nobody_but_a_member_is_offered_commitments() {
     let mut case = case();
     let key_id = case.certificate.key_id();
-    let commit = |key_id, epoch, coordinator| Ask::Commit { key_id, epoch, coordinator: NodeId(coordinator) };
+    let commit = |key_id, epoch, coordinator| Ask::Commit {
+        key_id,
+        epoch,
+        coordinator: NodeId(coordinator),
+        count: 1,
+        now: NOW,
+    };
     case.net.refuses(case.node, commit(key_id, EPOCH, 9), Code::VaultRefused);
     case.net.refuses(case.node, commit(key_id, Epoch(1), 11), Code::EpochMismatch);
+    for count in [0, 17] {
+        let ask = Ask::Commit { key_id, epoch: EPOCH, coordinator: NodeId(11), count, now: NOW };
+        case.net.refuses(case.node, ask, Code::VaultRefused);
+    }
     case.net.refuses(case.node, commit(KeyId(digest(1)), EPOCH, 11), Code::ShareMissing);
 }
 
@@ -248,8 +299,9 @@ fn r7_a_request_for_another_key_account_or_network_is_refused() {
     let subject = other_account.slash(|slash| slash.account = Address::repeat_byte(1));
     other_account.refuses_subject(subject, Code::AccountMismatch);
     let mut other_network = case();
-    let mut definition = other_network.net.definition.clone();
-    definition.chain.id = 1;
+    let mut content = (*other_network.net.definition).clone();
+    content.chain.id = 1;
+    let definition = Definition::new(content);
     let account = account_address(other_network.certificate.group_key());
     let subject = other_network.net.request_in(&definition, |slash| slash.account = account);
     other_network.refuses_subject(subject, Code::RequesterUnknown);
@@ -258,7 +310,9 @@ fn r7_a_request_for_another_key_account_or_network_is_refused() {
 #[test]
 fn r16_a_requester_that_our_definition_does_not_list_is_refused() {
     let mut case = case();
-    case.net.host(NodeId(12)).vault.definition.requesters.clear();
+    let mut content = (*case.net.definition).clone();
+    content.requesters.clear();
+    case.net.host(NodeId(12)).vault.definition = Definition::new(content);
     case.refuses(Code::RequesterUnknown);
 }
 
@@ -408,7 +462,7 @@ proptest! {
                 commitments: BTreeMap::from([(node, own), (partner, partners[&(partner, coordinator)])]),
             };
             if let Reply::Released { share, next, .. } = net.ask(node, release(&subject, &package)) {
-                offers.push(next);
+                offers.extend(next);
                 let pair = (own.statement().hiding, own.statement().binding);
                 prop_assert_eq!(*shares.entry(pair).or_insert(share), share, "two shares for one pair");
                 if let Subject::Request(request) = &subject {
