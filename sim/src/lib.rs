@@ -8,6 +8,7 @@ pub mod geography;
 pub mod history;
 mod node;
 pub mod random;
+pub mod report;
 pub mod scenario;
 pub mod seeded;
 pub mod shrink;
