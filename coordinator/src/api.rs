@@ -179,7 +179,18 @@ pub enum Timer {
     Takeover {
         /// The subject.
         subject: SubjectId,
+        /// The how-manieth such timer: an earlier one is stale.
+        round: u32,
     },
+    /// Look whether the ranks that we told our answer give a sign of life.
+    Widen {
+        /// The subject.
+        subject: SubjectId,
+    },
+    /// Look whether our pools of commitments are full.
+    Pools,
+    /// Say to the next peer what we know.
+    AntiEntropy,
     /// Ask members for commitments again.
     Solicit {
         /// The subject.

@@ -3,7 +3,7 @@
 use crate::api::{Class, Timer};
 use crate::engine::{Engine, Inbound};
 use crate::keygen::Phase;
-use crate::limits::{CATCH_UP_MS, TELL_AGAIN_MS};
+use crate::limits::{ANTI_ENTROPY_MS, CATCH_UP_MS, TELL_AGAIN_MS};
 use crate::sign::State;
 use crate::view::{KeyView, MemberView, PeerView, SubjectView};
 use firn_proto::account::account_address;
@@ -12,6 +12,7 @@ use firn_proto::message::{Heads, Status, Willingness};
 use firn_proto::{Code, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId};
 use firn_vault::api::Subject;
 use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
 
 impl Engine {
     pub(crate) fn peer_up(&mut self, node: NodeId, incarnation: Incarnation) {
@@ -19,17 +20,17 @@ impl Engine {
             return;
         }
         self.connected.insert(node, incarnation);
-        self.pools.iter_mut().filter(|((_, owner), _)| *owner == node).for_each(|(_, pool)| {
-            pool.retain(|commitments| commitments.statement().incarnation == incarnation);
-        });
         self.key_peer_up(node, incarnation);
         if self.boots.insert(node, incarnation) != Some(incarnation) {
+            self.pools.new_boot(node, incarnation);
+            self.lent.forget(node);
             self.forgive(node);
         }
-        if self.paces.entry(node).or_default().allow(self.now.monotonic) {
+        self.ranks_changed(node);
+        if self.dues.entry(node).or_default().allow(self.now.monotonic) {
             return self.greet(node);
         }
-        self.paces.entry(node).or_default().greet = true;
+        self.dues.entry(node).or_default().greet = true;
         self.catch_up_later(node);
     }
 
@@ -38,24 +39,22 @@ impl Engine {
         self.say_keys_again(node);
         let heads = self.heads();
         self.send(node, SessionId::default(), Message::Heads(heads), Class::Bulk);
-        let open: Vec<_> = self.subjects.iter().filter(|(_, state)| state.is_open()).collect();
-        let coordinated: Vec<_> = open.iter().filter(|(_, s)| s.coordinator.is_some()).map(|(id, _)| **id).collect();
-        let open: Vec<_> = open.into_iter().map(|(id, _)| *id).collect();
+        let coordinated = self.subjects.iter().filter(|(_, state)| state.is_open() && state.coordinator.is_some());
+        let coordinated: Vec<_> = coordinated.map(|(id, _)| *id).collect();
         for id in coordinated {
             self.send(node, id.into(), Message::Solicit { attempt: 0 }, Class::Protocol);
         }
-        open.into_iter().for_each(|id| self.tell_status(id, node));
     }
 
     fn catch_up_later(&mut self, node: NodeId) {
-        if self.paces.entry(node).or_default().arm() {
+        if self.dues.entry(node).or_default().arm() {
             self.set_timer(Timer::CatchUp { node }, CATCH_UP_MS);
         }
     }
 
     /// A peer whose allowance was spent has waited long enough.
     pub(crate) fn catch_up(&mut self, node: NodeId) {
-        let (greet, heads) = self.paces.entry(node).or_default().take_due();
+        let (greet, heads) = self.dues.entry(node).or_default().take_due();
         if !self.connected.contains_key(&node) {
             return;
         }
@@ -70,12 +69,31 @@ impl Engine {
     pub(crate) fn peer_down(&mut self, node: NodeId) {
         self.connected.remove(&node);
         self.signer_gone(node);
+        self.ranks_changed(node);
+    }
+
+    /// Says to the next connected peer what we know, so that what was lost on a living channel is repaired.
+    pub(crate) fn anti_entropy(&mut self) {
+        self.set_timer(Timer::AntiEntropy, ANTI_ENTROPY_MS);
+        let after =
+            self.turn.0.and_then(|last| self.connected.range(last..).map(|(node, _)| *node).find(|n| *n > last));
+        let Some(node) = after.or_else(|| self.connected.keys().next().copied()) else { return };
+        self.turn.0 = Some(node);
+        let heads = self.heads();
+        self.turn.1 = heads.open.last().copied().unwrap_or_default();
+        self.send(node, SessionId::default(), Message::Heads(heads), Class::Bulk);
+    }
+
+    /// All subjects, from where the last list ended: where they are too many for one list, the next has the others.
+    fn in_turn(&self) -> impl Iterator<Item = (&SubjectId, &State)> {
+        let from = self.turn.1;
+        self.subjects.range((Excluded(from), Unbounded)).chain(self.subjects.range(..=from))
     }
 
     fn heads(&self) -> Heads {
         let requests = |pick: fn(&State) -> bool| {
-            let recent = self.subjects.iter().rev().filter(move |(_, state)| state.request().is_some() && pick(state));
-            recent.map(|(id, _)| *id).take(HEADS_MAX).collect::<Vec<_>>()
+            let picked = self.in_turn().filter(move |(_, state)| state.request().is_some() && pick(state));
+            picked.map(|(id, _)| *id).take(HEADS_MAX).collect::<Vec<_>>()
         };
         let certified = |phase: Phase| matches!(phase, Phase::Certified | Phase::Active);
         Heads {
@@ -89,10 +107,10 @@ impl Engine {
     /// A peer says what it knows: it gets what it lacks, now or when its allowance permits.
     pub(crate) fn on_heads(&mut self, inbound: &Inbound<'_>, heads: &Heads) {
         let node = inbound.from;
-        if self.paces.entry(node).or_default().allow(self.now.monotonic) {
+        if self.dues.entry(node).or_default().allow(self.now.monotonic) {
             return self.answer_heads(node, heads);
         }
-        self.paces.entry(node).or_default().heads = Some(heads.clone());
+        self.dues.entry(node).or_default().heads = Some(heads.clone());
         self.catch_up_later(node);
     }
 
@@ -102,10 +120,11 @@ impl Engine {
         let keys: BTreeSet<_> = heads.keys.iter().copied().collect();
         self.tell_keys(to, &keys);
         let ids: Vec<_> = self
-            .subjects
-            .iter()
-            .filter(|(_, state)| state.closed.is_none() && !state.executed && state.request().is_some())
+            .in_turn()
+            .filter(|(_, state)| state.closed.is_none() && state.request().is_some() && !state.is_late(self.now.wall))
             .map(|(id, state)| (*id, state.signature.is_some()))
+            .filter(|(id, _)| covers(&heads.open, *id) && covers(&heads.signed, *id))
+            .filter(|(id, is_signed)| !known.contains(id) || *is_signed && !signed.contains(id))
             .take(HEADS_MAX)
             .collect();
         for (id, is_signed) in ids {
@@ -293,5 +312,16 @@ impl Engine {
             Some(Status::NotYet(code)) => ("not yet", Some(*code)),
         };
         MemberView { node, status, code }
+    }
+}
+
+/// Whether a list speaks of a subject: all, unless it is full and says nothing of those beyond its ends. Lists go round.
+fn covers(list: &[SubjectId], id: SubjectId) -> bool {
+    match (list.first(), list.last()) {
+        (Some(first), Some(last)) if list.len() >= HEADS_MAX => match first <= last {
+            true => (*first..=*last).contains(&id),
+            false => id >= *first || id <= *last,
+        },
+        _ => true,
     }
 }

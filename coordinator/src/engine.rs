@@ -3,17 +3,21 @@
 use crate::api::{Class, Command, Effect, Event, Family, Observation, Record, Timer};
 use crate::audit::{AuditLog, AuditNote};
 use crate::keygen::Attempt;
-use crate::pace::Pace;
+use crate::limits::ANTI_ENTROPY_MS;
+use crate::pace::{Due, Pace};
+use crate::pool::Pools;
+use crate::queue::Queue;
+use crate::round_trip::RoundTrips;
 use crate::sign::State;
 use crate::sign::intake::Refusals;
 use crate::sign::lent::Lent;
-use firn_proto::commitments::Commitments;
+use crate::sign::offer::Want;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::BlockReference;
 use firn_proto::time::{MonotonicTime, Time};
 use firn_proto::{Code, Definition, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId, Verified};
 use firn_vault::api::{Reply, Request as VaultRequest};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Who this engine is, and in which network.
 #[derive(Clone, Debug)]
@@ -34,17 +38,30 @@ pub struct Engine {
     pub(crate) connected: BTreeMap<NodeId, Incarnation>,
     /// The last boot of each peer that we have seen.
     pub(crate) boots: BTreeMap<NodeId, Incarnation>,
-    pub(crate) paces: BTreeMap<NodeId, Pace>,
+    pub(crate) dues: BTreeMap<NodeId, Due>,
+    pub(crate) round_trips: RoundTrips,
     pub(crate) attempts: BTreeMap<KeyId, Attempt>,
     pub(crate) subjects: BTreeMap<SubjectId, State>,
     /// Requests that we did not take in.
     pub(crate) refusals: Refusals,
     /// Which packages our own commitments went into.
     pub(crate) lent: Lent,
-    /// Commitments offered to us as coordinator, newest last.
-    pub(crate) pools: BTreeMap<(KeyId, NodeId), Vec<Commitments>>,
-    /// For which subjects we have asked the vault for commitments, by key and the coordinator they are for.
-    pub(crate) wanted: BTreeMap<(KeyId, NodeId), VecDeque<SubjectId>>,
+    /// Commitments offered to us as coordinator.
+    pub(crate) pools: Pools,
+    /// For which keys our pools are kept full.
+    pub(crate) kept: BTreeSet<KeyId>,
+    /// What we have asked the vault for commitments for, by key and the coordinator they are for.
+    pub(crate) wanted: BTreeMap<(KeyId, NodeId), VecDeque<Want>>,
+    /// How often each coordinator may still ask us for its pool.
+    pub(crate) offers: BTreeMap<(KeyId, NodeId), Pace>,
+    /// Subjects with an attempt of ours under way, those that wait for a place, and whether one may have come free.
+    pub(crate) sessions: BTreeSet<SubjectId>,
+    pub(crate) queue: Queue,
+    pub(crate) stirred: bool,
+    /// Whose turn it was to hear what we know, and from which subject on.
+    pub(crate) turn: (Option<NodeId>, SubjectId),
+    /// Records for the next batch.
+    pub(crate) unwritten: Vec<Record>,
     audit: AuditLog,
     effects: Vec<Effect>,
     local: VecDeque<(SessionId, Message)>,
@@ -76,13 +93,21 @@ impl Engine {
             finalised: BlockReference::default(),
             connected: BTreeMap::new(),
             boots: BTreeMap::new(),
-            paces: BTreeMap::new(),
+            dues: BTreeMap::new(),
+            round_trips: RoundTrips::default(),
             attempts: BTreeMap::new(),
             subjects: BTreeMap::new(),
             refusals: Refusals::default(),
             lent: Lent::default(),
-            pools: BTreeMap::new(),
+            pools: Pools::default(),
+            kept: BTreeSet::new(),
             wanted: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            sessions: BTreeSet::new(),
+            queue: Queue::default(),
+            stirred: false,
+            turn: (None, SubjectId::default()),
+            unwritten: Vec::new(),
             audit,
             effects: Vec::new(),
             local: VecDeque::new(),
@@ -110,7 +135,7 @@ impl Engine {
             Event::Received { from, message } => self.received(from, &message),
             Event::PeerUp { node, incarnation } => self.peer_up(node, incarnation),
             Event::PeerDown { node } => self.peer_down(node),
-            Event::RoundTrip { .. } => {}
+            Event::RoundTrip { node, milliseconds } => self.round_trips.measured(node, milliseconds),
             Event::TimerFired(timer) => self.timer(timer),
             Event::Submitted { request } => self.submitted(*request),
             Event::ChainFinalised { block } => self.chain_finalised(block),
@@ -119,9 +144,15 @@ impl Engine {
             Event::VaultReplied { reply } => self.vault_replied(reply),
             Event::Operator(command) => self.operator(command),
         }
+        self.serve_queue();
         while let Some((session, message)) = self.local.pop_front() {
             let inbound = Inbound { from: self.me, incarnation: Incarnation::default(), session, envelope: &[] };
             self.dispatch(&inbound, &message);
+            self.serve_queue();
+        }
+        // Where the chain was just asked, its answer decides what is to be written: one batch for both.
+        if !self.effects.iter().any(|effect| matches!(effect, Effect::AskChain { .. })) {
+            self.write();
         }
         std::mem::take(&mut self.effects)
     }
@@ -131,6 +162,7 @@ impl Engine {
         attempts.into_iter().for_each(|key_id| self.resume_attempt(key_id));
         let subjects: Vec<_> = self.subjects.keys().copied().collect();
         subjects.into_iter().for_each(|subject| self.resume_subject(subject));
+        self.set_timer(Timer::AntiEntropy, ANTI_ENTROPY_MS);
     }
 
     fn received(&mut self, from: NodeId, message: &Verified<Message>) {
@@ -165,15 +197,18 @@ impl Engine {
             Message::ShareRefused { package, code } => self.on_share_refused(inbound, *package, *code),
             Message::Signed(signature) => self.on_signed(inbound, signature),
             Message::Heads(heads) => self.on_heads(inbound, heads),
-            Message::CommitmentsWanted { .. } => {}
-            Message::CommitmentsOffered(offered) => offered.iter().for_each(|commitments| self.pool(*commitments)),
+            Message::CommitmentsWanted { epoch, count } => self.on_commitments_wanted(inbound, *epoch, *count),
+            Message::CommitmentsOffered(offered) => self.on_commitments_offered(inbound, offered),
         }
     }
 
     fn timer(&mut self, timer: Timer) {
         match timer {
             Timer::KeyPhase { key_id, phase } => self.key_phase_over(key_id, phase),
-            Timer::Takeover { subject } => self.takeover(subject),
+            Timer::Takeover { subject, round } => self.takeover(subject, round),
+            Timer::Widen { subject } => self.widen(subject),
+            Timer::Pools => self.fill_pools(),
+            Timer::AntiEntropy => self.anti_entropy(),
             Timer::Solicit { subject, round } => self.solicit_again(subject, round),
             Timer::Stalled { subject, package } => self.stalled(subject, package),
             Timer::Recheck { subject } => self.evaluate(subject),
@@ -186,7 +221,7 @@ impl Engine {
         match reply {
             // The host puts envelopes on the wire itself.
             Reply::Envelope(_) => {}
-            Reply::Committed(made) => made.into_iter().for_each(|commitments| self.on_committed(commitments)),
+            Reply::Committed(commitments) => self.on_committed(commitments),
             Reply::Released { subject, package, share, next } => self.on_released(subject, package, share, next),
             Reply::Refused(refusal) => match refusal.package {
                 Some(package) => self.on_release_refused(refusal.session.into(), package, refusal.code),
@@ -228,9 +263,24 @@ impl Engine {
     }
 
     /// Writes records and the audit entry that explains them, in one batch.
-    pub(crate) fn persist(&mut self, mut records: Vec<Record>, entry: AuditNote<'_>) {
-        records.push(self.audit.append(self.now.wall, &entry));
-        self.effect(Effect::Persist(records));
+    pub(crate) fn persist(&mut self, records: Vec<Record>, entry: AuditNote<'_>) {
+        self.unwritten.extend(records);
+        self.note(entry);
+        self.write();
+    }
+
+    /// An audit entry for the next batch: nothing that leaves before depends on it.
+    pub(crate) fn note(&mut self, entry: AuditNote<'_>) {
+        let record = self.audit.append(self.now.wall, &entry);
+        self.unwritten.push(record);
+    }
+
+    /// Writes what has gathered.
+    pub(crate) fn write(&mut self) {
+        if !self.unwritten.is_empty() {
+            let records = std::mem::take(&mut self.unwritten);
+            self.effect(Effect::Persist(records));
+        }
     }
 
     /// Sends to one node, ourselves included.

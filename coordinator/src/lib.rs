@@ -13,9 +13,12 @@ pub mod journal;
 mod keygen;
 pub mod limits;
 mod pace;
+mod pool;
+mod queue;
 mod record;
 mod relay;
 mod roast;
+mod round_trip;
 mod sign;
 pub mod view;
 

@@ -1,5 +1,7 @@
 //! Bounds of the protocol, with their arithmetic. Times are milliseconds of monotonic time.
 
+use firn_proto::limits::COMMITMENTS_OFFERED_MAX;
+
 /// How long one phase of a key generation may take once all have accepted. The slowest phase at 100 members is the
 /// stock share check with 0.7 s of CPU; three round trips around the world are 1 s. Tenfold room and a restart.
 pub const KEY_PHASE_MS: u64 = 20_000;
@@ -31,24 +33,73 @@ pub const REFUSALS_MAX: usize = OPEN_SUBJECTS_MAX;
 /// How long a request that met full queues is not asked for again.
 pub const REFUSAL_RETRY_MS: u64 = 60_000;
 
-/// Pause before a member that still does not know a subject is told of it again: the first pause between calls.
-pub const TELL_AGAIN_MS: u64 = SOLICIT_MS.0;
+/// Pause before a member that still does not know a subject is told of it again.
+pub const TELL_AGAIN_MS: u64 = 1_000;
 
 /// Closed requests kept in memory for views and catch-up; older ones stay on disk. About 2 kB each.
 pub const CLOSED_SUBJECTS_MAX: usize = 4_000;
 
-/// Commitments kept per member that coordinates nothing of ours: what one member may have us hold, 4 x 350 bytes.
-pub const COMMITMENTS_PER_MEMBER_MAX: usize = 4;
+/// Subjects with an attempt of ours under way at once; the others wait in line. As many as a vault keeps commitments for
+/// one coordinator, so that each can have some of every member.
+pub const SESSIONS_MAX: usize = COMMITMENTS_OFFERED_MAX;
+
+/// Waiting subjects that are looked at when a place may have come free: what one event can cost.
+pub const QUEUE_LOOKS_MAX: usize = 4;
+
+/// Commitments of each member that a coordinator wants to have ready: as many subjects can be signed at once without
+/// waiting. Beyond it a share brings one for the one that it used up.
+pub const POOL_TARGET: usize = COMMITMENTS_OFFERED_MAX / 2;
+
+/// Commitments kept of each member: as many as its vault keeps for us. 16 x 400 bytes x 100 members = 640 kB a key.
+pub const POOL_MAX: usize = COMMITMENTS_OFFERED_MAX;
+
+/// Commitments are not used in their last seconds: clocks differ, and the package is on its way.
+pub const POOL_MARGIN_SECONDS: u64 = 60;
+
+/// Idle pools are filled up with what will last this much longer.
+pub const POOL_REFRESH_SECONDS: u64 = 300;
+
+/// Pause between two looks at idle pools. A member is asked when its pool is short, once in `POOL_ASK_MS` at most.
+pub const POOL_LOOK_MS: u64 = 15_000;
+
+/// Pause between two questions to one member for its pool.
+pub const POOL_ASK_MS: u64 = 300_000;
+
+/// A coordinator's questions for its pool are answered this often at once, and then once per `POOL_ANSWER_MS`: 16 x
+/// 100 us of CPU each, 0.02 % for each of 100 coordinators that ask without end.
+pub const POOL_ANSWER_BURST: u64 = 4;
+
+/// See [`POOL_ANSWER_BURST`].
+pub const POOL_ANSWER_MS: u64 = 60_000;
+
+/// Refusals for which a member is excused, since its last share: it restarted, its commitments expired, or its chain is a
+/// block behind. As many as stale commitments can be here.
+pub const EXCUSES_MAX: usize = POOL_MAX;
 
 /// Own commitments remembered with the package they went into, 40 bytes each: as many as the vault remembers shares.
 pub const LENT_MAX: usize = 1_024;
 
-/// A signer that has not answered a package after this long no longer holds up the next attempt: three times the
-/// longest round trip of 300 ms, plus a synced write.
-pub const ATTEMPT_STALLED_MS: u64 = 1_000;
+/// A round trip that was not measured yet: once around the world.
+pub const ROUND_TRIP_DEFAULT_MS: u64 = 300;
 
-/// The member of rank k takes over k times this long after it has seen t willing members.
-pub const TAKEOVER_MS: u64 = 1_500;
+/// The longest round trip that is believed.
+pub const ROUND_TRIP_MS_MAX: u64 = 10_000;
+
+/// A synced write, on a disk that is not broken.
+pub const SYNC_MS: u64 = 20;
+
+/// What a signer's answer may take beyond its round trip until it was measured: facts from the chain, and a busy machine.
+pub const ANSWER_MS: u64 = 500;
+
+/// The shortest time that a lower rank is given: on one machine, round trips say nothing about how busy it is.
+pub const TAKEOVER_MS_MIN: u64 = 100;
+
+/// Members answer the first so many of the election's order that are connected; more with each time that none of them
+/// gives a sign of life. Two may fail at once before that costs more than time.
+pub const RANKS_TOLD: usize = 3;
+
+/// The longest pause before a member that hears nothing of a subject tells more ranks: four calls of a coordinator.
+pub const WIDEN_MS_MAX: u64 = 60_000;
 
 /// A peer gets what it missed this often at once, and then once per `CATCH_UP_MS`: a channel that opens costs two, what we
 /// said before and the answer to its heads. One answer is at most 1,000 requests of 3 kB and 64 certificates of 17 kB,
@@ -58,8 +109,11 @@ pub const CATCH_UP_BURST: u64 = 8;
 /// See [`CATCH_UP_BURST`].
 pub const CATCH_UP_MS: u64 = 5_000;
 
-/// First and longest pause between two calls for commitments.
-pub const SOLICIT_MS: (u64, u64) = (1_000, 15_000);
+/// Shortest and longest pause between two calls for commitments. The first is a round trip; each is twice the one before.
+pub const SOLICIT_MS: (u64, u64) = (100, 15_000);
+
+/// Pause between two peers to whom we say what we know, in turn, so that what was lost on a living channel is repaired.
+pub const ANTI_ENTROPY_MS: u64 = 30_000;
 
 /// Pause before chain facts that were not good enough are read again: a block or two.
 pub const RECHECK_MS: u64 = 1_500;

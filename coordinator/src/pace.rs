@@ -4,11 +4,19 @@ use crate::limits::{CATCH_UP_BURST, CATCH_UP_MS};
 use firn_proto::message::Heads;
 use firn_proto::time::MonotonicTime;
 
-/// What is due to one peer, and how much of its allowance is spent.
-#[derive(Default, Debug)]
+/// An allowance: so often at once, and then once per period.
+#[derive(Debug)]
 pub(crate) struct Pace {
+    burst: u64,
+    period: u64,
     spent: u64,
     since: MonotonicTime,
+}
+
+/// What is due to one peer, and its allowance.
+#[derive(Debug)]
+pub(crate) struct Due {
+    pace: Pace,
     armed: bool,
     /// Its channel opened, and it has not heard yet what we said before.
     pub(crate) greet: bool,
@@ -17,14 +25,31 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Whether the peer may be answered now.
+    pub(crate) fn new(burst: u64, period: u64) -> Self {
+        Self { burst, period, spent: 0, since: MonotonicTime::default() }
+    }
+
+    /// Whether one more is allowed now, which counts.
     pub(crate) fn allow(&mut self, now: MonotonicTime) -> bool {
-        let refilled = now.0.saturating_sub(self.since.0).checked_div(CATCH_UP_MS).unwrap_or_default();
-        self.since = self.since.plus(refilled.saturating_mul(CATCH_UP_MS));
+        let refilled = now.0.saturating_sub(self.since.0).checked_div(self.period).unwrap_or_default();
+        self.since = self.since.plus(refilled.saturating_mul(self.period));
         self.spent = self.spent.saturating_sub(refilled);
-        let allowed = self.spent < CATCH_UP_BURST;
+        let allowed = self.spent < self.burst;
         self.spent = self.spent.saturating_add(u64::from(allowed));
         allowed
+    }
+}
+
+impl Default for Due {
+    fn default() -> Self {
+        Self { pace: Pace::new(CATCH_UP_BURST, CATCH_UP_MS), armed: false, greet: false, heads: None }
+    }
+}
+
+impl Due {
+    /// Whether the peer may be answered now.
+    pub(crate) fn allow(&mut self, now: MonotonicTime) -> bool {
+        self.pace.allow(now)
     }
 
     /// Whether a timer has to be set for what is due.

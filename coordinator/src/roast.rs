@@ -1,15 +1,20 @@
-//! The coordinator's role in signing, after ROAST (eprint 2022/550): an attempt opens with t members whose fresh
-//! commitments are here; one that is silent, refuses or lies costs one attempt and is left out of the next.
+//! The coordinator's role in signing, after ROAST (eprint 2022/550): an attempt opens with an eligible subset of the willing
+//! whose fresh commitments are here; one that is silent, refuses or lies costs one attempt and is left out of the next.
 //!
-//! A share is only checked when the aggregate fails. Nobody is blamed for silence.
+//! The node that took a request in opens the first attempt ahead of anybody's answer, where it has commitments: a signer
+//! judges for itself. A share is only checked when the aggregate fails. Nobody is blamed for silence.
 
-use crate::api::{Class, Observation, Timer};
+use crate::api::{Class, Effect, Observation, Timer};
 use crate::arithmetic::Session;
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
-use crate::limits::{ATTEMPT_STALLED_MS, COMMITMENTS_PER_MEMBER_MAX, SOLICIT_MS};
+use crate::limits::{EXCUSES_MAX, QUEUE_LOOKS_MAX, SESSIONS_MAX, SOLICIT_MS};
+use crate::sign::State;
+use firn_proto::definition::KeyDefinition;
+use firn_proto::diversity::eligible_subset;
 use firn_proto::message::{SignatureShare, SigningPackage, Status};
-use firn_proto::{Code, Digest, Message, NodeId, PublicScalar, SubjectId};
+use firn_proto::time::MonotonicTime;
+use firn_proto::{Code, Digest, KeyId, Message, NodeId, PublicScalar, SubjectId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Our own coordination of one subject.
@@ -29,19 +34,14 @@ pub(crate) struct Coordinator {
     round: u32,
     /// How often the pause between calls has doubled.
     pauses: u32,
-}
-
-/// Who may be among the next signers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Choice {
-    /// Members that owe no answer, as ROAST has it: a silent one cannot spoil every attempt.
-    Answering,
-    /// All, those that owe least first: after a network fault everybody may owe something.
-    Any,
+    /// Whether members that owe an answer may be among the next signers, who owe least first: after a network fault everybody
+    /// may. Between two calls they may not, as ROAST has it: a silent one cannot spoil every attempt.
+    anybody: bool,
 }
 
 struct Attempt {
     package: SigningPackage,
+    opened: MonotonicTime,
     session: Session,
     shares: BTreeMap<NodeId, (PublicScalar, Vec<u8>)>,
     /// A signer was silent, refused or is gone: it no longer holds up the next attempt.
@@ -54,56 +54,96 @@ impl std::fmt::Debug for Coordinator {
     }
 }
 
+impl Coordinator {
+    /// Whether an attempt is under way that may complete soon.
+    pub(crate) fn is_signing(&self) -> bool {
+        self.open.values().any(|attempt| !attempt.stalled)
+    }
+}
+
 impl Engine {
     /// Takes up the coordinator's role for a subject.
     pub(crate) fn coordinate(&mut self, id: SubjectId) {
-        let me = self.me;
         let Some(state) = self.subjects.get_mut(&id).filter(|state| state.is_open() && state.coordinator.is_none())
         else {
             return;
         };
         state.coordinator = Some(Coordinator::default());
-        let first = self.order(id).and_then(|(_, order)| order.first().copied());
-        // Members offer commitments to the first in the order by themselves.
-        if first == Some(me) {
-            self.solicit_soon(id);
-            self.open_attempt(id);
-        } else {
-            self.solicit_again(id, 0);
+        self.solicit_soon(id);
+        self.open_attempt(id);
+        // Members offer commitments to the first ranks by themselves; whose are lacking nevertheless is asked.
+        if !self.is_signing(id) {
+            self.solicit(id, false);
+        }
+    }
+
+    /// Coordinates a request that was just taken in: where commitments are at hand, the package follows the request at once.
+    pub(crate) fn sign_ahead(&mut self, id: SubjectId) {
+        let me = self.me;
+        if self.order(id).is_some_and(|(_, order)| order.first() == Some(&me)) && self.subject_key(id).is_some() {
+            self.coordinate(id);
         }
     }
 
     /// Has the next call for commitments come after the shortest pause.
     pub(crate) fn solicit_soon(&mut self, id: SubjectId) {
+        let pause = self.solicit_pause(id, 0);
         let Some(coordinator) = self.subjects.get_mut(&id).and_then(|state| state.coordinator.as_mut()) else { return };
         coordinator.round = coordinator.round.saturating_add(1);
         coordinator.pauses = 0;
         let round = coordinator.round;
-        self.set_timer(Timer::Solicit { subject: id, round }, SOLICIT_MS.0);
+        self.set_timer(Timer::Solicit { subject: id, round }, pause);
     }
 
-    /// Asks every member for commitments, again and again at growing intervals, until the subject is closed.
+    /// A round trip to the farthest member that is needed, doubled so often.
+    fn solicit_pause(&self, id: SubjectId, doubled: u32) -> u64 {
+        let farthest = self.order(id).and_then(|(key, _)| self.farthest(&key)).unwrap_or(self.me);
+        self.round_trips.answer_late(farthest).max(SOLICIT_MS.0).saturating_mul(1 << doubled.min(16)).min(SOLICIT_MS.1)
+    }
+
+    /// Asks members for commitments, again and again at growing intervals, until the subject is closed.
     pub(crate) fn solicit_again(&mut self, id: SubjectId, round: u32) {
-        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.is_open()) else { return };
-        let Some(coordinator) = state.coordinator.as_mut().filter(|coordinator| coordinator.round == round) else {
-            return;
-        };
-        coordinator.round = round.saturating_add(1);
-        let pause = SOLICIT_MS.0.saturating_mul(1 << coordinator.pauses.min(8)).min(SOLICIT_MS.1);
-        coordinator.pauses = coordinator.pauses.saturating_add(1);
+        let coordinator = self.subjects.get(&id).filter(|s| s.is_open()).and_then(|state| state.coordinator.as_ref());
+        let Some(pauses) = coordinator.filter(|known| known.round == round).map(|known| known.pauses) else { return };
+        let pause = self.solicit_pause(id, pauses.saturating_add(1));
+        if let Some(coordinator) = self.subjects.get_mut(&id).and_then(|state| state.coordinator.as_mut()) {
+            coordinator.round = round.saturating_add(1);
+            coordinator.pauses = pauses.saturating_add(1);
+            coordinator.anybody = true;
+        }
         self.set_timer(Timer::Solicit { subject: id, round: round.saturating_add(1) }, pause);
-        self.open(id, Choice::Any);
+        self.open_attempt(id);
         if !self.is_signing(id) {
-            self.solicit(id);
+            self.solicit(id, true);
         }
     }
 
-    fn solicit(&mut self, id: SubjectId) {
-        let Some((key, _)) = self.order(id) else { return };
-        let Some(coordinator) = self.subjects.get(&id).and_then(|state| state.coordinator.as_ref()) else { return };
-        let attempt = coordinator.attempts;
-        self.broadcast(&key, id.into(), Message::Solicit { attempt }, Class::Protocol);
-        self.offer(id, self.me);
+    /// Asks the willing whose commitments are not here; with `all`, those too who have not answered, or not yet.
+    fn solicit(&mut self, id: SubjectId, all: bool) {
+        let (Some((key, _)), Some((key_id, _))) = (self.order(id), self.subject_key(id)) else { return };
+        let Some(state) = self.subjects.get(&id) else { return };
+        let Some(coordinator) = &state.coordinator else { return };
+        let (attempt, now) = (coordinator.attempts, self.now.wall);
+        let lacking = |node: &NodeId| match state.answers.get(node) {
+            _ if coordinator.malicious.contains(node) => false,
+            Some(Status::Willing) => self.pools.is_empty(key_id, *node, now),
+            Some(Status::Declined(_)) => false,
+            Some(Status::NotYet(_)) | None => all,
+        };
+        let mut to: Vec<_> = key.nodes().filter(lacking).collect();
+        let ours = to.contains(&self.me) && state.status == Some(Status::Willing);
+        to.retain(|node| *node != self.me && self.is_here(*node));
+        if !to.is_empty() {
+            self.effect(Effect::Send {
+                to,
+                session: id.into(),
+                message: Message::Solicit { attempt },
+                class: Class::Protocol,
+            });
+        }
+        if ours {
+            self.offer(id, self.me);
+        }
     }
 
     /// A coordinator asks us for commitments.
@@ -115,57 +155,93 @@ impl Engine {
         let answer = match self.subjects.get(&id) {
             None => return self.answer_unknown(inbound),
             Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
-            Some(state) => match (state.closed, state.status) {
-                (Some(code), _) => Status::Declined(code),
-                (None, Some(Status::Willing)) => return self.offer(id, inbound.from),
-                (None, Some(status)) => status,
-                (None, None) => return,
-            },
+            Some(state) => state.answer(),
         };
+        if let Some(state) = self.subjects.get_mut(&id) {
+            state.ranks.alive = true;
+        }
+        let Some(answer) = answer else { return };
+        self.is_informed(id, inbound.from, answer);
+        if answer == Status::Willing {
+            return self.offer(id, inbound.from);
+        }
         let message = firn_proto::message::Willingness { status: answer, commitments: None };
         self.send(inbound.from, inbound.session, Message::Willingness(message), Class::Protocol);
     }
 
-    /// Opens an attempt, if we coordinate, none is under way, and t willing members have commitments here.
+    /// Has a subject that we coordinate wait for its next attempt: at the end of the line, which may be empty.
     pub(crate) fn open_attempt(&mut self, id: SubjectId) {
-        self.open(id, Choice::Answering);
+        let Some(state) = self.subjects.get(&id).filter(|s| s.coordinator.is_some() && !s.is_signing()) else { return };
+        self.queue.insert(state.requester(), id);
+        self.stirred = true;
+        self.serve_queue();
     }
 
-    /// The signers of the next attempt, in the order of the election; fewer than t where there are not enough.
-    fn ready(&self, id: SubjectId, choice: Choice) -> Vec<NodeId> {
-        let (Some((key, order)), Some((key_id, _))) = (self.order(id), self.subject_key(id)) else { return Vec::new() };
-        let Some(state) = self.subjects.get(&id) else { return Vec::new() };
-        let Some(coordinator) = &state.coordinator else { return Vec::new() };
-        let missed = |node: &NodeId| coordinator.missed.get(node).copied().unwrap_or_default();
-        let mut ready: Vec<NodeId> = order
-            .into_iter()
-            .filter(|node| state.answers.get(node) == Some(&Status::Willing) && !coordinator.malicious.contains(node))
-            .filter(|node| *node == self.me || self.connected.contains_key(node))
-            .filter(|node| self.pools.get(&(key_id, *node)).is_some_and(|pool| !pool.is_empty()))
-            .filter(|node| choice == Choice::Any || missed(node) == 0)
-            .collect();
-        ready.sort_by_key(missed);
-        ready.truncate(usize::from(key.threshold));
-        ready
-    }
-
-    fn open(&mut self, id: SubjectId, choice: Choice) {
-        let Some((key, _)) = self.order(id) else { return };
-        let Some((key_id, epoch)) = self.subject_key(id) else { return };
-        let Some(group_key) = self.subject_group_key(id) else { return };
-        let ready = self.ready(id, choice);
-        if ready.len() < usize::from(key.threshold) || self.is_signing(id) {
-            return;
+    /// Opens attempts for the next in line, as long as there are places and commitments for them.
+    pub(crate) fn serve_queue(&mut self) {
+        while std::mem::take(&mut self.stirred) && !self.queue.is_empty() {
+            self.sessions.retain(|session| self.subjects.get(session).is_some_and(State::is_signing));
+            self.queue.next(QUEUE_LOOKS_MAX).into_iter().for_each(|id| self.open(id));
         }
-        let me = self.me;
-        let now = self.now.wall;
-        let Some(state) = self.subjects.get_mut(&id).filter(|s| s.is_open() && !s.is_late(now)) else { return };
-        let Some(coordinator) = state.coordinator.as_mut().filter(|_| state.status == Some(Status::Willing)) else {
+    }
+
+    /// The nearest eligible subset for the next attempt. `Err` where there is none: whether only commitments are lacking.
+    fn signers(&self, key: &KeyDefinition, key_id: KeyId, state: &State) -> Result<Vec<NodeId>, bool> {
+        let Some(coordinator) = &state.coordinator else { return Err(false) };
+        let missed = |node: &NodeId| coordinator.missed.get(node).copied().unwrap_or_default();
+        let may = |node: &NodeId| {
+            self.is_here(*node) && !coordinator.malicious.contains(node) && (coordinator.anybody || missed(node) == 0)
+        };
+        // The first attempt of who took the request in asks nobody whether it is willing.
+        let ahead = state.origin == self.me && coordinator.attempts == 0 && state.request().is_some();
+        let subset = |unanswered: bool, supplied: bool| {
+            let willing = |node: &NodeId| match state.answers.get(node) {
+                Some(status) => *status == Status::Willing,
+                None => unanswered,
+            };
+            let supply = |node: &NodeId| !supplied || !self.pools.is_empty(key_id, *node, self.now.wall);
+            let mut nodes = self.by_distance(key.nodes().filter(|node| may(node) && willing(node) && supply(node)));
+            nodes.sort_by_key(missed);
+            let enough = nodes.len() >= usize::from(key.threshold);
+            enough.then(|| eligible_subset(&self.definition, key, &nodes)).flatten()
+        };
+        let found = subset(false, true).or_else(|| subset(true, true).filter(|_| ahead));
+        // What others want as well, it waits for in line; what this subject alone lacks must not hold them up.
+        let common = coordinator.missed.is_empty() && coordinator.malicious.is_empty() && coordinator.pauses < 2;
+        found.ok_or_else(|| common && subset(ahead, false).is_some())
+    }
+
+    /// Opens the next attempt of the subject whose turn it is, where it can; who lacks more than that waits no longer.
+    fn open(&mut self, id: SubjectId) {
+        let Some(state) = self.subjects.get(&id) else { return };
+        let requester = state.requester();
+        let signable = state.is_open() && !state.is_late(self.now.wall) && !state.is_signing();
+        let willing = matches!(state.status, Some(Status::Willing) | None);
+        let known = self.order(id).zip(self.subject_key(id)).filter(|_| signable && willing);
+        let Some(((key, _), (key_id, _))) = known else {
+            self.queue.remove(requester, id);
             return;
         };
-        // The newest commitments first: a vault forgets the oldest.
-        let commitments: BTreeMap<_, _> =
-            ready.iter().filter_map(|node| Some((*node, self.pools.get_mut(&(key_id, *node))?.pop()?))).collect();
+        match self.signers(&key, key_id, state) {
+            Ok(signers) if self.sessions.len() < SESSIONS_MAX => {
+                self.queue.take(requester, id);
+                self.stirred = true;
+                self.open_with(id, &key, signers);
+            }
+            Ok(_) | Err(true) => {}
+            Err(false) => drop(self.queue.remove(requester, id)),
+        }
+    }
+
+    fn open_with(&mut self, id: SubjectId, key: &KeyDefinition, signers: Vec<NodeId>) {
+        let Some((key_id, epoch)) = self.subject_key(id) else { return };
+        let Some(group_key) = self.subject_group_key(id) else { return };
+        let (me, now) = (self.me, self.now);
+        let taken = signers.iter().map(|node| Some((*node, self.pools.take(key_id, *node, now.wall)?)));
+        let Some(commitments) = taken.collect::<Option<BTreeMap<_, _>>>() else { return };
+        let late = signers.iter().map(|node| self.round_trips.answer_late(*node)).max().unwrap_or_default();
+        let Some(state) = self.subjects.get_mut(&id) else { return };
+        let Some(coordinator) = &mut state.coordinator else { return };
         let block = state.checked.unwrap_or(self.finalised);
         let attempt = coordinator.attempts;
         let package = SigningPackage { subject: id, key_id, epoch, attempt, coordinator: me, block, commitments };
@@ -175,27 +251,34 @@ impl Engine {
         };
         let hash = package.hash();
         coordinator.attempts = coordinator.attempts.saturating_add(1);
-        let opened = Attempt { package: package.clone(), session, shares: BTreeMap::new(), stalled: false };
+        coordinator.anybody = false;
+        let (package, opened) = (Box::new(package), now.monotonic);
+        let opened = Attempt { package: (*package).clone(), opened, session, shares: BTreeMap::new(), stalled: false };
         coordinator.open.insert(hash, opened);
-        self.observe(Observation::AttemptOpened { subject: id, attempt, signers: ready.clone() });
-        self.set_timer(Timer::Stalled { subject: id, package: hash }, ATTEMPT_STALLED_MS);
-        let to: Vec<_> = ready.iter().copied().filter(|node| *node != me).collect();
-        let message = Message::SigningPackage(Box::new(package));
-        if ready.contains(&me) {
+        self.sessions.insert(id);
+        let to: Vec<_> = signers.iter().copied().filter(|node| *node != me).collect();
+        let message = Message::SigningPackage(package);
+        if signers.contains(&me) {
             self.send(me, id.into(), message.clone(), Class::Protocol);
         }
-        self.effect(crate::api::Effect::Send { to, session: id.into(), message, class: Class::Protocol });
+        self.effect(Effect::Send { to, session: id.into(), message, class: Class::Protocol });
+        self.observe(Observation::AttemptOpened { subject: id, attempt, signers });
+        self.set_timer(Timer::Stalled { subject: id, package: hash }, late);
     }
 
     /// A share: kept if it answers an open package of ours and its sender is among the signers.
     pub(crate) fn on_share(&mut self, inbound: &Inbound<'_>, share: &SignatureShare) {
         let id = SubjectId::from(inbound.session);
         share.next.iter().for_each(|next| self.pool(*next));
-        let Some(coordinator) = self.subjects.get_mut(&id).and_then(|state| state.coordinator.as_mut()) else { return };
+        let now = self.now.monotonic;
+        let Some(state) = self.subjects.get_mut(&id) else { return };
+        let Some(coordinator) = &mut state.coordinator else { return };
         let Some(attempt) = coordinator.open.get_mut(&share.package) else { return };
         if !attempt.package.commitments.contains_key(&inbound.from) {
             return self.ignored(inbound, Code::PackageInvalid);
         }
+        self.round_trips.answered(inbound.from, now.0.saturating_sub(attempt.opened.0));
+        state.answers.insert(inbound.from, Status::Willing);
         coordinator.missed.remove(&inbound.from);
         coordinator.excuses.remove(&inbound.from);
         attempt.shares.entry(inbound.from).or_insert_with(|| (share.share, inbound.envelope.to_vec()));
@@ -205,12 +288,11 @@ impl Engine {
         let Some(complete) = coordinator.open.remove(&share.package) else { return };
         match complete.session.aggregate(complete.shares.values().map(|(share, _)| share)) {
             Some(signature) => {
-                let signers: Vec<_> = complete.shares.keys().copied().collect();
-                if self.finish(id, signature, signers)
-                    && let Some((key, _)) = self.order(id)
-                {
+                if let Some((key, _)) = self.order(id) {
                     self.broadcast(&key, id.into(), Message::Signed(signature), Class::Protocol);
                 }
+                self.keep_pools(complete.package.key_id);
+                self.finish(id, signature, complete.shares.keys().copied().collect());
             }
             None => self.blame(id, &complete),
         }
@@ -250,11 +332,10 @@ impl Engine {
         if !attempt.package.commitments.contains_key(&inbound.from) {
             return self.ignored(inbound, Code::PackageInvalid);
         }
-        // What an honest member says after a restart or behind a block: excused as often as stale commitments can be here.
+        // What an honest member says after a restart or behind a block: excused a bounded number of times.
         let excusable = matches!(code, Code::CommitmentUnknown | Code::ChainBehind);
         let excuses = coordinator.excuses.entry(inbound.from).or_default();
-        let excused = excusable && *excuses < COMMITMENTS_PER_MEMBER_MAX;
-        if excused {
+        if excusable && *excuses < EXCUSES_MAX {
             *excuses += 1;
         } else {
             let missed = coordinator.missed.entry(inbound.from).or_default();
@@ -262,8 +343,12 @@ impl Engine {
         }
         // Without this share the attempt never completes; the other signers owe nothing.
         coordinator.open.remove(&package);
+        self.stirred = true;
         if !excusable {
             state.answers.insert(inbound.from, Status::NotYet(code));
+        }
+        if code == Code::SubjectUnknown {
+            self.tell_again(id, inbound.from);
         }
         self.next_attempt(id);
     }
@@ -286,13 +371,14 @@ impl Engine {
             by_age.into_iter().take(excess).map(|(_, hash)| hash).collect()
         };
         oldest.iter().for_each(|hash| drop(coordinator.open.remove(hash)));
+        self.stirred = true;
         self.next_attempt(id);
     }
 
     fn next_attempt(&mut self, id: SubjectId) {
         self.open_attempt(id);
         if !self.is_signing(id) {
-            self.solicit(id);
+            self.solicit(id, false);
         }
     }
 
@@ -321,7 +407,6 @@ impl Engine {
 
     /// Whether an attempt of ours is under way.
     pub(crate) fn is_signing(&self, id: SubjectId) -> bool {
-        let coordinator = self.subjects.get(&id).and_then(|state| state.coordinator.as_ref());
-        coordinator.is_some_and(|coordinator| coordinator.open.values().any(|attempt| !attempt.stalled))
+        self.subjects.get(&id).is_some_and(State::is_signing)
     }
 }

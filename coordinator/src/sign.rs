@@ -3,27 +3,29 @@
 //! Every member decides for itself: it checks the request, the key and the chain's finalised facts, says whether it is
 //! willing, and checks again when it is handed a package. The coordinator's part is in [`crate::roast`].
 
-use crate::api::{ChainAnswer, ChainQuery, Class, Effect, Observation, SlashFacts, Timer};
+use crate::api::{ChainAnswer, ChainQuery, Effect, Observation, SlashFacts, Timer};
 use crate::audit::AuditNote;
 use crate::election;
 use crate::engine::{Engine, Inbound};
 use crate::keygen::Phase;
-use crate::limits::{CLOSED_SUBJECTS_MAX, COMMITMENTS_PER_MEMBER_MAX, RECHECK_MS, TAKEOVER_MS};
+use crate::limits::{CLOSED_SUBJECTS_MAX, RECHECK_MS};
 use crate::roast::Coordinator;
-use alloy_primitives::B256;
+use crate::sign::ranks::Ranks;
+use alloy_primitives::{Address, B256};
 use firn_proto::account::{account_address, nonce_of, verifier_address};
 use firn_proto::certificate::KeyCertificate;
-use firn_proto::commitments::Commitments;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{BlockReference, SigningPackage, Status, Willingness};
 use firn_proto::request::{Operation, Request};
 use firn_proto::time::{MonotonicTime, WallTime};
-use firn_proto::{Code, Digest, GroupSignature, KeyId, Message, NodeId, Point, SubjectId};
-use firn_vault::api::{Request as VaultRequest, Subject};
+use firn_proto::{Code, Digest, GroupSignature, KeyId, NodeId, Point, SubjectId};
+use firn_vault::api::Subject;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) mod intake;
 pub(crate) mod lent;
+pub(crate) mod offer;
+pub(crate) mod ranks;
 mod release;
 mod store;
 
@@ -50,7 +52,7 @@ pub(crate) struct State {
     /// Refusals by our vault that are on record.
     refused: BTreeSet<(NodeId, Code)>,
     pub(crate) coordinator: Option<Coordinator>,
-    takeover_armed: bool,
+    pub(crate) ranks: Ranks,
     pub(crate) signature: Option<GroupSignature>,
     pub(crate) signers: Vec<NodeId>,
     pub(crate) executed: bool,
@@ -74,7 +76,7 @@ impl State {
             releasing: BTreeMap::new(),
             refused: BTreeSet::new(),
             coordinator: None,
-            takeover_armed: false,
+            ranks: Ranks::default(),
             signature: None,
             signers: Vec::new(),
             executed: false,
@@ -93,9 +95,24 @@ impl State {
         self.closed.is_some() || self.executed
     }
 
+    /// What we say to whoever asks.
+    pub(crate) fn answer(&self) -> Option<Status> {
+        self.closed.map(Status::Declined).or(self.status)
+    }
+
+    /// Whether an attempt of ours is under way.
+    pub(crate) fn is_signing(&self) -> bool {
+        self.coordinator.as_ref().is_some_and(Coordinator::is_signing)
+    }
+
     /// Whether its deadline has passed by this clock, which may be wrong.
     pub(crate) fn is_late(&self, now: WallTime) -> bool {
         self.request().is_some_and(|request| request.deadline() < now)
+    }
+
+    /// Whose turn it takes: nobody's, for a key's activation.
+    pub(crate) fn requester(&self) -> Address {
+        self.request().map_or(Address::ZERO, Request::requester)
     }
 
     pub(crate) fn request(&self) -> Option<&Request> {
@@ -201,12 +218,10 @@ impl Engine {
                     state.checked = Some(block);
                 }
                 self.declare(id, Status::Willing);
-                self.answer_waiting_packages(id);
             }
             Err(Code::NonceUsed) => self.executed(id),
             Err(code) => {
                 self.declare(id, Status::NotYet(code));
-                self.answer_waiting_packages(id);
                 self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
             }
         }
@@ -236,59 +251,24 @@ impl Engine {
         Ok(facts.block)
     }
 
-    /// Makes our answer known where it is new.
+    /// Makes our answer known where it is new. Packages that waited for it go first: their shares are what others wait for.
     fn declare(&mut self, id: SubjectId, status: Status) {
         let me = self.me;
         // Only members have a say; a node beside the key passes requests on.
-        let Some((key, order)) = self.order(id).filter(|(key, _)| key.identifier_of(me).is_some()) else { return };
+        if self.order(id).is_none_or(|(key, _)| key.identifier_of(me).is_none()) {
+            return;
+        }
         let Some(state) = self.subjects.get_mut(&id) else { return };
-        if state.status == Some(status) {
-            return;
+        if state.status != Some(status) {
+            state.status = Some(status);
+            state.answers.insert(me, status);
+            let (name, code) = status_name(status);
+            self.observe(Observation::Subject { subject: id, state: name, code });
+            self.note(AuditNote { code, ..AuditNote::new(id, name) });
         }
-        state.status = Some(status);
-        state.answers.insert(me, status);
-        let (name, code) = status_name(status);
-        self.observe(Observation::Subject { subject: id, state: name, code });
-        self.persist(Vec::new(), AuditNote { code, ..AuditNote::new(id, name) });
-        let first = order.first().copied().filter(|_| status == Status::Willing);
-        let message = Message::Willingness(Willingness { status, commitments: None });
-        for node in key.nodes().filter(|node| *node != me && Some(*node) != first) {
-            self.send(node, id.into(), message.clone(), Class::Protocol);
-        }
-        if let Some(first) = first {
-            self.offer(id, first);
-            if first == me {
-                self.coordinate(id);
-            }
-        }
+        self.answer_waiting_packages(id);
+        self.inform(id);
         self.arm_takeover(id);
-    }
-
-    /// Asks the vault for commitments for `coordinator`; they leave with our willingness.
-    pub(crate) fn offer(&mut self, id: SubjectId, coordinator: NodeId) {
-        let Some((key_id, epoch)) = self.subject_key(id) else { return };
-        let wanted = self.wanted.entry((key_id, coordinator)).or_default();
-        if wanted.contains(&id) {
-            return;
-        }
-        wanted.push_back(id);
-        self.ask_vault(VaultRequest::Commit { key_id, epoch, coordinator, count: 1, now: self.now.wall });
-    }
-
-    pub(crate) fn on_committed(&mut self, commitments: Commitments) {
-        self.lent.made(commitments.statement());
-        let (key_id, coordinator) = (commitments.statement().key_id, commitments.statement().coordinator);
-        let Some(wanted) = self.wanted.get_mut(&(key_id, coordinator)) else { return };
-        let Some(id) = wanted.pop_front() else { return };
-        if wanted.is_empty() {
-            self.wanted.remove(&(key_id, coordinator));
-        }
-        // What was true when we asked may have changed.
-        if self.subjects.get(&id).is_none_or(|state| !state.is_open() || state.status != Some(Status::Willing)) {
-            return;
-        }
-        let message = Willingness { status: Status::Willing, commitments: Some(commitments) };
-        self.send(coordinator, id.into(), Message::Willingness(message), Class::Protocol);
     }
 
     // ---- the others' answers ----
@@ -322,49 +302,6 @@ impl Engine {
         }
         self.arm_takeover(id);
         self.open_attempt(id);
-    }
-
-    /// Keeps commitments that a member of a certified key offered to us; the oldest go when it offers too many.
-    pub(crate) fn pool(&mut self, commitments: Commitments) {
-        let statement = commitments.statement();
-        let Some(attempt) = self.attempts.get(&statement.key_id) else { return };
-        let epoch = attempt.certificate.as_ref().map(KeyCertificate::epoch);
-        if statement.coordinator != self.me
-            || epoch != Some(statement.epoch)
-            || attempt.key.identifier_of(statement.owner).is_none()
-        {
-            return;
-        }
-        let pool = self.pools.entry((statement.key_id, statement.owner)).or_default();
-        if pool.iter().any(|known| known.statement().incarnation > statement.incarnation) {
-            return;
-        }
-        pool.retain(|known| known.statement().incarnation == statement.incarnation && *known != commitments);
-        pool.push(commitments);
-        let excess = pool.len().saturating_sub(COMMITMENTS_PER_MEMBER_MAX);
-        pool.drain(..excess);
-    }
-
-    /// Once t members are willing, we take over after our rank's time, unless it is signed by then.
-    fn arm_takeover(&mut self, id: SubjectId) {
-        let Some((key, order)) = self.order(id) else { return };
-        let me = self.me;
-        let Some(rank) = order.iter().position(|node| *node == me) else { return };
-        let Some(state) = self.subjects.get_mut(&id) else { return };
-        let willing = state.answers.values().filter(|status| **status == Status::Willing).count();
-        if state.takeover_armed || state.coordinator.is_some() || willing < usize::from(key.threshold) {
-            return;
-        }
-        state.takeover_armed = true;
-        self.set_timer(Timer::Takeover { subject: id }, TAKEOVER_MS.saturating_mul(rank as u64));
-    }
-
-    pub(crate) fn takeover(&mut self, id: SubjectId) {
-        let Some(state) = self.subjects.get_mut(&id) else { return };
-        state.takeover_armed = false;
-        if state.is_open() && state.status == Some(Status::Willing) {
-            self.coordinate(id);
-        }
     }
 
     // ---- look-ups ----

@@ -121,7 +121,7 @@ fn timer_to(timer: Timer) -> wire::JournalTimer {
     let of = |kind, id: Digest, number| wire::JournalTimer { kind, id: id.0.to_vec(), package: Vec::new(), number };
     match timer {
         Timer::KeyPhase { key_id, phase } => of(1, key_id.0, phase.into()),
-        Timer::Takeover { subject } => of(2, subject.0, 0),
+        Timer::Takeover { subject, round } => of(2, subject.0, round),
         Timer::Solicit { subject, round } => of(3, subject.0, round),
         Timer::Stalled { subject, package } => {
             wire::JournalTimer { package: package.0.to_vec(), ..of(4, subject.0, 0) }
@@ -129,6 +129,9 @@ fn timer_to(timer: Timer) -> wire::JournalTimer {
         Timer::Recheck { subject } => of(5, subject.0, 0),
         Timer::CatchUp { node } => of(6, Digest::default(), node.0.into()),
         Timer::Relay { subject } => of(7, subject.0, 0),
+        Timer::Widen { subject } => of(8, subject.0, 0),
+        Timer::Pools => of(9, Digest::default(), 0),
+        Timer::AntiEntropy => of(10, Digest::default(), 0),
     }
 }
 
@@ -137,12 +140,15 @@ fn timer_from(timer: &wire::JournalTimer) -> Option<Timer> {
     let subject = SubjectId(id);
     Some(match timer.kind {
         1 => Timer::KeyPhase { key_id: KeyId(id), phase: timer.number.try_into().ok()? },
-        2 => Timer::Takeover { subject },
+        2 => Timer::Takeover { subject, round: timer.number },
         3 => Timer::Solicit { subject, round: timer.number },
         4 => Timer::Stalled { subject, package: Digest::from_slice(&timer.package)? },
         5 => Timer::Recheck { subject },
         6 => Timer::CatchUp { node: node(timer.number)? },
         7 => Timer::Relay { subject },
+        8 => Timer::Widen { subject },
+        9 => Timer::Pools,
+        10 => Timer::AntiEntropy,
         _ => return None,
     })
 }

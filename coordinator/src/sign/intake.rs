@@ -100,16 +100,20 @@ impl Engine {
         Ok(())
     }
 
+    /// What came in through our API is durable before anybody hears of it. What a member brought is written with our answer:
+    /// after a crash before that, it is brought again.
     fn take_in(&mut self, request: Request, origin: NodeId) {
         let (id, key) = (request.id(), request.key(&self.definition).cloned());
         self.forget_closed();
         self.refusals.remove(id);
         let spread = Message::RequestSpread { request: Box::new(request.clone()), origin };
         self.subjects.insert(id, State::new(Subject::Request(Box::new(request)), origin, self.now.wall));
-        self.persist_subject(id, "request-received", None, &[]);
+        self.note_subject(id, "request-received", None, &[]);
         self.observe(Observation::Subject { subject: id, state: "received", code: None });
         if let Some(key) = key.filter(|_| origin == self.me) {
+            self.write();
             self.broadcast(&key, id.into(), spread, Class::Protocol);
+            self.sign_ahead(id);
         }
         self.evaluate(id);
     }

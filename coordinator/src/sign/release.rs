@@ -4,8 +4,9 @@ use super::State;
 use crate::api::{Class, Effect, Observation};
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
+use crate::limits::POOL_TARGET;
 use firn_proto::commitments::Commitments;
-use firn_proto::message::{SignatureShare, SigningPackage, Status, Willingness};
+use firn_proto::message::{SignatureShare, SigningPackage, Status};
 use firn_proto::{Code, Digest, GroupSignature, Message, NodeId, PublicScalar, SubjectId};
 use firn_vault::api::{ReleaseRequest, Request as VaultRequest, Subject};
 
@@ -26,16 +27,16 @@ impl Engine {
             Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
             Some(State { closed: Some(code), .. }) => Some(*code),
             Some(state) if state.is_late(now) => Some(Code::RequestExpired),
+            // A request that is still being checked is answered when it is.
             Some(state) => match state.status {
-                Some(Status::Willing) => None,
+                Some(Status::Willing) | None => None,
                 Some(Status::NotYet(code) | Status::Declined(code)) => Some(code),
-                None => Some(Code::SubjectUnknown),
             },
         };
-        if let Some(code) = refuse {
-            return self.refuse_package(id, package, code);
-        }
-        let Some(state) = self.subjects.get_mut(&id) else { return };
+        let Some(state) = self.subjects.get_mut(&id).filter(|_| refuse.is_none()) else {
+            return self.refuse_package(id, package, refuse.unwrap_or(Code::SubjectUnknown));
+        };
+        state.ranks.alive = true;
         // Facts must be those of the newest finalised block that we know: a coordinator may name an old one.
         let needed = package.block.number.max(self.finalised.number);
         if state.request().is_none() || state.checked.is_some_and(|block| block.number >= needed) {
@@ -46,7 +47,7 @@ impl Engine {
     }
 
     pub(crate) fn answer_waiting_packages(&mut self, id: SubjectId) {
-        let Some(state) = self.subjects.get_mut(&id) else { return };
+        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.status.is_some()) else { return };
         let (status, checked) = (state.status, state.checked.map_or(0, |block| block.number));
         for package in std::mem::take(&mut state.packages).into_values() {
             match status {
@@ -67,21 +68,24 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id) else { return };
         state.releasing.insert(hash, coordinator);
         let subject = state.subject.clone();
-        // In one batch with the vault's marker: the host syncs neighbouring writes once.
+        // A share says that we are willing.
+        self.is_informed(id, coordinator, Status::Willing);
+        // In one batch with our approval before it and the vault's marker after it: the host syncs neighbouring writes once.
         if first {
             let note = AuditNote::new(id, "share-release");
             self.persist(Vec::new(), AuditNote { members: &[coordinator], reference: &hash.0, ..note });
         }
         let now = self.now.wall;
-        self.ask_vault(VaultRequest::Release(Box::new(ReleaseRequest { subject, package, now, next: 1 })));
+        // One for the one used up, and one more while the coordinator's pool is short.
+        let outstanding = self.lent.outstanding(package.key_id, coordinator, now);
+        let next = if outstanding + 1 < POOL_TARGET { 2 } else { 1 };
+        self.ask_vault(VaultRequest::Release(Box::new(ReleaseRequest { subject, package, now, next })));
     }
 
     pub(crate) fn on_released(&mut self, id: SubjectId, package: Digest, share: PublicScalar, next: Vec<Commitments>) {
-        let Some(coordinator) = next.first().map(|next| next.statement().coordinator) else { return };
-        next.iter().for_each(|next| self.lent.made(next.statement()));
-        if let Some(state) = self.subjects.get_mut(&id) {
-            state.releasing.remove(&package);
-        }
+        self.lent.made(&next);
+        let Some(state) = self.subjects.get_mut(&id) else { return };
+        let Some(coordinator) = state.releasing.remove(&package) else { return };
         self.observe(Observation::ShareReleased { subject: id, coordinator });
         let message = Message::SignatureShare(SignatureShare { package, share, next });
         self.send(coordinator, id.into(), message, Class::Protocol);
@@ -90,6 +94,7 @@ impl Engine {
     fn refuse_package(&mut self, id: SubjectId, package: &SigningPackage, code: Code) {
         let message = Message::ShareRefused { package: package.hash(), code };
         self.send(package.coordinator, id.into(), message, Class::Protocol);
+        self.answer_is_refusal(id, package.coordinator, code);
     }
 
     /// The vault refused to release: its coordinator learns why.
@@ -105,6 +110,22 @@ impl Engine {
             self.observe(Observation::Ignored { from: coordinator, session: id.into(), code });
         }
         self.send(coordinator, id.into(), Message::ShareRefused { package, code }, Class::Protocol);
+        self.answer_is_refusal(id, coordinator, code);
+    }
+
+    /// A refusal may say what our answer is; if it was the package that was not good enough, the coordinator gets our answer
+    /// beside it, with what it lacks.
+    fn answer_is_refusal(&mut self, id: SubjectId, coordinator: NodeId, code: Code) {
+        match self.subjects.get(&id).and_then(State::answer) {
+            Some(status @ (Status::NotYet(said) | Status::Declined(said))) if said == code => {
+                self.is_informed(id, coordinator, status);
+            }
+            Some(Status::Willing) if matches!(code, Code::CommitmentUnknown | Code::ChainBehind) => {
+                self.forget_informed(id, coordinator);
+                self.inform(id);
+            }
+            _ => {}
+        }
     }
 
     /// What costs nothing to see, before anything is written: a member coordinates t members of the right key and epoch
@@ -127,41 +148,35 @@ impl Engine {
             && package.commitments.contains_key(&self.me)
     }
 
-    /// A finished signature, from our own session or from a member: kept only if it verifies.
-    pub(crate) fn finish(&mut self, id: SubjectId, signature: GroupSignature, signers: Vec<NodeId>) -> bool {
-        let Some(state) = self.subjects.get(&id) else { return false };
-        if state.signature.is_some() {
-            return false;
-        }
-        let Some(group_key) = self.subject_group_key(id) else { return false };
-        if !signature.verifies(&group_key, state.subject.digest(&self.definition)) {
-            return false;
-        }
+    /// A finished signature that has been verified. It is public, so nobody waits for its record.
+    pub(crate) fn finish(&mut self, id: SubjectId, signature: GroupSignature, signers: Vec<NodeId>) {
+        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.signature.is_none()) else { return };
+        state.signature = Some(signature);
+        state.signers.clone_from(&signers);
+        state.packages.clear();
+        state.coordinator = None;
         let activation = match &state.subject {
             Subject::Activation(certificate) => Some(certificate.key_id()),
             Subject::Request(_) => None,
         };
-        if let Some(state) = self.subjects.get_mut(&id) {
-            state.signature = Some(signature);
-            state.signers.clone_from(&signers);
-            state.packages.clear();
-            state.coordinator = None;
-        }
         self.observe(Observation::Subject { subject: id, state: "signed", code: None });
+        self.stirred = true;
         match activation {
             Some(key_id) => self.activated(key_id, signature),
             None => {
-                self.persist_subject(id, "request-signed", None, &signers);
+                self.note_subject(id, "request-signed", None, &signers);
                 self.arm_relay(id);
             }
         }
-        true
     }
 
     pub(crate) fn on_signed(&mut self, inbound: &Inbound<'_>, signature: &GroupSignature) {
         let id = SubjectId::from(inbound.session);
-        let open = self.subjects.get(&id).is_some_and(|state| state.signature.is_none());
-        if open && !self.finish(id, *signature, Vec::new()) && self.subject_group_key(id).is_some() {
+        let Some(state) = self.subjects.get(&id).filter(|state| state.signature.is_none()) else { return };
+        let Some(group_key) = self.subject_group_key(id) else { return };
+        if signature.verifies(&group_key, state.subject.digest(&self.definition)) {
+            self.finish(id, *signature, Vec::new());
+        } else {
             self.effect(Effect::Penalise { peer: inbound.from, reason: Code::BodyMalformed });
         }
     }
@@ -176,10 +191,8 @@ impl Engine {
         let state = if code == Code::RequestExpired { "expired" } else { "refused" };
         self.observe(Observation::Subject { subject: id, state, code: Some(code) });
         self.persist_subject(id, "request-closed", Some(code), &[]);
-        let Some((key, _)) = self.order(id).filter(|(key, _)| open && key.identifier_of(self.me).is_some()) else {
-            return;
-        };
-        let message = Message::Willingness(Willingness { status: Status::Declined(code), commitments: None });
-        self.broadcast(&key, id.into(), message, Class::Protocol);
+        if open {
+            self.inform(id);
+        }
     }
 }

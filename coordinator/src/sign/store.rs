@@ -19,10 +19,15 @@ impl Engine {
         code: Option<Code>,
         members: &[NodeId],
     ) {
+        self.note_subject(id, event, code, members);
+        self.write();
+    }
+
+    /// As [`Self::persist_subject`], with the next batch.
+    pub(crate) fn note_subject(&mut self, id: SubjectId, event: &'static str, code: Option<Code>, members: &[NodeId]) {
         let Some(state) = self.subjects.get(&id) else { return };
-        let Some(request) = state.request() else {
-            return self.persist(Vec::new(), AuditNote { code, members, ..AuditNote::new(id, event) });
-        };
+        let note = AuditNote { code, members, ..AuditNote::new(id, event) };
+        let Some(request) = state.request() else { return self.note(note) };
         let stored = wire::StoredSubject {
             schema: SCHEMA,
             request: Some(request.signed().to_wire()),
@@ -34,8 +39,8 @@ impl Engine {
             transaction: state.transaction.map(|hash| hash.to_vec()).unwrap_or_default(),
             signers: state.signers.iter().map(|node| node.0.into()).collect(),
         };
-        let record = record::put(Family::Requests, id.0, &stored);
-        self.persist(vec![record], AuditNote { code, members, ..AuditNote::new(id, event) });
+        self.unwritten.push(record::put(Family::Requests, id.0, &stored));
+        self.note(note);
     }
 
     /// Takes a request up from its record under `record_key`.

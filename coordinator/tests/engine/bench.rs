@@ -20,6 +20,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, RngCore, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+const REQUESTER: [u8; 32] = [7; 32];
 pub(crate) const WALL: u64 = 1_800_000_000;
 pub(crate) const AVS: Address = Address::repeat_byte(0x11);
 
@@ -35,6 +36,8 @@ pub(crate) struct Host {
     pub(crate) records: BTreeMap<(u8, Vec<u8>), Record>,
     pub(crate) sealed: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) timers: Vec<Timer>,
+    /// The same with their times, for tests in which time passes.
+    pub(crate) due: Vec<(u64, Timer)>,
 }
 
 /// A vault's randomness, and what was drawn from it: the secrets of a boot are among that.
@@ -72,6 +75,7 @@ pub(crate) struct Flight {
     pub(crate) to: u16,
     pub(crate) name: &'static str,
     pub(crate) bytes: Vec<u8>,
+    pub(crate) arrives: u64,
 }
 
 /// What a Byzantine member says instead: nothing, or another message.
@@ -92,6 +96,8 @@ pub(crate) struct Bench {
     pub(crate) now: u64,
     pub(crate) block: u64,
     pub(crate) facts: fn(&mut SlashFacts),
+    /// Milliseconds there and back.
+    pub(crate) distance: fn(u16, u16) -> u64,
     /// Whether questions to the chain stay open.
     pub(crate) chain_silent: bool,
     pub(crate) asked: Vec<(u16, firn_proto::SubjectId)>,
@@ -120,6 +126,7 @@ impl Bench {
             now: 0,
             block: 10,
             facts: |_| {},
+            distance: |_, _| 0,
             chain_silent: false,
             asked: Vec::new(),
             account: None,
@@ -156,7 +163,11 @@ impl Bench {
             assert_eq!(self.key_state(id, key_id), "active", "n{id}");
         }
         self.account = self.hosts[&1].engine.keys()[0].group_key;
-        self.hosts.values_mut().for_each(|host| host.timers.clear());
+        for host in self.hosts.values_mut() {
+            let lasts = |timer: &Timer| matches!(timer, Timer::Pools | Timer::AntiEntropy);
+            host.timers.retain(lasts);
+            host.due.retain(|(_, timer)| lasts(timer));
+        }
         self.block_final();
         self.log.clear();
     }
@@ -191,6 +202,10 @@ impl Bench {
     }
 
     pub(crate) fn request(&self, nonce: u64) -> Request {
+        self.request_by(&REQUESTER, nonce)
+    }
+
+    pub(crate) fn request_by(&self, key: &[u8; 32], nonce: u64) -> Request {
         let operation = Operation::SlashOperator(SlashOperator {
             avs: AVS,
             operator: Address::repeat_byte(0x22),
@@ -203,7 +218,7 @@ impl Bench {
             deadline: WALL + 7_200,
         });
         let digest = operation.id(&self.definition).0.0;
-        let (signature, recovery) = requester().sign_prehash_recoverable(&digest).unwrap();
+        let (signature, recovery) = requester(key).sign_prehash_recoverable(&digest).unwrap();
         let mut bytes = [27 + recovery.to_byte(); 65];
         bytes[..64].copy_from_slice(&signature.to_bytes());
         SignedRequest { operation, signature: bytes }.verify(&self.definition).unwrap()
@@ -241,6 +256,7 @@ impl Bench {
         let host = self.hosts.get_mut(&id).unwrap();
         host.alive = false;
         host.timers.clear();
+        host.due.clear();
         self.flights.retain(|flight| flight.to != id);
         for other in self.hosts.keys().copied().filter(|other| *other != id).collect::<Vec<_>>() {
             self.event(other, Event::PeerDown { node: NodeId(id) });
@@ -286,7 +302,10 @@ impl Bench {
                 to.into_iter().for_each(|to| self.say(id, to.0, session, &message));
             }
             Effect::AskVault(request) => events.push_back(Event::VaultReplied { reply: host.ask(request) }),
-            Effect::SetTimer { timer, .. } => host.timers.push(timer),
+            Effect::SetTimer { timer, at } => {
+                host.timers.push(timer);
+                host.due.push((at.0, timer));
+            }
             Effect::AskChain { subject, query } => {
                 self.asked.push((id, subject));
                 if !self.chain_silent {
@@ -329,7 +348,8 @@ impl Bench {
         let name = show::message_name(&message);
         let author = VaultRequest::Author { session, message: Box::new(message) };
         let Reply::Envelope(bytes) = self.hosts.get_mut(&from).unwrap().ask(author) else { return };
-        let flight = Flight { from, to, name, bytes };
+        let arrives = self.now + (self.distance)(from, to) / 2;
+        let flight = Flight { from, to, name, bytes, arrives };
         self.sent.push(flight.clone());
         self.flights.push_back(flight);
     }
@@ -377,7 +397,7 @@ impl Bench {
     /// Lets every kind of signing timer fire and delivers what follows, `rounds` times.
     pub(crate) fn rounds(&mut self, rounds: usize) {
         for _ in 0..rounds {
-            for kind in ["CatchUp", "Stalled", "Solicit", "Takeover", "Recheck"] {
+            for kind in ["CatchUp", "AntiEntropy", "Stalled", "Solicit", "Takeover", "Widen", "Recheck"] {
                 self.fire_all(kind);
                 self.deliver();
             }
@@ -430,16 +450,16 @@ fn boot(
     let opened = Vault::open(definition.clone(), NodeId(id), boot, root(id), sealed.clone());
     let rng =
         Rng { rng: ChaCha20Rng::seed_from_u64(u64::from(id) * 1_000 + u64::from(incarnation)), drawn: Vec::new() };
-    let (vault, timers) = (opened.unwrap(), Vec::new());
-    Host { engine, vault, rng, recorder, journal, incarnation, alive: true, records, sealed, timers }
+    let (vault, timers, due) = (opened.unwrap(), Vec::new(), Vec::new());
+    Host { engine, vault, rng, recorder, journal, incarnation, alive: true, records, sealed, timers, due }
 }
 
 pub(crate) fn root(id: u16) -> RootSecret {
     RootSecret::generate(&mut ChaCha20Rng::seed_from_u64(u64::from(id)))
 }
 
-fn requester() -> k256::ecdsa::SigningKey {
-    k256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap()
+fn requester(key: &[u8; 32]) -> k256::ecdsa::SigningKey {
+    k256::ecdsa::SigningKey::from_slice(key).unwrap()
 }
 
 pub(crate) fn definition(t: u16, n: u16) -> Definition {
@@ -472,7 +492,7 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
         operator_sets: vec![OperatorSetEntry { avs: AVS, id: 0, key: "slash".to_owned() }],
         requesters: vec![Requester {
             name: "avs".to_owned(),
-            address: Address::from_public_key(requester().verifying_key()),
+            address: Address::from_public_key(requester(&REQUESTER).verifying_key()),
             operations: vec!["slash_operator".to_owned()],
             avs: vec![AVS],
         }],

@@ -35,8 +35,9 @@ fn packages_by_the_hundred_for_one_commitment_write_one_decision() {
         let next = bench.flights.iter().position(|flight| flight.to == signer).unwrap();
         bench.deliver_at(next);
     }
+    // The request, that it came, our answer, and one release.
     let written = bench.hosts[&signer].records.len() - before;
-    assert!(written <= 2, "{written} records");
+    assert!(written <= 4, "{written} records");
 }
 
 #[test]
@@ -79,13 +80,14 @@ fn a_channel_that_flaps_does_not_put_off_the_next_call() {
     let (mut bench, _) = Bench::ready(2, 3);
     for silent in 2..=3 {
         bench.liars.insert(silent, |message, _| match message {
-            Message::Willingness(_) => None,
+            Message::Willingness(_) | Message::SignatureShare(_) => None,
             other => Some(other.clone()),
         });
     }
     let request = bench.request(7);
     bench.submit(1, &request);
     bench.deliver();
+    bench.fire(1, "Stalled");
     let timers = bench.hosts[&1].timers.clone();
     for _ in 0..3 {
         bench.event(1, Event::PeerDown { node: NodeId(3) });

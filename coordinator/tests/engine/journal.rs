@@ -108,7 +108,10 @@ fn every_kind_of_event_reads_back() {
     };
     let timers = [
         Timer::KeyPhase { key_id: KeyId(id), phase: 3 },
-        Timer::Takeover { subject },
+        Timer::Takeover { subject, round: 5 },
+        Timer::Widen { subject },
+        Timer::Pools,
+        Timer::AntiEntropy,
         Timer::Solicit { subject, round: 4 },
         Timer::Stalled { subject, package },
         Timer::Recheck { subject },

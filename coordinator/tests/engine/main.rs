@@ -8,6 +8,8 @@ mod byzantine;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod fairness;
+#[cfg(test)]
 mod journal;
 #[cfg(test)]
 mod keygen;
@@ -19,3 +21,7 @@ mod script;
 mod show;
 #[cfg(test)]
 mod signing;
+#[cfg(test)]
+mod timed;
+#[cfg(test)]
+mod warm;

@@ -63,6 +63,9 @@ pub(crate) fn timer_name(timer: &Timer) -> &'static str {
         Timer::Solicit { .. } => "Solicit",
         Timer::Stalled { .. } => "Stalled",
         Timer::Recheck { .. } => "Recheck",
+        Timer::Widen { .. } => "Widen",
+        Timer::Pools => "Pools",
+        Timer::AntiEntropy => "AntiEntropy",
         Timer::CatchUp { .. } => "CatchUp",
         Timer::Relay { .. } => "Relay",
     }
