@@ -6,11 +6,11 @@
 use crate::chain::Health;
 use crate::metrics::{Metrics, PeerLabel};
 use crate::net::PeerStatus;
-use crate::runtime::{Input, wall_time};
+use crate::runtime::{Call, wall_time};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use firn_coordinator::Engine;
@@ -18,11 +18,13 @@ use firn_coordinator::api::Command;
 use firn_proto::certificate::KeyProposal;
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
 use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SessionId, SubjectId};
+pub(crate) use intake::Intake;
 use json::{Accepted, Check, ErrorBody, Keys, Peers, ProposeBody, RequestBody, Requests, Status};
 use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod intake;
 pub(crate) mod json;
 mod view;
 
@@ -31,7 +33,8 @@ pub(crate) struct Shared {
     pub(crate) definition: Definition,
     pub(crate) me: NodeId,
     pub(crate) incarnation: Incarnation,
-    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) calls: mpsc::Sender<Call>,
+    pub(crate) intake: Intake,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) token: String,
     /// What the chain's endpoint last said.
@@ -47,9 +50,16 @@ type Api = State<Arc<Shared>>;
 /// A refusal as an HTTP response.
 struct Refused(StatusCode, ErrorBody);
 
+/// Seconds after which a client that was told to come back may: what waits is worked off by then.
+const RETRY_AFTER: &str = "5";
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.0, Json(self.1)).into_response()
+        let mut response = (self.0, Json(self.1)).into_response();
+        if matches!(self.0, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        response
     }
 }
 
@@ -113,8 +123,10 @@ async fn post_request(State(api): Api, body: Body) -> Result<(StatusCode, Json<A
     let request = body.to_signed()?.verify(&api.definition)?;
     request.check_time(wall_time())?;
     let id = request.id();
+    // Held until the answer is here: what one requester has under way leaves room for the others.
+    let _place = api.intake.enter(request.requester()).ok_or(Code::RequestLimit)?;
     let (answer, answered) = oneshot::channel();
-    api.send(Input::Submit(Box::new(request), answer)).await?;
+    api.call(Call::Submit(Box::new(request), answer))?;
     answered.await.map_err(|_| Code::Draining)??;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id: id.to_string() })))
 }
@@ -231,20 +243,28 @@ impl Shared {
         checks
     }
 
-    async fn send(&self, input: Input) -> Result<(), Refused> {
-        self.inputs.send(input).await.map_err(|_| Code::Draining.into())
+    /// Hands a call to the loop. Nobody waits for a place: whoever finds none is told so at once.
+    fn call(&self, call: Call) -> Result<(), Refused> {
+        self.calls.try_send(call).map_err(|error| match error {
+            mpsc::error::TrySendError::Closed(_) => Code::Draining.into(),
+            mpsc::error::TrySendError::Full(_) => {
+                let next = "wait as long as Retry-After says, and ask again";
+                let body = ErrorBody::new("NODE_BUSY", "more calls wait for this node than it takes on", "", next);
+                Refused(StatusCode::SERVICE_UNAVAILABLE, body)
+            }
+        })
     }
 
     /// Asks the loop for something about the engine.
     async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, Refused> {
         let (answer, answered) = oneshot::channel();
-        self.send(Input::Look(Box::new(move |engine| drop(answer.send(look(engine)))))).await?;
+        self.call(Call::Look(Box::new(move |engine| drop(answer.send(look(engine))))))?;
         answered.await.map_err(|_| Code::Draining.into())
     }
 
     async fn command(&self, key_id: KeyId, command: Command) -> Result<(StatusCode, Json<Accepted>), Refused> {
         let (answer, answered) = oneshot::channel();
-        self.send(Input::Operator(SessionId::from(key_id), command, answer)).await?;
+        self.call(Call::Operator(SessionId::from(key_id), command, answer))?;
         answered.await.map_err(|_| Code::Draining)??;
         Ok((StatusCode::ACCEPTED, Json(Accepted { id: key_id.to_string() })))
     }

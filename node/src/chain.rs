@@ -2,7 +2,6 @@
 //!
 //! There is no path that reads the latest block for a decision: a fact that can be reorganised away is no fact.
 
-use crate::runtime::Input;
 use alloy::eips::BlockId;
 use alloy::network::{EthereumWallet, TransactionBuilder};
 use alloy::primitives::{Address, B256, Bytes};
@@ -100,22 +99,22 @@ impl Chain {
     pub(crate) async fn run(
         self,
         mut jobs: mpsc::Receiver<Job>,
-        inputs: mpsc::Sender<Input>,
+        events: mpsc::Sender<Event>,
         health: watch::Sender<Health>,
     ) {
         let chain = Arc::new(self);
         let places = Arc::new(Semaphore::new(CONCURRENT_MAX));
-        let watching = Arc::clone(&chain).watch(inputs.clone(), health);
+        let watching = Arc::clone(&chain).watch(events.clone(), health);
         // Side by side: an endpoint that hangs must not keep jobs waiting.
         tokio::select! {
             () = watching => {}
             () = async {
                 while let Some(job) = jobs.recv().await {
                     let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-                    let (chain, inputs) = (Arc::clone(&chain), inputs.clone());
+                    let (chain, events) = (Arc::clone(&chain), events.clone());
                     tokio::spawn(async move {
                         let event = chain.serve(job, place).await;
-                        let _ = inputs.send(Input::Event(Box::new(event))).await;
+                        let _ = events.send(event).await;
                     });
                 }
             } => {}
@@ -123,7 +122,7 @@ impl Chain {
     }
 
     /// Looks up the finalised block again and again, and says when the endpoint fails or recovers.
-    async fn watch(self: Arc<Self>, inputs: mpsc::Sender<Input>, health: watch::Sender<Health>) {
+    async fn watch(self: Arc<Self>, events: mpsc::Sender<Event>, health: watch::Sender<Health>) {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last = Health::default();
@@ -144,7 +143,7 @@ impl Chain {
             last = found;
             health.send_replace(found);
             let event = Event::ChainFinalised { block: found.block };
-            if news && inputs.send(Input::Event(Box::new(event))).await.is_err() {
+            if news && events.send(event).await.is_err() {
                 return;
             }
         }

@@ -79,6 +79,11 @@ struct RunArgs {
     data_dir: PathBuf,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+    /// Write every event of the protocol to this file, for running an incident again with `firn-sim replay`.
+    ///
+    /// It holds no secret, and ends at 1 GiB. A file of an earlier start is kept as FILE.previous.
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
 }
 
 /// Where the passphrase comes from: a file or a descriptor, else the configuration, else a prompt. Never an argument.
@@ -166,7 +171,7 @@ pub(crate) fn main(weak: &[HardeningError]) -> ExitCode {
 fn execute(command: Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::Init(args) => setup::init(&args, output),
-        Command::Run(args) => host::run(&args.data_dir, args.passphrase.source()),
+        Command::Run(args) => host::run(&args.data_dir, args.passphrase.source(), args.journal.as_deref()),
         Command::Keystore(command) => setup::keystore(&command, output),
         Command::Network(command) => setup::network(&command, output),
         Command::Status(args) => block_on(async move { show::status(&args, output).await }),

@@ -1,6 +1,6 @@
 //! `firn run`: opens the data directory, unseals, restores, starts every task, and stops them in order.
 
-use crate::api::{self, Shared};
+use crate::api::{self, Intake, Shared};
 use crate::chain::{self, Chain, Job};
 use crate::client::token_file;
 use crate::config::{Config, Layers, Overrides};
@@ -9,22 +9,24 @@ use crate::failure::{Exit, Failure};
 use crate::keystore::{Context, Keystore, PassphraseSource, Unlocked};
 use crate::metrics::Metrics;
 use crate::net::{self, Network};
-use crate::runtime::{INPUTS_MAX, Input, Runtime};
+use crate::runtime::journal::Journal;
+use crate::runtime::{CALLS_MAX, Call, EVENTS_MAX, Inputs, Runtime};
 use crate::store::{Batch, Family, Store, StoreError};
 use alloy::signers::local::PrivateKeySigner;
 use firn_coordinator::Engine;
 use firn_coordinator::api::{Event, Family as RecordFamily, Record};
-use firn_proto::{Definition, Incarnation, NodeId, envelope};
+use firn_proto::{Definition, Incarnation, Message, NodeId, envelope};
 use firn_vault::{RootSecret, Vault};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use rand_core::{OsRng, RngCore};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Everything read from the data directory before anything runs.
 struct Opened {
@@ -38,13 +40,17 @@ struct Opened {
 }
 
 /// Runs a node until SIGTERM or Ctrl-C.
-pub(crate) fn run(data_dir: &Path, passphrase: Option<PassphraseSource>) -> Result<(), Failure> {
+pub(crate) fn run(
+    data_dir: &Path,
+    passphrase: Option<PassphraseSource>,
+    journal: Option<&Path>,
+) -> Result<(), Failure> {
     let started = Instant::now();
     check_entropy()?;
     let opened = open(data_dir, passphrase)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::general("RUNTIME", error.to_string()))?;
-    runtime.block_on(serve(opened, data_dir, started))
+    runtime.block_on(serve(opened, data_dir, journal, started))
 }
 
 fn open(data_dir: &Path, passphrase: Option<PassphraseSource>) -> Result<Opened, Failure> {
@@ -103,10 +109,13 @@ pub(crate) fn read_definition(path: &Path) -> Result<Definition, Failure> {
     Ok(Definition::parse(&text)?)
 }
 
-async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), Failure> {
+async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started: Instant) -> Result<(), Failure> {
     let Opened { directory, config, definition, me, unlocked, store, incarnation } = opened;
-    let (engine, vault) =
-        restore(&store, &definition, me, incarnation, RootSecret::from_bytes(unlocked.vault_root.into_inner()))?;
+    let metrics = Arc::new(Metrics::new());
+    let root = RootSecret::from_bytes(unlocked.vault_root.into_inner());
+    let records = read_records(&store)?;
+    let (engine, vault) = restore(&store, &definition, me, incarnation, root, &records)?;
+    let journal = start_journal(journal, &definition, me, incarnation, &records, &metrics)?;
     let keypair = Keypair::from_protobuf_encoding(unlocked.transport.expose())
         .map_err(|error| Failure::general("TRANSPORT_IDENTITY", error.to_string()))?;
     let (network, peers, net_events) = start_network(&config, &definition, me, incarnation, keypair)?;
@@ -116,31 +125,32 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
     let relayer = relayer.map_err(|error| Failure::general("RELAYER_KEY", error.to_string()))?;
     let chain = Chain::new(config.chain.rpc.expose().clone(), &definition.chain, relayer);
 
-    let metrics = Arc::new(Metrics::new());
     let (reported, health) = watch::channel(chain::Health::default());
-    let (inputs, received) = mpsc::channel(INPUTS_MAX);
+    let (events, received) = mpsc::channel(EVENTS_MAX);
+    let (calls, called) = mpsc::channel(CALLS_MAX);
     let (jobs, waiting) = mpsc::channel::<Job>(chain::JOBS_MAX);
-    let core = Runtime { engine, vault, store, network, chain: jobs, metrics: Arc::clone(&metrics), started };
-    let mut ended = start_core(core, received)?;
+    let core = Runtime { engine, vault, store, network, chain: jobs, metrics: Arc::clone(&metrics), journal, started };
+    let mut ended = start_core(core, Inputs { events: received, calls: called })?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(chain.run(waiting, inputs.clone(), reported));
-    tasks.spawn(deliver(net_events, definition.clone(), inputs.clone(), Arc::clone(&metrics)));
+    tasks.spawn(chain.run(waiting, events.clone(), reported));
+    tasks.spawn(deliver(net_events, definition.clone(), events, Arc::clone(&metrics)));
 
+    let intake = Intake::new(definition.requesters.len());
     let token = new_token(data_dir)?;
-    let address = config.api.listen;
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        let next = "choose another api.listen, or stop what uses it";
-        Failure::new("API_LISTEN", format!("{address}: {error}"), next, Exit::Conflict)
-    })?;
-    let shared =
-        Shared { definition, me, incarnation, inputs: inputs.clone(), metrics, token, health, peers, insecure_kdf };
-    let (stop, stopped) = watch::channel(());
-    let router = api::router(Arc::new(shared));
-    let graceful = async move {
-        let mut stopped = stopped;
-        let _ = stopped.changed().await;
+    let api = Shared {
+        definition,
+        me,
+        incarnation,
+        calls: calls.clone(),
+        intake,
+        metrics,
+        token,
+        health,
+        peers,
+        insecure_kdf,
     };
-    let server = tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(graceful).into_future());
+    let address = config.api.listen;
+    let (server, stop) = start_api(address, api).await?;
     let elapsed_ms = started.elapsed().as_millis();
     tracing::info!(node = me.0, incarnation = incarnation.count(), api = %address, ?listening, elapsed_ms, "started");
 
@@ -158,7 +168,7 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
     let outcome = match early {
         Some(outcome) => outcome,
         None => {
-            let _ = inputs.send(Input::Stop).await;
+            let _ = calls.send(Call::Stop).await;
             ended.await
         }
     };
@@ -170,22 +180,8 @@ async fn serve(opened: Opened, data_dir: &Path, started: Instant) -> Result<(), 
     })
 }
 
-/// Reads every record back and rebuilds engine and vault. Nothing is made anew in place of what does not read.
-fn restore(
-    store: &Store,
-    definition: &Definition,
-    me: NodeId,
-    incarnation: Incarnation,
-    root: RootSecret,
-) -> Result<(Engine, Vault), Failure> {
-    let records = store.scan(Family::Vault).collect::<Result<Vec<_>, _>>()?;
-    let vault = Vault::open(definition.clone(), me, incarnation, root, records).map_err(|error| {
-        let next = "restore this node from its backup; nothing was changed or made anew";
-        // The text opens with the code, which the failure says by itself.
-        let (code, text) = (error.code().as_str(), error.to_string());
-        let cause = text.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
-        Failure::new(code, cause, next, Exit::Failure)
-    })?;
+/// What the engine is restored from.
+fn read_records(store: &Store) -> Result<Vec<Record>, Failure> {
     let mut all = Vec::new();
     for (family, target) in [
         (Family::Keys, RecordFamily::Keys),
@@ -200,8 +196,40 @@ fn restore(
     // Of the audit log, which grows for ever, the engine needs the end only.
     let last = store.last(Family::Audit)?;
     all.extend(last.map(|(key, value)| Record { family: RecordFamily::Audit, key, value: Some(value) }));
+    Ok(all)
+}
+
+fn start_journal(
+    path: Option<&Path>,
+    definition: &Definition,
+    me: NodeId,
+    incarnation: Incarnation,
+    records: &[Record],
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Journal>, Failure> {
     let config = firn_coordinator::Config { definition: definition.clone(), me };
-    let engine = Engine::restore(config, &all).map_err(|(code, key)| {
+    path.map(|path| Journal::start(path, &config, incarnation, records, Arc::clone(metrics))).transpose()
+}
+
+/// Rebuilds engine and vault out of what is stored. Nothing is made anew in place of what does not read.
+fn restore(
+    store: &Store,
+    definition: &Definition,
+    me: NodeId,
+    incarnation: Incarnation,
+    root: RootSecret,
+    records: &[Record],
+) -> Result<(Engine, Vault), Failure> {
+    let sealed = store.scan(Family::Vault).collect::<Result<Vec<_>, _>>()?;
+    let vault = Vault::open(definition.clone(), me, incarnation, root, sealed).map_err(|error| {
+        let next = "restore this node from its backup; nothing was changed or made anew";
+        // The text opens with the code, which the failure says by itself.
+        let (code, text) = (error.code().as_str(), error.to_string());
+        let cause = text.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+        Failure::new(code, cause, next, Exit::Failure)
+    })?;
+    let config = firn_coordinator::Config { definition: definition.clone(), me };
+    let engine = Engine::restore(config, records).map_err(|(code, key)| {
         Failure::new(
             code.as_str(),
             format!("record {} does not read", hex::encode(key)),
@@ -211,6 +239,20 @@ fn restore(
     })?;
     Ok((engine, vault))
 }
+
+/// Serves the API until something is sent to, or dropped with, the sender.
+async fn start_api(address: SocketAddr, shared: Shared) -> Result<(ApiTask, watch::Sender<()>), Failure> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let next = "choose another api.listen, or stop what uses it";
+        Failure::new("API_LISTEN", format!("{address}: {error}"), next, Exit::Conflict)
+    })?;
+    let (stop, mut stopped) = watch::channel(());
+    let graceful = async move { drop(stopped.changed().await) };
+    let serving = axum::serve(listener, api::router(Arc::new(shared))).with_graceful_shutdown(graceful);
+    Ok((tokio::spawn(serving.into_future()), stop))
+}
+
+type ApiTask = JoinHandle<std::io::Result<()>>;
 
 type Peers = Box<dyn Fn() -> Vec<net::PeerStatus> + Send + Sync>;
 
@@ -251,17 +293,14 @@ fn start_network(
 }
 
 /// Starts the protocol loop on its own thread; the receiver gives how it ended.
-fn start_core(
-    core: Runtime,
-    received: mpsc::Receiver<Input>,
-) -> Result<tokio::sync::oneshot::Receiver<Result<(), Failure>>, Failure> {
+fn start_core(core: Runtime, inputs: Inputs) -> Result<tokio::sync::oneshot::Receiver<Result<(), Failure>>, Failure> {
     let (finished, ended) = tokio::sync::oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| Failure::general("RUNTIME", error.to_string()))?;
     std::thread::Builder::new()
         .name("firn-core".to_owned())
         .spawn(move || {
-            let outcome = runtime.block_on(core.run(received));
+            let outcome = runtime.block_on(core.run(inputs));
             let _ = finished.send(outcome);
         })
         .map_err(|error| Failure::general("THREAD", error.to_string()))?;
@@ -272,7 +311,7 @@ fn start_core(
 async fn deliver(
     mut events: mpsc::Receiver<net::Event>,
     definition: Definition,
-    inputs: mpsc::Sender<Input>,
+    inputs: mpsc::Sender<Event>,
     metrics: Arc<Metrics>,
 ) {
     while let Some(event) = events.recv().await {
@@ -286,8 +325,16 @@ async fn deliver(
                 tracing::info!(peer = node, "peer_down");
                 Event::PeerDown { node: NodeId(node) }
             }
+            net::Event::RoundTrip { node, round_trip } => {
+                // Rounded up: no round trip takes no time.
+                let milliseconds = u64::try_from(round_trip.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
+                Event::RoundTrip { node: NodeId(node), milliseconds }
+            }
             net::Event::Frame { from, bytes } => match timed(&metrics, || envelope::verify(&bytes, &definition)) {
-                Ok(message) => Event::Received { from: NodeId(from), message: Box::new(message) },
+                Ok(message) => {
+                    metrics.verified.inc_by(signatures(message.content()));
+                    Event::Received { from: NodeId(from), message: Box::new(message) }
+                }
                 Err(refusal) => {
                     metrics.rejected.inc();
                     tracing::warn!(
@@ -309,10 +356,24 @@ async fn deliver(
                 continue;
             }
         };
-        if inputs.send(Input::Event(Box::new(event))).await.is_err() {
+        if inputs.send(event).await.is_err() {
             return;
         }
     }
+}
+
+/// How many signatures were checked for a message: its author's, and those nested in it.
+fn signatures(message: &Message) -> u64 {
+    let nested = match message {
+        Message::RequestSpread { .. } => 1,
+        Message::Willingness(willingness) => usize::from(willingness.commitments.is_some()),
+        Message::SigningPackage(package) => package.commitments.len(),
+        Message::SignatureShare(share) => share.next.len(),
+        Message::CommitmentsOffered(offered) => offered.len(),
+        Message::KeyCertificate(certificate) => certificate.signatures().len(),
+        _ => 0,
+    };
+    1 + nested as u64
 }
 
 /// Counts the time that authenticating a message takes.

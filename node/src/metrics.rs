@@ -49,8 +49,11 @@ pub(crate) struct Metrics {
     pub(crate) vault_seconds: Counter<f64, AtomicU64>,
     /// Time spent authenticating envelopes and what is nested in them.
     pub(crate) verify_seconds: Counter<f64, AtomicU64>,
+    /// Signatures on envelopes and nested in them that were checked.
+    pub(crate) verified: Counter,
     store_commits: Gauge,
     store_seconds: Gauge<f64, AtomicU64>,
+    pub(crate) journal_bytes: Gauge,
 }
 
 impl Metrics {
@@ -69,8 +72,10 @@ impl Metrics {
             peer_connected: Family::default(),
             vault_seconds: Counter::default(),
             verify_seconds: Counter::default(),
+            verified: Counter::default(),
             store_commits: Gauge::default(),
             store_seconds: Gauge::default(),
+            journal_bytes: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -93,8 +98,10 @@ impl Metrics {
         registry.register("peer_connected", "Whether a member is connected", self.peer_connected.clone());
         registry.register("vault_seconds", "Time spent in the vault", self.vault_seconds.clone());
         registry.register("verify_seconds", "Time spent authenticating messages", self.verify_seconds.clone());
+        registry.register("signatures_verified", "Signatures of members and requesters checked", self.verified.clone());
         registry.register("store_commits", "Synced writes since the start", self.store_commits.clone());
         registry.register("store_commit_seconds", "Time spent in synced writes", self.store_seconds.clone());
+        registry.register("journal_bytes", "Size of the event journal", self.journal_bytes.clone());
     }
 
     pub(crate) fn count(&self, observation: &Observation) {

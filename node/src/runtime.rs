@@ -1,8 +1,8 @@
 //! The one loop that owns engine, vault and store, and carries effects out in order (docs/spec/engine.md).
 //!
-//! It runs on a thread of its own, so that a synced write or a signature never holds up sockets. A batch of records
-//! collects what the engine persists and what the vault writes, and is synced once before anything that depends on it
-//! leaves: a message, an answer, a question to the chain, or a vault's reply.
+//! It runs on a thread of its own, so that a synced write or a signature never holds up sockets. It works in rounds:
+//! whatever is ready goes into the engine, records collect in an [`OrderedLog`], and one sync makes those of a round
+//! durable before anything that depends on them leaves: a message, an answer, a question to the chain, or a vault's reply.
 
 use crate::chain::Job;
 use crate::failure::{Exit, Failure};
@@ -15,33 +15,46 @@ use firn_proto::time::{MonotonicTime, Time, WallTime};
 use firn_proto::{Code, Epoch, Message, NodeId, Request, SessionId};
 use firn_vault::Vault;
 use firn_vault::api::{Reply, Request as VaultRequest, Write};
+use log::OrderedLog;
 use rand_core::OsRng;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) mod journal;
+mod log;
 mod observe;
 
-/// Inputs that wait for the loop: one API client or peer waits when it is full, nothing is dropped.
-pub(crate) const INPUTS_MAX: usize = 1_024;
+/// Events that wait for the loop: a peer or the chain client waits when it is full, nothing is dropped.
+pub(crate) const EVENTS_MAX: usize = 1_024;
+
+/// Inputs of the API that wait for the loop; beyond, a client is told to come back. A round takes as many.
+pub(crate) const CALLS_MAX: usize = 256;
+
+/// Events and calls of one round, which a share waits for at worst before its sync: 32 x about 0.3 ms.
+const ROUND_MAX: usize = 32;
+
+/// Unsynced bytes that end a round: a quarter of what the store takes in one batch, the rest is for the step that passes it.
+const ROUND_BYTES_MAX: usize = 1024 * 1024;
 
 /// Answers awaited by API clients. A session answered more slowly than this many others is refused.
 const ANSWERS_MAX: usize = 1_024;
 
-/// What comes into the loop.
-pub(crate) enum Input {
-    /// Something that happened.
-    Event(Box<Event>),
-    /// A request from the API; the answer says whether it was taken up.
+/// What the API wants of the loop.
+pub(crate) enum Call {
+    /// A request; the answer says whether it was taken up.
     Submit(Box<Request>, oneshot::Sender<Result<(), Code>>),
     /// An operator's command.
     Operator(SessionId, Command, oneshot::Sender<Result<(), Code>>),
     /// A question about the engine's state.
-    Look(Box<dyn FnOnce(&Engine) + Send>),
+    Look(Look),
     /// Finish what is durable and end.
     Stop,
 }
+
+/// A question about the engine's state.
+pub(crate) type Look = Box<dyn FnOnce(&Engine) + Send>;
 
 /// Engine, vault and store of this node, with what their effects need.
 pub(crate) struct Runtime {
@@ -51,102 +64,170 @@ pub(crate) struct Runtime {
     pub(crate) network: Network,
     pub(crate) chain: mpsc::Sender<Job>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) journal: Option<journal::Journal>,
     pub(crate) started: Instant,
 }
+
+/// Where events and calls come from. They wait apart, so that a burst at the API holds up no peer.
+pub(crate) struct Inputs {
+    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) calls: mpsc::Receiver<Call>,
+}
+
+/// What happens only after everything written before it is durable.
+enum Leaving {
+    Frame { to: Vec<NodeId>, class: net::Class, frame: Arc<[u8]> },
+    Answer(SessionId, Result<(), Code>),
+    Job(Job),
+    Reply(Reply),
+    Look(Look),
+}
+
+/// A change to one record of the store.
+type Change = (store::Family, Vec<u8>, Option<Vec<u8>>);
 
 /// State of the loop beside the [`Runtime`]'s parts.
 struct Loop {
     parts: Runtime,
-    batch: Batch,
+    log: OrderedLog<Change, Leaving>,
+    unsynced_bytes: usize,
+    /// Events that the loop itself brings about, before all others.
+    events: VecDeque<Event>,
     timers: BTreeMap<(MonotonicTime, u64), Timer>,
     timer_count: u64,
     answers: BTreeMap<SessionId, Vec<oneshot::Sender<Result<(), Code>>>>,
+    stopping: bool,
 }
 
 impl Runtime {
     /// Runs until it is told to stop, or until a write fails: then nothing more leaves, and the failure is returned.
-    pub(crate) async fn run(self, mut inputs: mpsc::Receiver<Input>) -> Result<(), Failure> {
+    pub(crate) async fn run(self, mut inputs: Inputs) -> Result<(), Failure> {
         let mut running = Loop {
             parts: self,
-            batch: Batch::new(),
+            log: OrderedLog::new(),
+            unsynced_bytes: 0,
+            events: VecDeque::from([Event::Started]),
             timers: BTreeMap::new(),
             timer_count: 0,
             answers: BTreeMap::new(),
+            stopping: false,
         };
-        running.handle(Event::Started)?;
-        loop {
-            let next = running.timers.first_key_value().map(|((at, _), _)| running.instant(*at));
-            let input = tokio::select! {
-                input = inputs.recv() => input,
-                () = sleep_until(next) => {
-                    running.fire()?;
-                    continue;
-                }
-            };
-            match input {
-                Some(Input::Event(event)) => running.handle(*event)?,
-                Some(Input::Submit(request, answer)) => {
-                    running.await_answer(request.id().into(), answer);
-                    running.handle(Event::Submitted { request })?;
-                }
-                Some(Input::Operator(session, command, answer)) => {
-                    running.await_answer(session, answer);
-                    running.handle(Event::Operator(command))?;
-                }
-                Some(Input::Look(look)) => look(&running.parts.engine),
-                Some(Input::Stop) | None => break,
+        while !running.stopping {
+            running.rounds(&mut inputs)?;
+            // Whatever is written is durable before the loop waits.
+            running.settle()?;
+            if running.events.is_empty() && !running.stopping {
+                running.wait(&mut inputs).await?;
             }
         }
-        running.flush()?;
+        running.settle()?;
+        let now = running.now();
+        if let Some(journal) = running.parts.journal.take() {
+            journal.end(now);
+        }
         running.parts.network.stop();
         Ok(())
     }
 }
 
 impl Loop {
-    /// Steps the engine with an event and everything that follows from it at once.
-    fn handle(&mut self, event: Event) -> Result<(), Failure> {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            let effects = self.parts.engine.step(self.now(), event);
-            for effect in effects {
-                self.carry_out(effect, &mut events)?;
+    /// Works round by round until nothing is ready. One sync covers a round.
+    fn rounds(&mut self, inputs: &mut Inputs) -> Result<(), Failure> {
+        loop {
+            let mut taken = 0;
+            while taken < ROUND_MAX && self.unsynced_bytes < ROUND_BYTES_MAX && self.take_ready(inputs)? {
+                taken += 1;
             }
-            // A vault's reply may only be seen once its writes are durable.
-            self.flush()?;
+            if self.log.is_awaited() || self.unsynced_bytes >= ROUND_BYTES_MAX {
+                self.settle()?;
+            }
+            if self.stopping || (taken == 0 && self.events.is_empty()) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes what is ready: the loop's own events, then a due timer, then one event and one call. False if nothing is.
+    fn take_ready(&mut self, inputs: &mut Inputs) -> Result<bool, Failure> {
+        if let Some(event) = self.events.pop_front() {
+            return self.step(event).map(|()| true);
+        }
+        let now = self.now().monotonic;
+        if let Some(timer) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
+            let timer = timer.remove();
+            return self.step(Event::TimerFired(timer)).map(|()| true);
+        }
+        let (event, call) = (inputs.events.try_recv().ok(), inputs.calls.try_recv().ok());
+        let ready = event.is_some() || call.is_some();
+        if let Some(event) = event {
+            self.step(event)?;
+        }
+        if let Some(call) = call {
+            self.call(call)?;
+        }
+        Ok(ready)
+    }
+
+    /// Waits for the first event, call or timer, and takes an event or call up.
+    async fn wait(&mut self, inputs: &mut Inputs) -> Result<(), Failure> {
+        if let Some(journal) = &mut self.parts.journal {
+            journal.flush();
+        }
+        let next = self.timers.first_key_value().map(|((at, _), _)| self.parts.started + Duration::from_millis(at.0));
+        tokio::select! {
+            Some(event) = inputs.events.recv() => self.step(event),
+            call = inputs.calls.recv() => self.call(call.unwrap_or(Call::Stop)),
+            () = sleep_until(next) => Ok(()),
+        }
+    }
+
+    fn call(&mut self, call: Call) -> Result<(), Failure> {
+        match call {
+            Call::Submit(request, answer) => {
+                self.await_answer(request.id().into(), answer);
+                self.step(Event::Submitted { request })?;
+            }
+            Call::Operator(session, command, answer) => {
+                self.await_answer(session, answer);
+                self.step(Event::Operator(command))?;
+            }
+            // People are shown what is durable.
+            Call::Look(look) => self.leave(Leaving::Look(look)),
+            Call::Stop => self.stopping = true,
         }
         Ok(())
     }
 
-    fn carry_out(&mut self, effect: Effect, events: &mut VecDeque<Event>) -> Result<(), Failure> {
+    /// Steps the engine with an event.
+    fn step(&mut self, event: Event) -> Result<(), Failure> {
+        let now = self.now();
+        if let Some(journal) = &mut self.parts.journal {
+            journal.event(now, &event);
+        }
+        let effects = self.parts.engine.step(now, event);
+        if let Some(journal) = &mut self.parts.journal {
+            journal.effects(&effects);
+        }
+        effects.into_iter().try_for_each(|effect| self.carry_out(effect))
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Result<(), Failure> {
         match effect {
             Effect::Persist(records) => records.into_iter().for_each(|record| self.record(record)),
-            Effect::Send { to, session, message, class } => {
-                self.flush()?;
-                self.send(&to, session, message, class)?;
-            }
+            Effect::Send { to, session, message, class } => self.send(to, session, message, class)?,
             Effect::AskVault(request) => {
                 let reply = self.ask_vault(request)?;
-                events.push_back(Event::VaultReplied { reply });
+                self.leave(Leaving::Reply(reply));
             }
             Effect::SetTimer { timer, at } => {
                 self.timer_count += 1;
                 self.timers.insert((at, self.timer_count), timer);
             }
-            Effect::AskChain { subject, query } => {
-                self.flush()?;
-                self.to_chain(Job::Ask { subject, query }, events);
-            }
+            Effect::AskChain { subject, query } => self.leave(Leaving::Job(Job::Ask { subject, query })),
             Effect::SubmitToChain { subject, account, execute, signature } => {
-                self.flush()?;
-                self.to_chain(Job::Submit { subject, account, execute, signature }, events);
+                self.leave(Leaving::Job(Job::Submit { subject, account, execute, signature }));
             }
-            Effect::Answer { session, outcome } => {
-                self.flush()?;
-                for answer in self.answers.remove(&session).unwrap_or_default() {
-                    let _ = answer.send(outcome);
-                }
-            }
+            Effect::Answer { session, outcome } => self.leave(Leaving::Answer(session, outcome)),
             Effect::Penalise { peer, reason } => {
                 self.parts.metrics.penalties.inc();
                 tracing::warn!(peer = peer.0, code = reason.as_str(), "peer misbehaved");
@@ -161,28 +242,23 @@ impl Loop {
         observe::log(observation);
     }
 
-    fn send(&mut self, to: &[NodeId], session: SessionId, message: Message, class: Class) -> Result<(), Failure> {
+    fn send(&mut self, to: Vec<NodeId>, session: SessionId, message: Message, class: Class) -> Result<(), Failure> {
         let request = VaultRequest::Author { session, message: Box::new(message) };
         let Reply::Envelope(envelope) = self.ask_vault(request)? else { return Ok(()) };
-        let frame: Arc<[u8]> = envelope.into();
         let class = match class {
             Class::Protocol => net::Class::Protocol,
             Class::Bulk => net::Class::Bulk,
         };
-        for node in to {
-            if let Err(error) = self.parts.network.send(node.0, class, Arc::clone(&frame)) {
-                tracing::debug!(peer = node.0, %error, "message not queued");
-            }
-        }
+        self.leave(Leaving::Frame { to, class, frame: envelope.into() });
         Ok(())
     }
 
-    /// Asks the vault; its writes join the batch.
+    /// Asks the vault; its writes join those of the engine.
     fn ask_vault(&mut self, request: VaultRequest) -> Result<Reply, Failure> {
         let request = match request {
             VaultRequest::Certify { key_id, stored: None } => {
                 // What it certifies must be what storage gives back, not what memory remembers.
-                self.flush()?;
+                self.settle()?;
                 let record = Vault::share_record(key_id, Epoch(0));
                 let stored = self.parts.store.get(store::Family::Vault, &record).map_err(store_failure)?;
                 VaultRequest::Certify { key_id, stored }
@@ -194,18 +270,11 @@ impl Loop {
         self.parts.metrics.vault_seconds.inc_by(started.elapsed().as_secs_f64());
         for write in decision.writes {
             match write {
-                Write::Put { key, value } => self.batch.put(store::Family::Vault, key, value),
-                Write::Delete { key } => self.batch.delete(store::Family::Vault, key),
+                Write::Put { key, value } => self.write(store::Family::Vault, key, Some(value)),
+                Write::Delete { key } => self.write(store::Family::Vault, key, None),
             }
         }
         Ok(decision.reply)
-    }
-
-    fn to_chain(&self, job: Job, events: &mut VecDeque<Event>) {
-        if let Err(refused) = self.parts.chain.try_send(job) {
-            let (mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job)) = refused;
-            events.push_back(job.unavailable());
-        }
     }
 
     fn record(&mut self, record: Record) {
@@ -215,30 +284,63 @@ impl Loop {
             Family::Audit => store::Family::Audit,
             Family::Peers => store::Family::Peers,
         };
-        match record.value {
-            Some(value) => self.batch.put(family, record.key, value),
-            None => self.batch.delete(family, record.key),
+        self.write(family, record.key, record.value);
+    }
+
+    fn write(&mut self, family: store::Family, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.unsynced_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+        self.log.write((family, key, value));
+    }
+
+    fn leave(&mut self, leaving: Leaving) {
+        if let Some(leaving) = self.log.leave(leaving) {
+            self.leaves(leaving);
         }
     }
 
-    /// The barrier: one synced write of everything collected so far.
-    fn flush(&mut self) -> Result<(), Failure> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let batch = std::mem::take(&mut self.batch);
-        self.parts.store.commit(batch).map_err(store_failure)?;
-        self.parts.metrics.store(self.parts.store.metrics());
+    /// The barrier: one synced write of everything collected so far, and what waited for it leaves.
+    fn settle(&mut self) -> Result<(), Failure> {
+        let Runtime { store, metrics, .. } = &mut self.parts;
+        let left = self.log.settle(|changes| {
+            let mut batch = Batch::new();
+            for (family, key, value) in changes {
+                match value {
+                    Some(value) => batch.put(family, key, value),
+                    None => batch.delete(family, key),
+                }
+            }
+            store.commit(batch).map_err(store_failure)?;
+            metrics.store(store.metrics());
+            Ok::<(), Failure>(())
+        })?;
+        self.unsynced_bytes = 0;
+        left.into_iter().for_each(|leaving| self.leaves(leaving));
         Ok(())
     }
 
-    fn fire(&mut self) -> Result<(), Failure> {
-        let now = self.now().monotonic;
-        while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
-            let timer = entry.remove();
-            self.handle(Event::TimerFired(timer))?;
+    fn leaves(&mut self, leaving: Leaving) {
+        match leaving {
+            Leaving::Frame { to, class, frame } => {
+                for node in to {
+                    if let Err(error) = self.parts.network.send(node.0, class, Arc::clone(&frame)) {
+                        tracing::debug!(peer = node.0, %error, "message not queued");
+                    }
+                }
+            }
+            Leaving::Answer(session, outcome) => {
+                for answer in self.answers.remove(&session).unwrap_or_default() {
+                    let _ = answer.send(outcome);
+                }
+            }
+            Leaving::Job(job) => {
+                if let Err(refused) = self.parts.chain.try_send(job) {
+                    let (mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job)) = refused;
+                    self.events.push_back(job.unavailable());
+                }
+            }
+            Leaving::Reply(reply) => self.events.push_back(Event::VaultReplied { reply }),
+            Leaving::Look(look) => look(&self.parts.engine),
         }
-        Ok(())
     }
 
     fn await_answer(&mut self, session: SessionId, answer: oneshot::Sender<Result<(), Code>>) {
@@ -251,10 +353,6 @@ impl Loop {
     fn now(&self) -> Time {
         let monotonic = u64::try_from(self.parts.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Time { monotonic: MonotonicTime(monotonic), wall: wall_time() }
-    }
-
-    fn instant(&self, at: MonotonicTime) -> Instant {
-        self.parts.started + Duration::from_millis(at.0)
     }
 }
 

@@ -77,11 +77,6 @@ impl Batch {
         self.operations.push((family, not_reserved(family, key.into()), None));
     }
 
-    /// Nothing to write.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.operations.is_empty()
-    }
-
     /// Refused here, a batch that is too large costs nothing and leaves the store usable.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let mut bytes = 0;
