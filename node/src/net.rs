@@ -24,6 +24,7 @@ use std::{
     io,
     sync::{Arc, Mutex, PoisonError, mpsc as blocking},
     thread,
+    time::Duration,
 };
 
 use libp2p::{Multiaddr, PeerId, identity};
@@ -84,6 +85,13 @@ pub(crate) enum Event {
     Down {
         /// The peer.
         node: u16,
+    },
+    /// How long an open link's peer took to answer, measured every few seconds.
+    RoundTrip {
+        /// The peer.
+        node: u16,
+        /// There and back.
+        round_trip: Duration,
     },
     /// A peer sent this. The sender is whom the channel authenticated.
     Frame {

@@ -152,6 +152,8 @@ pub(crate) struct PeerView {
     pub(crate) region: String,
     pub(crate) connected: bool,
     pub(crate) incarnation: Option<u64>,
+    /// The last measured round trip, in microseconds.
+    pub(crate) round_trip_us: Option<u64>,
     /// The last refusal between us, with its code.
     pub(crate) refused: Option<String>,
     /// What went wrong on the channel last.

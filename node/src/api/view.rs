@@ -67,6 +67,7 @@ pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition) -> Vec<Pee
                 region: node.map(|node| node.region.clone()).unwrap_or_default(),
                 connected: status.up.is_some(),
                 incarnation: status.up.as_ref().map(|up| Incarnation::from_wire(up.incarnation).count().into()),
+                round_trip_us: status.round_trip.and_then(|measured| u64::try_from(measured.as_micros()).ok()),
                 refused: status.refused.as_ref().map(|r| format!("{}: {}", r.code.name, r.detail)),
                 last_fault: status.last_fault.clone(),
                 peer_id: status.peer.to_string(),

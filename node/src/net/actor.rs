@@ -71,6 +71,7 @@ enum Step {
     Opened(Greeting),
     InboundEnded(Fault),
     OutboundEnded(Fault),
+    Measured,
 }
 
 /// The host dropped its receiver: the task has nobody left to work for.
@@ -112,6 +113,7 @@ impl Actor {
                 greeting = finished(self.opening.as_mut()) => Step::Opened(greeting),
                 fault = finished(self.inbound.as_mut().map(|half| &mut half.work)) => Step::InboundEnded(fault),
                 fault = finished(self.outbound.as_mut().map(|half| &mut half.work)) => Step::OutboundEnded(fault),
+                () = self.link.measurement.notified() => Step::Measured,
             };
             if let Err(HostGone) = self.take(step).await {
                 return;
@@ -149,6 +151,8 @@ impl Actor {
                 self.blame(&fault);
                 self.reopen();
             }
+            Step::Measured if *self.open.borrow() => self.tell_round_trip().await?,
+            Step::Measured => {}
         }
         self.settle().await
     }
@@ -200,7 +204,8 @@ impl Actor {
         tracing::info!(node = self.link.node, name = self.link.name, incarnation, version, "peer up");
         self.tell(Event::Up { node: self.link.node, incarnation, version }).await?;
         self.open.send_replace(true);
-        Ok(())
+        // Mostly measured while the substreams were greeting.
+        self.tell_round_trip().await
     }
 
     async fn down(&mut self) -> Result<(), HostGone> {
@@ -208,6 +213,13 @@ impl Actor {
         self.link.set_down();
         tracing::info!(node = self.link.node, name = self.link.name, "peer down");
         self.tell(Event::Down { node: self.link.node }).await
+    }
+
+    async fn tell_round_trip(&mut self) -> Result<(), HostGone> {
+        match self.link.round_trip() {
+            Some(round_trip) => self.tell(Event::RoundTrip { node: self.link.node, round_trip }).await,
+            None => Ok(()),
+        }
     }
 
     async fn tell(&mut self, event: Event) -> Result<(), HostGone> {

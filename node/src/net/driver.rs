@@ -10,6 +10,7 @@ use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Stream, Swarm,
     allow_block_list::NotAllowed,
+    ping,
     swarm::{
         ConnectionId, DialError, ListenError, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
@@ -131,6 +132,12 @@ impl Driver {
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => self.unreached(peer, &error),
             SwarmEvent::IncomingConnectionError { peer_id, error, send_back_addr, .. } => {
                 self.turned_away(peer_id, &error, &send_back_addr);
+            }
+            // A ping that fails says nothing that receipts do not say earlier.
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, result: Ok(round_trip), .. })) => {
+                if let Some(contact) = self.contacts.get(&peer) {
+                    contact.link.measured(round_trip);
+                }
             }
             _ => {}
         }

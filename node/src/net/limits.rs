@@ -42,10 +42,13 @@ pub(crate) struct Limits {
     pub(crate) open_deadline: Duration,
     /// For one batch to be taken by the peer; longer than one bucket's second, as the peer may throttle us.
     pub(crate) write_deadline: Duration,
-    /// How often the reading side confirms what it has read.
+    /// How often the reading side confirms what it has read. QUIC keeps connections alive as often.
     pub(crate) receipt_interval: Duration,
-    /// Without a receipt for this long the connection is considered dead: three receipts missed.
+    /// Without a receipt, or without any packet on QUIC, for this long the connection is considered dead: three receipts
+    /// missed, and half a second.
     pub(crate) silence_max: Duration,
+    /// How often the round trip to a peer is measured: 32 bytes there and back.
+    pub(crate) ping_interval: Duration,
     /// First delay of dialling and of opening substreams; doubled per failure.
     pub(crate) retry_min: Duration,
     /// Longest such delay: 100 ms doubled six times is 6.4 s, cut here.
@@ -86,8 +89,9 @@ impl Default for Limits {
             hello_deadline: Duration::from_secs(10),
             open_deadline: Duration::from_secs(10),
             write_deadline: Duration::from_secs(30),
-            receipt_interval: Duration::from_secs(5),
-            silence_max: Duration::from_secs(15),
+            receipt_interval: Duration::from_millis(1_500),
+            silence_max: Duration::from_secs(5),
+            ping_interval: Duration::from_secs(5),
             retry_min: Duration::from_millis(100),
             retry_max: Duration::from_secs(5),
             offences_max: 3,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use libp2p::{Multiaddr, PeerId};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     bucket::Bucket,
@@ -28,6 +28,8 @@ pub(crate) struct PeerStatus {
     pub(crate) peer: PeerId,
     /// Set while both directions are open.
     pub(crate) up: Option<Session>,
+    /// The last measured round trip.
+    pub(crate) round_trip: Option<Duration>,
     /// Why the peer, or we, refused last; cleared when the link comes up.
     pub(crate) refused: Option<Refusal>,
     /// What went wrong last, in words.
@@ -71,12 +73,15 @@ pub(super) struct Link {
     pub(super) throttled: AtomicU64,
     /// Whether the link came up since the driver last looked: then dialling starts over with short delays.
     pub(super) reached: AtomicBool,
+    /// Wakes the peer's task when the round trip was measured.
+    pub(super) measurement: Notify,
     record: Mutex<Record>,
 }
 
 #[derive(Debug)]
 struct Record {
     up: Option<Session>,
+    round_trip: Option<Duration>,
     refused: Option<Refusal>,
     last_fault: Option<String>,
     offences: u32,
@@ -98,7 +103,15 @@ impl Link {
             received: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             reached: AtomicBool::new(false),
-            record: Mutex::new(Record { up: None, refused: None, last_fault: None, offences: 0, frames }),
+            measurement: Notify::new(),
+            record: Mutex::new(Record {
+                up: None,
+                round_trip: None,
+                refused: None,
+                last_fault: None,
+                offences: 0,
+                frames,
+            }),
         }
     }
 
@@ -111,6 +124,16 @@ impl Link {
 
     pub(super) fn set_down(&self) {
         self.record().up = None;
+    }
+
+    pub(super) fn measured(&self, round_trip: Duration) {
+        self.record().round_trip = Some(round_trip);
+        self.measurement.notify_one();
+    }
+
+    /// The last measured round trip.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.record().round_trip
     }
 
     pub(super) fn note(&self, fault: String) {
@@ -148,6 +171,7 @@ impl Link {
             name: self.name.clone(),
             peer: self.peer,
             up: record.up,
+            round_trip: record.round_trip,
             refused: record.refused.clone(),
             last_fault: record.last_fault.clone(),
             offences: record.offences,

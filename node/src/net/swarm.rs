@@ -1,17 +1,17 @@
-//! Builds the libp2p swarm: TCP with Noise and Yamux, QUIC, names, and three behaviours.
+//! Builds the libp2p swarm: TCP with Noise and Yamux, QUIC, names, and four behaviours.
 
 use libp2p::{
     Swarm, SwarmBuilder,
     allow_block_list::{self, AllowedPeers},
     connection_limits::{self, ConnectionLimits},
-    identity, noise, quic,
+    identity, noise, ping, quic,
     swarm::NetworkBehaviour,
     tcp, yamux,
 };
 
 use super::{Error, limits::Limits};
 
-/// Substreams per connection: two are in use, a few more are being greeted or replaced.
+/// Substreams per connection: two for frames and two for pings are in use, a few more are being greeted or replaced.
 const SUBSTREAMS_MAX: u16 = 16;
 /// Bytes of one substream that QUIC holds for us: four of the largest frames.
 const QUIC_STREAM_BYTES_MAX: u32 = 1024 * 1024;
@@ -25,12 +25,14 @@ pub(super) struct Behaviour {
     pub(super) allowed: allow_block_list::Behaviour<AllowedPeers>,
     limits: connection_limits::Behaviour,
     pub(super) streams: libp2p_stream::Behaviour,
+    ping: ping::Behaviour,
 }
 
 impl Behaviour {
     fn new(limits: &Limits, peers: usize) -> Self {
         let peers = u32::try_from(peers).unwrap_or(u32::MAX);
         let total = peers.saturating_mul(limits.connections_per_peer_max);
+        let pings = ping::Config::new().with_interval(limits.ping_interval).with_timeout(limits.silence_max);
         let limits = ConnectionLimits::default()
             .with_max_pending_incoming(Some(limits.pending_inbound_max))
             // The driver dials a peer at most once at a time.
@@ -41,6 +43,7 @@ impl Behaviour {
             allowed: allow_block_list::Behaviour::default(),
             limits: connection_limits::Behaviour::new(limits),
             streams: libp2p_stream::Behaviour::new(),
+            ping: ping::Behaviour::new(pings),
         }
     }
 }
@@ -54,6 +57,8 @@ pub(super) fn build(identity: &identity::Keypair, limits: &Limits, peers: usize)
     };
     let quic = |mut config: quic::Config| {
         config.handshake_timeout = limits.connect_deadline;
+        config.max_idle_timeout = u32::try_from(limits.silence_max.as_millis()).unwrap_or(u32::MAX);
+        config.keep_alive_interval = limits.receipt_interval;
         config.max_concurrent_stream_limit = u32::from(SUBSTREAMS_MAX);
         config.max_stream_data = QUIC_STREAM_BYTES_MAX;
         config.max_connection_data = QUIC_CONNECTION_BYTES_MAX;

@@ -79,9 +79,14 @@ impl Node {
         }
     }
 
-    /// The next event, whatever it is.
+    /// The next event, whatever it is, but for measurements: they come when they come.
     async fn next(&mut self) -> Event {
-        timeout(PATIENCE, self.events.recv()).await.expect("no event").expect("the network ended")
+        loop {
+            let next = timeout(PATIENCE, self.events.recv()).await.expect("no event").expect("the network ended");
+            if !matches!(next, Event::RoundTrip { .. }) {
+                return next;
+            }
+        }
     }
 
     async fn address(&mut self) -> Multiaddr {

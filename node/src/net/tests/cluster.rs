@@ -207,6 +207,25 @@ async fn receipts_confirm_what_was_read() {
     eventually("ten frames confirmed", || one.status()[0].confirmed == 10).await;
 }
 
+#[tokio::test]
+async fn round_trips_are_told_from_the_start_and_again_and_again() {
+    for transport in [Transport::Tcp, Transport::Quic] {
+        let (mut one, mut two, _) =
+            pair(transport, |_, config| config.limits.ping_interval = Duration::from_millis(20)).await;
+        for (node, other) in [(&mut one, 2), (&mut two, 1)] {
+            node.up(other).await;
+            for _ in 0..3 {
+                let measured = |event: &Event| match event {
+                    Event::RoundTrip { node, round_trip } if *node == other => Some(*round_trip),
+                    _ => None,
+                };
+                assert!(!node.until("RoundTrip", measured).await.is_zero());
+            }
+            assert!(node.status()[0].round_trip.is_some());
+        }
+    }
+}
+
 #[test]
 fn bad_configurations_are_errors() {
     let mut twice = config(1, Transport::Tcp, &[(2, None), (3, None)]);
