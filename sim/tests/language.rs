@@ -153,3 +153,24 @@ fn thresholds_fit_their_nodes() {
         assert!(problem.to_string().contains(says), "{problem}");
     }
 }
+
+#[test]
+fn committed_scenarios_are_scenarios() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for folder in ["scenarios", "corpus"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let scenario = Scenario::parse(&text).unwrap_or_else(|problem| panic!("{}: {problem}", path.display()));
+            assert_eq!(path.file_stem().unwrap().to_str(), Some(scenario.name.as_str()));
+            assert!(scenario.about.ends_with('.'), "{}: `about` is a sentence", scenario.name);
+            assert_eq!(Scenario::parse(&scenario.to_toml()), Ok(scenario));
+            count += usize::from(folder == "scenarios");
+        }
+    }
+    assert!(count >= 25, "only {count} scenarios");
+}
