@@ -220,7 +220,7 @@ impl Engine {
     fn vault_replied(&mut self, reply: Reply) {
         match reply {
             // The host puts envelopes on the wire itself.
-            Reply::Envelope(_) => {}
+            Reply::Envelope(_) | Reply::Settled { .. } => {}
             Reply::Committed(commitments) => self.on_committed(commitments),
             Reply::Released { subject, package, share, next } => self.on_released(subject, package, share, next),
             Reply::Refused(refusal) => match refusal.package {

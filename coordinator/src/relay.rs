@@ -4,10 +4,12 @@
 use crate::api::{ChainQuery, Effect, Observation, SubmissionOutcome, Timer};
 use crate::audit::AuditNote;
 use crate::engine::Engine;
-use crate::limits::{EXECUTION_GRACE_SECONDS, EXPIRY_GRACE_SECONDS, RELAY_LOST_MS, RELAY_MS, RELAY_RETRY_MS};
+use crate::limits::{EXPIRY_GRACE_SECONDS, RELAY_LOST_MS, RELAY_MS, RELAY_RETRY_MS, SETTLED_PER_BLOCK};
 use firn_proto::account::nonce_of;
+use firn_proto::limits::EXECUTION_GRACE_SECONDS;
 use firn_proto::message::BlockReference;
 use firn_proto::{Code, SubjectId};
+use firn_vault::api::{Request as VaultRequest, Settlement};
 
 impl Engine {
     pub(crate) fn arm_relay(&mut self, id: SubjectId) {
@@ -46,27 +48,34 @@ impl Engine {
         }
     }
 
-    /// Every finalised block: what has executed, and what has expired.
+    /// Every finalised block: what has executed, what has expired, and which locks are free. An account nonce that is unused
+    /// when the request's validity is over stays so, whatever became of the request here.
     pub(crate) fn chain_finalised(&mut self, block: BlockReference) {
         self.finalised = block;
-        let now = self.now.wall;
-        let mut queries = Vec::new();
-        let mut expired = Vec::new();
-        for (id, state) in &self.subjects {
-            let Some(request) = state.request().filter(|_| !state.executed && state.closed.is_none()) else { continue };
-            let over = request.deadline().0.saturating_add(EXECUTION_GRACE_SECONDS) < now.0;
-            if state.signature.is_some() && !over {
-                queries.push((*id, ChainQuery::NonceUsed { account: request.account(), nonce: nonce_of(*id) }));
-            } else if over
-                || state.signature.is_none() && request.deadline().0.saturating_add(EXPIRY_GRACE_SECONDS) < now.0
-            {
-                expired.push(*id);
+        let (mut queries, mut expired, mut executed) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, state) in self.subjects.iter().filter(|(_, state)| !state.settled) {
+            let Some(request) = state.request() else { continue };
+            let is_past = |grace: u64| request.deadline().0.saturating_add(grace) < self.now.wall.0;
+            let is_over = is_past(EXECUTION_GRACE_SECONDS);
+            let query = ChainQuery::NonceUsed { account: request.account(), nonce: nonce_of(*id) };
+            let ended = executed.len().saturating_add(expired.len());
+            match (state.executed, state.closed, state.signature) {
+                (true, ..) if ended < SETTLED_PER_BLOCK => executed.push(*id),
+                (true, ..) => {}
+                _ if is_over && ended < SETTLED_PER_BLOCK => {
+                    expired.push(*id);
+                    queries.push((*id, query));
+                }
+                (_, None, Some(_)) => queries.push((*id, query)),
+                (_, None, None) if is_past(EXPIRY_GRACE_SECONDS) => expired.push(*id),
+                _ => {}
             }
         }
         for (subject, query) in queries {
             self.effect(Effect::AskChain { subject, query });
         }
         expired.into_iter().for_each(|id| self.close(id, Code::RequestExpired));
+        executed.into_iter().for_each(|id| self.settle(id, Settlement::Executed));
     }
 
     /// The finalised chain shows the request's nonce as used.
@@ -76,5 +85,23 @@ impl Engine {
         state.coordinator = None;
         self.persist_subject(id, "request-executed", None, &[]);
         self.observe(Observation::Subject { subject: id, state: "executed", code: None });
+    }
+
+    /// The finalised chain shows the request's nonce as unused: where its validity is over, for ever.
+    pub(crate) fn not_executed(&mut self, id: SubjectId) {
+        let now = self.now.wall;
+        let Some(state) = self.subjects.get(&id).filter(|state| state.closed.is_some()) else { return };
+        let deadline = state.request().map(|request| request.deadline().0.saturating_add(EXECUTION_GRACE_SECONDS));
+        if deadline.is_some_and(|deadline| deadline < now.0) {
+            self.settle(id, Settlement::Lapsed { now });
+        }
+    }
+
+    /// Has our vault free what an ended request holds, once in a boot: it writes only what changes.
+    fn settle(&mut self, id: SubjectId, settlement: Settlement) {
+        let Some(state) = self.subjects.get_mut(&id).filter(|state| !state.settled) else { return };
+        state.settled = true;
+        let Some(request) = state.request().cloned() else { return };
+        self.ask_vault(VaultRequest::Settle { request: Box::new(request), settlement });
     }
 }

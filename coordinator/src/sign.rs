@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) signature: Option<GroupSignature>,
     pub(crate) signers: Vec<NodeId>,
     pub(crate) executed: bool,
+    /// Our vault was told in this boot how it ended on chain.
+    pub(crate) settled: bool,
     pub(crate) transaction: Option<B256>,
     /// Why it will never be signed here.
     pub(crate) closed: Option<Code>,
@@ -80,6 +82,7 @@ impl State {
             signature: None,
             signers: Vec::new(),
             executed: false,
+            settled: false,
             transaction: None,
             closed: None,
         }
@@ -200,7 +203,7 @@ impl Engine {
             return self.executed(id);
         }
         if matches!(answer, ChainAnswer::NonceUsed { .. }) {
-            return;
+            return self.not_executed(id);
         }
         let Some(state) = self.subjects.get_mut(&id) else { return };
         state.asking = false;

@@ -26,6 +26,10 @@ pub const DESCRIPTION_BYTES_MAX: usize = 1024;
 /// Longest life of a request in seconds: 14 days, EigenLayer's deallocation delay. A later slash finds nothing.
 pub const REQUEST_LIFETIME_SECONDS_MAX: u64 = 14 * 24 * 3600;
 
+/// How long after its deadline a request that did not execute is still asked about and locked, in seconds: until every
+/// block in which it could have executed is final.
+pub const EXECUTION_GRACE_SECONDS: u64 = 3_600;
+
 /// Largest request body over HTTP in bytes: 64 strategies x about 130 characters plus description, threefold.
 pub const REQUEST_JSON_BYTES_MAX: usize = 32 * 1024;
 

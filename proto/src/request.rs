@@ -2,7 +2,7 @@
 
 use crate::account::{Call, Execute, execute_digest, nonce_of};
 use crate::code::{Code, Refusal};
-use crate::definition::{Definition, KeyDefinition};
+use crate::definition::{Definition, KeyDefinition, Purpose};
 use crate::ids::{Digest, SubjectId};
 use crate::limits::{DESCRIPTION_BYTES_MAX, REQUEST_LIFETIME_SECONDS_MAX, STRATEGIES_MAX};
 use crate::time::WallTime;
@@ -84,6 +84,14 @@ impl Operation {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::SlashOperator(_) => "slash_operator",
+        }
+    }
+
+    /// What a key must be for to sign it.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        match self {
+            Self::SlashOperator(_) => Purpose::Slash,
         }
     }
 
@@ -225,6 +233,13 @@ impl Request {
     pub fn account(&self) -> Address {
         let Operation::SlashOperator(slash) = self.operation();
         slash.account
+    }
+
+    /// The nonce of the requester's choice: what it means by one, it means once.
+    #[must_use]
+    pub fn nonce(&self) -> U256 {
+        let Operation::SlashOperator(slash) = self.operation();
+        slash.nonce
     }
 
     /// The last second at which it may execute.

@@ -94,6 +94,25 @@ pub enum Request {
     },
     /// Lend a signature share. Answer: [`Reply::Released`].
     Release(Box<ReleaseRequest>),
+    /// A request has ended on chain: frees what no later payload can get into conflict with. Answer: [`Reply::Settled`].
+    Settle {
+        /// The request.
+        request: Box<request::Request>,
+        /// How it ended.
+        settlement: Settlement,
+    },
+}
+
+/// How a request ended on the finalised chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Settlement {
+    /// Its account nonce is used. What the requester meant by its nonce belongs to this payload for ever.
+    Executed,
+    /// Its account nonce is unused, and its validity is over: both locks are free.
+    Lapsed {
+        /// The time to compare its deadline with.
+        now: WallTime,
+    },
 }
 
 /// Everything the vault needs to decide over a share by itself (DESIGN section 3, rule 2).
@@ -208,6 +227,11 @@ pub enum Reply {
         share: PublicScalar,
         /// Fresh commitments for the same coordinator.
         next: Vec<Commitments>,
+    },
+    /// To [`Request::Settle`].
+    Settled {
+        /// The request.
+        subject: SubjectId,
     },
     /// The vault refuses, and no record changes. A refused [`Request::Share`] or [`Request::Finish`] has ended the
     /// attempt where its inputs were used, and a release that failed inside the signature has spent its nonces.

@@ -180,7 +180,7 @@ impl Shared {
             Some((*dealer, share))
         };
         let received: BTreeMap<_, _> = dealings.iter().filter_map(open).collect();
-        let (share, group) = match self.combine(&received) {
+        let (share, (group_key, verifying_shares)) = match self.combine(&received) {
             Ok(combined) => combined,
             Err(Combination::Unusable) => return Err(denied(Code::GroupKeyUnusable.into())),
             Err(Combination::Misfits(dealers)) => {
@@ -193,8 +193,7 @@ impl Shared {
         };
         let Self { roster, round1, .. } = self;
         let (network, key_id) = (roster.network, roster.key_id);
-        let transcript = transcript(network, key_id, &round1, dealings, &group.group_key, &group.verifying_shares);
-        let GroupPublic { group_key, verifying_shares } = group;
+        let transcript = transcript(network, key_id, &round1, dealings, &group_key, &verifying_shares);
         let facts = KeyFacts {
             proposal: roster.proposal,
             identifier: me,
@@ -248,7 +247,7 @@ impl Shared {
         let (Some(verifying_shares), Some(group_key)) = (verifying_shares, group_key) else {
             return Err(Combination::Unusable);
         };
-        Ok((share, GroupPublic { group_key, verifying_shares }))
+        Ok((share, (group_key, verifying_shares)))
     }
 
     /// The dealers whose share does not fit their frozen commitment.
@@ -267,11 +266,8 @@ impl Shared {
     }
 }
 
-/// The public part of a generated key.
-pub(crate) struct GroupPublic {
-    pub(crate) group_key: Point,
-    pub(crate) verifying_shares: BTreeMap<Identifier, Point>,
-}
+/// The public part of a generated key: its group key and verifying shares.
+type GroupPublic = (Point, BTreeMap<Identifier, Point>);
 
 /// Why shares do not combine to a key.
 pub(crate) enum Combination {

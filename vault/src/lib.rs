@@ -21,9 +21,11 @@ mod open;
 mod polynomial;
 mod record;
 mod release;
+#[cfg(test)]
 mod repair;
 mod root;
 mod seal;
+mod settle;
 mod suite;
 #[cfg(test)]
 mod testing;
@@ -38,7 +40,7 @@ use firn_proto::envelope::{self, Header};
 use firn_proto::limits::FRAME_BYTES_MAX;
 use firn_proto::message::{KeyRound1, KeyShares};
 use firn_proto::{
-    Code, Definition, Digest, Epoch, Identifier, Incarnation, KeyId, Message, NetworkId, NodeId, SessionId,
+    Code, Definition, Digest, Epoch, Identifier, Incarnation, KeyId, Message, NetworkId, NodeId, SessionId, SubjectId,
 };
 use held::HeldKey;
 use keygen::{Attempt, Dealt, Failure, Roster};
@@ -72,6 +74,8 @@ pub struct Vault {
     released: BTreeMap<u64, Released>,
     /// Payload by the record key of its lock.
     locks: BTreeMap<Vec<u8>, Digest>,
+    /// The record keys of each subject's release markers.
+    markers: BTreeMap<SubjectId, Vec<Vec<u8>>>,
 }
 
 impl Vault {
@@ -113,12 +117,14 @@ impl Vault {
                 self.commit((key_id, epoch, coordinator), count, now, rng).map(|made| reply(Reply::Committed(made)))
             }
             Request::Release(ask) => self.release(&ask, rng),
+            Request::Settle { request, settlement } => self.settle(&request, settlement, rng),
         }
     }
 
     fn subject_of(&self, request: &Request) -> (SessionId, Option<Digest>) {
         let key_id = match request {
             Request::Author { session, .. } => return (*session, None),
+            Request::Settle { request, .. } => return (request.id().into(), None),
             Request::Release(ask) => return (ask.package.subject.into(), Some(ask.package.hash())),
             Request::Deal { proposal } | Request::AbandonProposal { proposal } => proposal.key_id(self.network),
             Request::AcceptCertificate { certificate, .. } => certificate.key_id(),

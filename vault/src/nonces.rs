@@ -26,9 +26,10 @@ impl Nonces {
         Some((Self(nonces), points))
     }
 
-    /// The signature share for `package`. The nonces end here, whatever comes of it.
+    /// The signature share for `package`; `None` for zero, which no honest signer sends. The nonces end here, whatever
+    /// comes of it.
     pub(crate) fn sign(self, package: &frost::SigningPackage, key: &KeyPackage) -> Option<PublicScalar> {
-        suite::public_share(&frost::round2::sign(package, &self.0, key).ok()?)
+        PublicScalar::from_slice(&frost::round2::sign(package, &self.0, key).ok()?.serialize()).ok()
     }
 }
 

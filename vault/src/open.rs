@@ -5,7 +5,7 @@ use crate::nonces::Pools;
 use crate::record::{KeyState, Kind, key_of, key_record};
 use crate::release::MARKER_BYTES;
 use crate::{RootSecret, Vault};
-use firn_proto::{Code, Definition, Digest, Epoch, Incarnation, KeyId, NodeId};
+use firn_proto::{Code, Definition, Digest, Epoch, Incarnation, KeyId, NodeId, SubjectId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -82,6 +82,7 @@ impl Vault {
             pools: Pools::default(),
             released: BTreeMap::new(),
             locks: BTreeMap::new(),
+            markers: BTreeMap::new(),
         };
         let mut states = BTreeMap::new();
         for (record_key, sealed) in records {
@@ -111,7 +112,11 @@ impl Vault {
             Kind::AccountLock | Kind::RequesterLock => {
                 self.locks.insert(record_key.to_vec(), Digest::from_slice(&content)?).is_none()
             }
-            Kind::Release => suffix.len() == 32 && content.len() == MARKER_BYTES,
+            Kind::Release => {
+                let subject = SubjectId(Digest::from_slice(content.get(..32)?)?);
+                self.markers.entry(subject).or_default().push(record_key.to_vec());
+                suffix.len() == 32 && content.len() == MARKER_BYTES
+            }
         };
         fresh.then_some(())
     }

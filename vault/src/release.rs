@@ -7,15 +7,15 @@ use crate::held::HeldKey;
 use crate::limits::{OFFERS_MAX, RELEASED_MAX};
 use crate::nonces::{Nonces, PoolKey};
 use crate::record::Kind;
+use crate::settle::Lock;
 use crate::suite::{self, frost};
-use firn_proto::account::nonce_of;
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::commitments::{CommitmentStatement, Commitments};
-use firn_proto::definition::{KeyDefinition, Purpose};
+use firn_proto::definition::KeyDefinition;
 use firn_proto::diversity::is_eligible;
 use firn_proto::limits::{COMMITMENTS_NEXT_MAX, NONCE_LIFETIME_SECONDS};
 use firn_proto::message::SigningPackage;
-use firn_proto::request::{Operation, Request};
+use firn_proto::request::Request;
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, Identifier, Point};
 use rand_core::{CryptoRng, RngCore};
@@ -26,9 +26,6 @@ pub(crate) struct Released {
     package: Digest,
     decision: Decision,
 }
-
-/// A lock to be taken: its record key and the payload that it belongs to.
-type Lock = (Kind, Vec<u8>, Digest);
 
 impl Vault {
     /// Makes nonces for one coordinator and commits to them.
@@ -163,27 +160,16 @@ impl Vault {
 
     /// Checks a request anew against our own definition, and names the locks that it takes.
     fn check_request(&self, held: &HeldKey, request: &Request, now: WallTime) -> Result<Vec<Lock>, Denial> {
-        let verified = request.signed().clone().verify(&self.definition)?;
-        if verified != *request {
-            return Err(Code::VaultRefused.into());
-        }
+        let locks = self.locks_of(request)?;
         let key = request.key(&self.definition).ok_or(Code::KeyUnknown)?;
-        if key.name != held.facts.proposal.key_name || key.purpose != purpose(request.operation()) {
+        if key.name != held.facts.proposal.key_name || key.purpose != request.operation().purpose() {
             return Err(Code::PackageInvalid.into());
         }
         if request.account().into_array() != held.account {
             return Err(Code::AccountMismatch.into());
         }
         request.check_time(now)?;
-        let Operation::SlashOperator(slash) = request.operation();
-        let payload = request.payload_digest(&self.definition);
-        let account_nonce = nonce_of(request.id()).to_be_bytes::<32>();
-        let requester_nonce = slash.nonce.to_be_bytes::<32>();
-        let lock = |kind: Kind, address: &[u8], nonce: &[u8]| (kind, kind.key(&[address, nonce]), payload);
-        Ok(vec![
-            lock(Kind::AccountLock, &held.account, &account_nonce),
-            lock(Kind::RequesterLock, request.requester().as_slice(), &requester_nonce),
-        ])
+        Ok(locks.into())
     }
 
     fn check_locks(&self, locks: &[Lock]) -> Result<(), Denial> {
@@ -214,7 +200,9 @@ impl Vault {
             &own.incarnation.to_wire().to_be_bytes(),
             &own.serial.to_be_bytes(),
         ];
-        writes.push(self.put(Kind::Release, Kind::Release.key(&[&hash.0]), &marker.concat(), rng));
+        let marker_key = Kind::Release.key(&[&hash.0]);
+        self.markers.entry(package.subject).or_default().push(marker_key.clone());
+        writes.push(self.put(Kind::Release, marker_key, &marker.concat(), rng));
         writes
     }
 }
@@ -228,13 +216,6 @@ fn check_activation(held: &HeldKey, certificate: &KeyCertificate) -> Result<(), 
         return Err(Code::DkgAbandoned.into());
     }
     if held.is_certified_by(certificate) { Ok(()) } else { Err(Code::VaultRefused.into()) }
-}
-
-/// What a key must be for to sign `operation`.
-fn purpose(operation: &Operation) -> Purpose {
-    match operation {
-        Operation::SlashOperator(_) => Purpose::Slash,
-    }
 }
 
 #[cfg(test)]

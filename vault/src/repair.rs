@@ -2,7 +2,7 @@
 //!
 //! frost's last part accepts any sigmas and gives a wrong share (CRYPTO 1.3); here the result must fit the verifying
 //! share that everybody knows. Which helper was wrong does not show.
-#![cfg_attr(not(test), expect(dead_code, reason = "the repair protocol will call it; until then the vectors do"))]
+//! Only the vectors call it until there is a protocol for it.
 
 use crate::suite::{self, SecretScalar, frost};
 use firn_proto::{Identifier, Point};

@@ -4,7 +4,7 @@
 //! The crate opens its group elements only behind a feature outside its semver promise, so points cross as compressed
 //! bytes, which [`Point`] yields canonically: tag 02 or 03, never the 05 that k256 would read too.
 
-use firn_proto::{Identifier, Point, PublicScalar};
+use firn_proto::{Identifier, Point};
 pub(crate) use frost_secp256k1 as frost;
 use k256::elliptic_curve::PrimeField;
 use k256::elliptic_curve::ops::MulByGenerator;
@@ -82,27 +82,18 @@ pub(crate) fn verifying_share(point: &Point) -> Option<frost::keys::VerifyingSha
     frost::keys::VerifyingShare::deserialize(&point.compressed()).ok()
 }
 
-/// frost's form of a pair of nonce commitments.
-fn signing_commitments(hiding: &Point, binding: &Point) -> Option<frost::round1::SigningCommitments> {
-    let commitment = |point: &Point| frost::round1::NonceCommitment::deserialize(&point.compressed()).ok();
-    Some(frost::round1::SigningCommitments::new(commitment(hiding)?, commitment(binding)?))
-}
-
 /// frost's signing package: who signs with which commitments, hiding first, and what.
 pub(crate) fn signing_package(
     commitments: &BTreeMap<Identifier, (Point, Point)>,
     message: &[u8],
 ) -> Option<frost::SigningPackage> {
+    let commitment = |point: &Point| frost::round1::NonceCommitment::deserialize(&point.compressed()).ok();
     let entry = |(signer, (hiding, binding)): (&Identifier, &(Point, Point))| {
-        Some((identifier(*signer)?, signing_commitments(hiding, binding)?))
+        let pair = frost::round1::SigningCommitments::new(commitment(hiding)?, commitment(binding)?);
+        Some((identifier(*signer)?, pair))
     };
     let commitments = commitments.iter().map(entry).collect::<Option<BTreeMap<_, _>>>()?;
     Some(frost::SigningPackage::new(commitments, message))
-}
-
-/// The wire form of a signature share; `None` for zero, which no honest signer sends.
-pub(crate) fn public_share(share: &frost::round2::SignatureShare) -> Option<PublicScalar> {
-    PublicScalar::from_slice(&share.serialize()).ok()
 }
 
 /// A member's key package, built so that its verifying share belongs to its signing share.

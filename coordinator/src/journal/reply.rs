@@ -38,6 +38,7 @@ pub(super) fn reply_to(reply: &Reply) -> wire::JournalReply {
             commitments: made_to(next),
             ..of(10, subject.0)
         },
+        Reply::Settled { subject } => of(12, subject.0),
         Reply::Refused(refusal) => wire::JournalReply {
             code: refusal.code.to_wire(),
             package: refusal.package.map(|package| package.0.to_vec()).unwrap_or_default(),
@@ -76,6 +77,7 @@ pub(super) fn reply_from(reply: &wire::JournalReply, player: &Player<'_>) -> Opt
             share: PublicScalar::from_slice(&reply.share).ok()?,
             next: commitments()?,
         },
+        12 => Reply::Settled { subject: SubjectId(session) },
         11 => Reply::Refused(VaultRefusal {
             code: Code::from_wire(reply.code)?,
             session: SessionId(session),

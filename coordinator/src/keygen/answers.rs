@@ -29,7 +29,11 @@ impl Engine {
             Reply::Certified { key_id, certified } => self.certify(key_id, certified),
             Reply::Abandoned { key_id, signature } => self.say(key_id, Message::KeyAbandon(signature)),
             Reply::Done { key_id } => self.settled(key_id),
-            Reply::Envelope(_) | Reply::Committed(_) | Reply::Released { .. } | Reply::Refused(_) => {}
+            Reply::Envelope(_)
+            | Reply::Committed(_)
+            | Reply::Released { .. }
+            | Reply::Settled { .. }
+            | Reply::Refused(_) => {}
         }
     }
 

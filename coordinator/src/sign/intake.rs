@@ -6,7 +6,7 @@ use crate::engine::{Engine, Inbound};
 use crate::limits::{OPEN_SUBJECTS_MAX, REFUSAL_RETRY_MS, REFUSALS_MAX};
 use firn_proto::account::account_address;
 use firn_proto::message::{Status, Willingness};
-use firn_proto::request::{Operation, Request};
+use firn_proto::request::Request;
 use firn_proto::time::MonotonicTime;
 use firn_proto::{Code, Message, NodeId, SubjectId};
 use firn_vault::api::Subject;
@@ -93,8 +93,10 @@ impl Engine {
         if open.filter(|other| other.requester() == request.requester()).count() >= part {
             return Err(Code::RequestLimit);
         }
-        let rival = |other: &Request| other.requester() == request.requester() && nonce(other) == nonce(request);
-        if self.subjects.values().filter_map(State::request).any(rival) {
+        // What the chain shows as lapsed can never execute: the requester may mean something else by its nonce.
+        let living = self.subjects.values().filter(|state| state.executed || !state.settled);
+        let rival = |other: &Request| other.requester() == request.requester() && other.nonce() == request.nonce();
+        if living.filter_map(State::request).any(rival) {
             return Err(Code::RequestConflict);
         }
         Ok(())
@@ -127,9 +129,4 @@ impl Engine {
         let answer = Willingness { status: self.unknown(inbound.session.into()), commitments: None };
         self.send(inbound.from, inbound.session, Message::Willingness(answer), Class::Protocol);
     }
-}
-
-fn nonce(request: &Request) -> alloy_primitives::U256 {
-    let Operation::SlashOperator(slash) = request.operation();
-    slash.nonce
 }

@@ -18,6 +18,8 @@ mod restore;
 #[cfg(test)]
 mod script;
 #[cfg(test)]
+mod settling;
+#[cfg(test)]
 mod show;
 #[cfg(test)]
 mod signing;

@@ -376,7 +376,7 @@ fn a_group_key_with_x_above_the_curve_order_is_unusable() {
         let shared = Shared { roster: roster(me.0, 2, 3), round1, own_share, dealing };
         let received = [2, 3].map(|i| (Identifier(i), SecretScalar::from_scalar(Scalar::from(13u64)))).into();
         match shared.combine(&received) {
-            Ok((_, group)) => assert_eq!((group.group_key, usable), (group_key, true)),
+            Ok((_, group)) => assert_eq!((group.0, usable), (group_key, true)),
             Err(Combination::Unusable) => assert!(!usable),
             Err(Combination::Misfits(dealers)) => panic!("misfits {dealers:?}"),
         }

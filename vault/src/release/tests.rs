@@ -466,9 +466,8 @@ proptest! {
                 let pair = (own.statement().hiding, own.statement().binding);
                 prop_assert_eq!(*shares.entry(pair).or_insert(share), share, "two shares for one pair");
                 if let Subject::Request(request) = &subject {
-                    let Operation::SlashOperator(slash) = request.operation();
                     let digest = subject.digest(&net.definition);
-                    let nonce = slash.nonce.to::<u64>();
+                    let nonce = request.nonce().to::<u64>();
                     prop_assert_eq!(*payloads.entry(nonce).or_insert(digest), digest, "two payloads for one nonce");
                 }
             }

@@ -1,0 +1,109 @@
+//! What the end of a request frees, and what it never frees.
+
+use super::*;
+use crate::api::{Request as Ask, Subject};
+use crate::testing::{NOW, Net, release};
+use firn_proto::certificate::KeyCertificate;
+use firn_proto::time::WallTime;
+use firn_proto::{Definition, NodeId};
+
+const SIGNERS: [NodeId; 2] = [NodeId(11), NodeId(12)];
+
+fn settle(subject: &Subject, settlement: Settlement) -> Ask {
+    let Subject::Request(request) = subject else { panic!("a request") };
+    Ask::Settle { request: request.clone(), settlement }
+}
+
+fn lapsed(seconds: u64) -> Settlement {
+    Settlement::Lapsed { now: WallTime(NOW.0 + seconds) }
+}
+
+/// The deadline of the tests' requests, and the grace, in seconds from now.
+const OVER: u64 = 3_600 + EXECUTION_GRACE_SECONDS;
+
+/// A network, and two rival requests, of which node 11 has lent a share for the first.
+fn rivals() -> (Net, KeyCertificate, Subject, Subject) {
+    let (mut net, certificate) = Net::certified(2, 3);
+    let [first, second] = [5, 6].map(|wad| net.request(certificate.group_key(), 1, wad));
+    let package = net.package(certificate.key_id(), &first, &SIGNERS);
+    net.released(NodeId(11), &first, &package);
+    (net, certificate, first, second)
+}
+
+/// Whether node 11 lends a share for `subject`.
+fn lends(net: &mut Net, certificate: &KeyCertificate, subject: &Subject) -> bool {
+    let package = net.package(certificate.key_id(), subject, &SIGNERS);
+    match net.ask(NodeId(11), release(subject, &package)) {
+        Reply::Released { .. } => true,
+        Reply::Refused(refusal) => {
+            assert_eq!(refusal.code, Code::RivalLocked);
+            false
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn kinds(net: &mut Net) -> Vec<Kind> {
+    let records = net.host(NodeId(11)).records.keys();
+    let kinds = records.filter_map(|key| Some(Kind::of(key)?.0));
+    kinds.filter(|kind| !matches!(kind, Kind::Share | Kind::State)).collect()
+}
+
+#[test]
+fn an_executed_request_keeps_its_intent_for_ever() {
+    let (mut net, certificate, first, second) = rivals();
+    assert_eq!(kinds(&mut net), [Kind::AccountLock, Kind::RequesterLock, Kind::Release]);
+    let decision = net.decide(NodeId(11), settle(&first, Settlement::Executed));
+    assert!(matches!(decision.reply, Reply::Settled { .. }));
+    assert_eq!(kinds(&mut net), [Kind::RequesterLock], "the account nonce is used, the marker decides nothing");
+    for _ in 0..2 {
+        assert!(!lends(&mut net, &certificate, &second));
+        net.restart(NodeId(11));
+    }
+    assert!(net.decide(NodeId(11), settle(&first, Settlement::Executed)).writes.is_empty(), "once is enough");
+}
+
+#[test]
+fn what_the_chain_executed_bars_a_rival_that_we_had_signed() {
+    let (mut net, certificate, first, second) = rivals();
+    net.ask(NodeId(11), settle(&second, Settlement::Executed));
+    for _ in 0..2 {
+        assert!(!lends(&mut net, &certificate, &first));
+        net.restart(NodeId(11));
+    }
+    assert_eq!(kinds(&mut net).len(), 3, "the first one's own account nonce is still open");
+}
+
+#[test]
+fn who_lent_nothing_learns_what_was_executed() {
+    let (mut net, certificate) = Net::certified(2, 3);
+    let [first, second] = [5, 6].map(|wad| net.request(certificate.group_key(), 1, wad));
+    net.ask(NodeId(11), settle(&first, Settlement::Executed));
+    net.restart(NodeId(11));
+    assert!(!lends(&mut net, &certificate, &second));
+}
+
+#[test]
+fn a_lapsed_request_frees_both_locks_after_its_grace_and_not_before() {
+    let (mut net, certificate, first, second) = rivals();
+    for seconds in [0, 3_601, OVER] {
+        net.refuses(NodeId(11), settle(&first, lapsed(seconds)), Code::VaultRefused);
+    }
+    assert!(!lends(&mut net, &certificate, &second));
+    net.ask(NodeId(11), settle(&second, lapsed(OVER + 1)));
+    assert!(!lends(&mut net, &certificate, &second), "the end of a rival frees nothing of ours");
+    net.ask(NodeId(11), settle(&first, lapsed(OVER + 1)));
+    assert_eq!(kinds(&mut net), []);
+    net.restart(NodeId(11));
+    assert!(lends(&mut net, &certificate, &second));
+}
+
+#[test]
+fn only_a_requesters_own_signature_settles() {
+    let (mut net, _, first, _) = rivals();
+    let mut content = (*net.definition).clone();
+    content.name.push('x');
+    net.host(NodeId(11)).vault.definition = Definition::new(content);
+    net.refuses(NodeId(11), settle(&first, Settlement::Executed), Code::RequesterUnknown);
+    assert_eq!(kinds(&mut net).len(), 3);
+}
