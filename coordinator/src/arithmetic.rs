@@ -3,12 +3,12 @@
 //! No secret passes through here. The vault computes its own view of the same session with the stock crate; both must
 //! give the same signature, which the tests check against the RFC's vectors.
 
+use alloy_primitives::U256;
 use firn_proto::message::SigningPackage;
 use firn_proto::signature::challenge;
 use firn_proto::{Digest, GroupSignature, Identifier, Point, PublicScalar};
 use k256::elliptic_curve::PrimeField;
 use k256::elliptic_curve::hash2curve::{ExpandMsgXmd, hash_to_field};
-use k256::elliptic_curve::ops::LinearCombination;
 use k256::{ProjectivePoint, Scalar};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -17,16 +17,20 @@ const CONTEXT: &str = "FROST-secp256k1-SHA256-v1";
 
 /// One signer's part of a session.
 struct Signer {
-    /// D_i + rho_i E_i.
-    commitment: ProjectivePoint,
-    /// lambda_i * c.
-    weight: Scalar,
+    /// D_i.
+    hiding: ProjectivePoint,
+    /// E_i.
+    binding: ProjectivePoint,
+    /// rho_i.
+    factor: Scalar,
 }
 
-/// A signing session with everything cached that does not depend on shares, so that checking one costs one product.
+/// A signing session with everything cached that does not depend on shares. What only the check of a single share takes,
+/// its signer's Lagrange coefficient, is computed then: shares are checked when their sum is wrong.
 pub struct Session {
     signers: BTreeMap<Identifier, Signer>,
     group_commitment: Point,
+    challenge: Scalar,
     digest: Digest,
     group_key: Point,
 }
@@ -61,32 +65,26 @@ impl Session {
         commitments: &BTreeMap<Identifier, (Point, Point)>,
     ) -> Option<Self> {
         let factors = binding_factors(group_key, message, commitments);
-        let mut sum = ProjectivePoint::IDENTITY;
-        let mut parts = BTreeMap::new();
-        for ((identifier, (hiding, binding)), factor) in commitments.iter().zip(factors) {
-            let part = ProjectivePoint::from(hiding.to_affine()) + ProjectivePoint::from(binding.to_affine()) * factor;
-            sum += part;
-            parts.insert(*identifier, part);
-        }
-        let group_commitment = Point::from_affine(&sum.to_affine())?;
+        let signer = |((identifier, (hiding, binding)), factor): ((&Identifier, &(Point, Point)), Scalar)| {
+            let (hiding, binding) = (hiding.to_affine().into(), binding.to_affine().into());
+            (*identifier, Signer { hiding, binding, factor })
+        };
+        let signers: BTreeMap<_, _> = commitments.iter().zip(factors).map(signer).collect();
+        let hiding: ProjectivePoint = signers.values().map(|signer| signer.hiding).sum();
+        let binding: Vec<_> = signers.values().map(|signer| (signer.binding, signer.factor)).collect();
+        let group_commitment = Point::from_affine(&(hiding + sum_of_products(&binding)).to_affine())?;
         let challenge = challenge(&group_commitment, group_key, message);
-        let signers = parts
-            .into_iter()
-            .map(|(identifier, commitment)| {
-                let weight = lagrange(identifier, commitments.keys()) * challenge;
-                (identifier, Signer { commitment, weight })
-            })
-            .collect();
-        Some(Self { signers, group_commitment, digest: Digest::default(), group_key: *group_key })
+        Some(Self { signers, group_commitment, challenge, digest: Digest::default(), group_key: *group_key })
     }
 
     /// Whether a share fits: z_i G = D_i + rho_i E_i + lambda_i c Y_i (RFC 9591 section 5.4).
     #[must_use]
     pub fn share_fits(&self, identifier: Identifier, verifying_share: &Point, share: &PublicScalar) -> bool {
         let Some(signer) = self.signers.get(&identifier) else { return false };
+        let weight = lagrange(identifier, self.signers.keys()) * self.challenge;
         let key = ProjectivePoint::from(verifying_share.to_affine());
-        let left = ProjectivePoint::lincomb(&ProjectivePoint::GENERATOR, &share.to_scalar(), &key, &-signer.weight);
-        left == signer.commitment
+        let terms = [(ProjectivePoint::GENERATOR, share.to_scalar()), (key, -weight), (signer.binding, -signer.factor)];
+        sum_of_products(&terms) == signer.hiding
     }
 
     /// Adds the shares up. `Some` only if the result verifies under the group key.
@@ -97,6 +95,50 @@ impl Session {
         let signature = GroupSignature::new(&self.group_commitment, &z);
         signature.verifies(&self.group_key, self.digest).then_some(signature)
     }
+}
+
+/// The sum of `k P` over all pairs, with the doublings shared (Straus), in width-5 non-adjacent form. It takes a time that
+/// depends on the scalars, which are public.
+fn sum_of_products(pairs: &[(ProjectivePoint, Scalar)]) -> ProjectivePoint {
+    let tables: Vec<_> = pairs.iter().map(|(point, scalar)| (odd_multiples(point), digits(scalar))).collect();
+    let length = tables.iter().map(|(_, digits)| digits.len()).max().unwrap_or_default();
+    (0..length).rev().fold(ProjectivePoint::IDENTITY, |sum, place| {
+        tables.iter().fold(sum.double(), |sum, (multiples, digits)| {
+            let digit = digits.get(place).copied().unwrap_or_default();
+            match multiples.get(usize::from(digit.unsigned_abs() / 2)) {
+                Some(multiple) if digit > 0 => sum + multiple,
+                Some(multiple) if digit < 0 => sum - multiple,
+                _ => sum,
+            }
+        })
+    })
+}
+
+/// P, 3 P, 5 P up to 15 P.
+fn odd_multiples(point: &ProjectivePoint) -> Vec<ProjectivePoint> {
+    let twice = point.double();
+    std::iter::successors(Some(*point), |last| Some(last + &twice)).take(8).collect()
+}
+
+/// The digits of a scalar, lowest first: each is zero or odd between -15 and 15, and four zeros follow each that is not.
+fn digits(scalar: &Scalar) -> Vec<i8> {
+    let mut rest = U256::from_be_bytes::<32>(scalar.to_repr().into());
+    let mut digits = Vec::with_capacity(257);
+    while !rest.is_zero() {
+        // The low five bits as a number between -16 and 15.
+        let low = rest.as_limbs().first().map_or(0, |limb| i8::try_from(limb & 31).unwrap_or_default());
+        let digit = match low {
+            low if low & 1 == 0 => 0,
+            low if low < 16 => low,
+            low => low - 32,
+        };
+        let amount = U256::from(digit.unsigned_abs());
+        // A scalar is below the curve order, so far below 2^256 that this does not overflow.
+        rest = if digit < 0 { rest.wrapping_add(amount) } else { rest.wrapping_sub(amount) };
+        digits.push(digit);
+        rest >>= 1;
+    }
+    digits
 }
 
 /// rho_i for each signer (RFC 9591 section 4.4), in the order of their identifiers.

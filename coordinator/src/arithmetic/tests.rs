@@ -1,6 +1,6 @@
 //! The public arithmetic, held against the RFC's vectors and against the stock crate.
 
-use super::{Session, binding_factors, lagrange};
+use super::{Session, binding_factors, lagrange, sum_of_products};
 use firn_proto::{Digest, GroupSignature, Identifier, Point, PublicScalar};
 use frost_secp256k1 as frost;
 use k256::elliptic_curve::PrimeField;
@@ -173,6 +173,18 @@ proptest! {
         prop_assert_eq!(stock.session.aggregate(spoilt.into_iter()), None);
         prop_assert_eq!(stock.session.aggregate(shares.iter().skip(1)), None, "a share short");
         prop_assert!(!stock.session.share_fits(Identifier(60_000), &stock.key, &wrong), "no signer");
+    }
+
+    #[test]
+    fn a_sum_of_products_is_what_it_says(seeds in proptest::collection::vec(any::<[u8; 32]>(), 0..6)) {
+        use k256::elliptic_curve::ops::Reduce;
+        let scalar = |bytes: &[u8; 32]| <k256::Scalar as Reduce<k256::U256>>::reduce_bytes(&(*bytes).into());
+        let edges = [k256::Scalar::ZERO, k256::Scalar::ONE, -k256::Scalar::ONE, k256::Scalar::from(16_u64)];
+        let scalars: Vec<_> = seeds.iter().map(scalar).chain(edges).collect();
+        let points = |scalar: &k256::Scalar| k256::ProjectivePoint::GENERATOR * (*scalar + k256::Scalar::from(7_u64));
+        let pairs: Vec<_> = scalars.iter().map(|scalar| (points(scalar), *scalar)).collect();
+        let plain: k256::ProjectivePoint = pairs.iter().map(|(point, scalar)| *point * scalar).sum();
+        prop_assert_eq!(sum_of_products(&pairs), plain);
     }
 
     #[test]
