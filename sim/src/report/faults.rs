@@ -126,6 +126,6 @@ fn nodes(kind: &FaultKind) -> (String, Vec<NodeId>) {
         FaultKind::EntropyRepeat { node } => ("entropy repeats".to_owned(), vec![*node]),
         FaultKind::ChainDown { nodes } => ("chain endpoint down".to_owned(), nodes.clone()),
         FaultKind::ChainLag { nodes, by } => (format!("chain {} behind", duration(*by)), nodes.clone()),
-        other => (format!("{other:?}"), Vec::new()),
+        other => (other.name().to_owned(), Vec::new()),
     }
 }

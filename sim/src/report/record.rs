@@ -69,8 +69,8 @@ pub struct Violated {
 /// Shares in percent.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Availability {
-    /// Share of time in which a live core existed.
-    pub core_percent: f64,
+    /// Share of time in which a live core existed; none where nobody looked.
+    pub core_percent: Option<f64>,
     /// Share of requests that were signed; none without requests.
     pub signed_percent: Option<f64>,
     /// Requests by what became of them.
@@ -307,8 +307,9 @@ fn availability(outcome: &Outcome) -> Availability {
         *ends.entry(story::end(&request.end).0).or_default() += 1;
     }
     let signed = ends.get("signed").copied().unwrap_or_default();
+    let watched = outcome.cores.first();
     Availability {
-        core_percent: percent(story::with_core(outcome, 0, outcome.ended), outcome.ended).unwrap_or_default(),
+        core_percent: watched.and_then(|_| percent(story::with_core(outcome, 0, outcome.ended), outcome.ended)),
         signed_percent: percent(signed, outcome.requests.len() as u64),
         ends,
     }

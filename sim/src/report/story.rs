@@ -61,6 +61,9 @@ pub(super) fn over(outcome: &Outcome, request: &RequestReport) -> Micros {
 /// For how long there was no live core while a request was open.
 pub(super) fn without_core(outcome: &Outcome, request: &RequestReport) -> Micros {
     let over = over(outcome, request);
+    if outcome.cores.is_empty() {
+        return 0;
+    }
     (over - request.posted).saturating_sub(with_core(outcome, request.posted, over))
 }
 

@@ -10,7 +10,7 @@ pub fn line(record: &Record) -> String {
     let ends: String = ends.iter().map(|(letter, end)| format!(" {letter}{}", record.ended(end))).collect();
     let fired = record.probes.values().filter(|count| **count > 0).count();
     let mut line = format!(
-        "{:<4} {:<34} seed={:<6} {}-of-{} sim={:.1}s ev={} req={}{} core={:.0}%",
+        "{:<4} {:<34} seed={:<6} {}-of-{} sim={:.1}s ev={} req={}{}",
         if record.failed() { "FAIL" } else { "ok" },
         record.scenario,
         record.seed,
@@ -20,8 +20,10 @@ pub fn line(record: &Record) -> String {
         record.events,
         record.requests.len(),
         ends,
-        record.availability.core_percent,
     );
+    if let Some(percent) = record.availability.core_percent {
+        let _ = write!(line, " core={percent:.0}%");
+    }
     let latency = &record.latency;
     if let (Some(p50), Some(p99)) = (latency.p50_ms, latency.p99_ms) {
         let _ = write!(line, " p50={p50:.0}ms p99={p99:.0}ms");

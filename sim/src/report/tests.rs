@@ -157,11 +157,25 @@ fn the_timeline_is_one_file_and_nothing_in_it_gets_out_of_its_quotes() {
         let page = timeline(&sample.run());
         let svg = &page[page.find("<svg id=").unwrap()..page.rfind("</svg>").unwrap() + 6];
         xml::assert_well_formed(svg);
+        assert!(svg.matches("href=\"#misbehaved\"").count() <= 1, "a flood is one mark where it is one pixel");
         assert_eq!(page.matches("</script>").count(), 2);
         for unwanted in ["alert(1)</script>", "<b>", "src=", "@import", "url(http", "fetch(", "NaN"] {
             assert!(!page.contains(unwanted), "{unwanted}");
         }
         assert!(page.matches("http").count() == 1, "the namespace of SVG alone");
+    }
+}
+
+#[test]
+fn corrupted_nodes_and_violations_are_named() {
+    let page = timeline(&Run { exit: Exit::Safety, note: Some("two runs differ"), ..broken().run() });
+    for wanted in [
+        "alpha/2: commit-then-silence, flood",
+        "N1 at 22.0 s on alpha/2: nonce used twice",
+        "two runs differ",
+        ">safety<",
+    ] {
+        assert!(page.contains(wanted), "{wanted}");
     }
 }
 
@@ -200,7 +214,7 @@ fn nothing_happened_and_everything_is_still_there() {
     sample.outcome.requests.clear();
     sample.outcome.cores.clear();
     let record = Record::new(&sample.run());
-    assert_eq!((record.availability.core_percent, record.availability.signed_percent), (0.0, None));
+    assert_eq!((record.availability.core_percent, record.availability.signed_percent), (None, None));
     xml::assert_well_formed(&junit(std::slice::from_ref(&record)));
     assert!(json(&[record]).contains("\"signed_percent\": null"));
     assert!(timeline(&sample.run()).contains("no requests"));

@@ -76,18 +76,15 @@ fn head(run: &Run<'_>, record: &Record) -> String {
         record.verdict,
         escape(&scenario.about)
     );
-    let some = |value: Option<f64>, digits: usize| {
-        value.map_or_else(|| "none".to_owned(), |value| format!("{value:.digits$}"))
-    };
     let percent = record.availability.signed_percent.map_or_else(|| "no requests".to_owned(), |p| format!("{p:.0} %"));
     let (latency, cost) = (&record.latency, &record.cost);
     let facts = [
         ("threshold", format!("{} of {}", record.threshold, record.nodes)),
         ("requests signed", format!("{} of {} ({percent})", record.ended("signed"), record.requests.len())),
-        ("signing was possible", format!("{:.1} % of the time", record.availability.core_percent)),
-        ("latency, median", format!("{} ms = {} floors", some(latency.p50_ms, 0), some(latency.p50_floors, 2))),
-        ("latency, 99 %", format!("{} ms = {} floors", some(latency.p99_ms, 0), some(latency.p99_floors, 2))),
-        ("per signature", format!("{} messages, {} attempts", some(cost.messages, 0), some(cost.attempts, 1))),
+        ("signing was possible", together(&[(record.availability.core_percent, 1, "% of the time")])),
+        ("latency, median", together(&[(latency.p50_ms, 0, "ms"), (latency.p50_floors, 2, "floors")])),
+        ("latency, 99 %", together(&[(latency.p99_ms, 0, "ms"), (latency.p99_floors, 2, "floors")])),
+        ("per signature", together(&[(cost.messages, 0, "messages"), (cost.attempts, 1, "attempts")])),
         ("simulated", super::duration(run.outcome.ended)),
     ];
     for (term, fact) in facts {
@@ -103,8 +100,16 @@ fn head(run: &Run<'_>, record: &Record) -> String {
         let _ = writeln!(head, "<p class=\"violation\">{}</p>", escape(note));
     }
     let again = "<p class=\"again\">again: <code>";
-    let _ = write!(head, "{again}{}</code>, digest {}</p>\n</header>\n", escape(run.reproduce), record.digest);
+    let digest: String = record.digest.chars().take(18).collect();
+    let _ = write!(head, "{again}{}</code> \u{b7} digest {digest}\u{2026}</p>\n</header>\n", escape(run.reproduce));
     head + TOOLS
+}
+
+/// Numbers with their units, as far as there are any.
+fn together(numbers: &[(Option<f64>, usize, &str)]) -> String {
+    let known = numbers.iter().filter_map(|(number, digits, unit)| Some(format!("{:.digits$} {unit}", (*number)?)));
+    let known: Vec<_> = known.collect();
+    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
 }
 
 const TOOLS: &str = "<nav id=\"tools\" hidden><button id=\"out\" title=\"wider\">\u{2212}</button><button id=\"in\" title=\"closer\">+</button>\

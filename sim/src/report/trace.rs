@@ -134,7 +134,7 @@ fn about_requests(what: &What, base: Line) -> Line {
             let detail = if *used { "its nonce was used" } else { "refused" };
             Line { what: "reverted", session: Some(subject.to_string()), detail: text(detail), ..base }
         }
-        What::Misbehaved { act } => Line { what: "misbehaved", detail: Some(format!("{act:?}")), ..base },
+        What::Misbehaved { act } => Line { what: "misbehaved", detail: text(act.name()), ..base },
         What::Probe { name } => Line { what: "probe", detail: text(name), ..base },
         _ => Line { what: "other", ..base },
     }

@@ -5,7 +5,7 @@ use crate::geography::Geography;
 use crate::history::{Entry, ProcessId, What};
 use crate::report::Run;
 use crate::scenario::{
-    Expect, Fault, FaultKind, Key, KeyOrigin, Micros, Moment, Network, Organisation, Scenario, Workload,
+    Act, Byzantine, Expect, Fault, FaultKind, Key, KeyOrigin, Micros, Moment, Network, Organisation, Scenario, Workload,
 };
 use crate::verdict::{CoreSize, End, Exit, Outcome, RequestReport, Violation};
 use firn_coordinator::api::Observation;
@@ -203,6 +203,11 @@ fn request(k: u8, posted: Micros, latency: Option<Micros>) -> RequestReport {
 pub(super) fn broken() -> Sample {
     let mut sample = sample();
     let detail = "nonce used twice: </script><script>alert(1)</script> ]]> & \u{1} \u{202e}".to_owned();
+    sample.outcome.scenario.byzantine =
+        vec![Byzantine { node: NodeId(2), from: 10 * SECOND, acts: vec![Act::CommitThenSilence, Act::Flood] }];
+    let process = Some(ProcessId { node: NodeId(2), twin: 0 });
+    let flood = |k| Entry { at: 20 * SECOND + k, process, what: What::Misbehaved { act: Act::Flood } };
+    sample.history.extend((0..1_000).map(flood));
     sample.outcome.violations = vec![Violation { id: "N1", at: 22 * SECOND, node: Some(NodeId(2)), detail }];
     let ends = [End::Violated, End::Refused(Code::AccountNotDeployed), End::Excused("a rival holds the lock")];
     for (request, end) in sample.outcome.requests.iter_mut().zip(ends) {

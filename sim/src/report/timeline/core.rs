@@ -22,6 +22,9 @@ pub(super) fn draw(canvas: &mut Canvas, run: &Run<'_>, top: u64) -> u64 {
     );
     canvas.label("muted", 0, top + 45, "nodes that could sign together", "");
     canvas.label("end", PLOT.0 - 6, bottom - height(t) + 4, &format!("t = {t}"), "");
+    if run.outcome.cores.is_empty() {
+        canvas.label("muted", PLOT.0 + 8, top + 13, "not computed in this run", "");
+    }
     canvas.plot(|canvas| {
         for (size, to) in sizes(run) {
             let nodes = u64::from(size.nodes);

@@ -1,4 +1,4 @@
-//! Faults, and a lane for each node by region, organisation and name.
+//! Faults and corrupted nodes, and a lane for each node by region, organisation and name.
 
 use super::Tops;
 use super::draw::{Canvas, PLOT};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const LANE: u64 = 26;
 const ROW: u64 = 18;
 
-/// One row for each fault that was on, from `top` on.
+/// One row for each fault and each corrupted node, from `top` on.
 pub(super) fn faults(canvas: &mut Canvas, run: &Run<'_>, top: u64) -> u64 {
     let spans = spans(run);
     let mut y = top;
@@ -47,6 +47,17 @@ pub(super) fn faults(canvas: &mut Canvas, run: &Run<'_>, top: u64) -> u64 {
         });
         y += ROW;
     }
+    for byzantine in &run.outcome.scenario.byzantine {
+        let acts: Vec<_> = byzantine.acts.iter().map(|act| act.name()).collect();
+        let what = format!("{}: {}", name(run.geography, byzantine.node), acts.join(", "));
+        let span = (byzantine.from, run.outcome.ended);
+        canvas.label("corrupted", 0, y + 13, "\u{2620} corrupted", &what);
+        canvas.plot(|canvas| {
+            canvas.bar("corrupted", span, (y + 3, ROW - 5), &what);
+            canvas.inside("fault", span, y + 13, &what);
+        });
+        y += ROW;
+    }
     y
 }
 
@@ -65,13 +76,9 @@ pub(super) fn nodes(canvas: &mut Canvas, run: &Run<'_>, top: u64) -> (u64, Tops)
             canvas.rule("organisation", 120, y);
         }
         (region, organisation) = (Some(&place.region), Some(&place.organisation));
-        let corrupted = run.outcome.scenario.byzantine.iter().find(|byzantine| byzantine.node == *id);
-        let (class, title) = match corrupted {
-            Some(byzantine) => {
-                ("end corrupted", format!("corrupted from {}: {:?}", duration(byzantine.from), byzantine.acts))
-            }
-            None => ("end", format!("{}, hosted by {}", place.region, place.cloud)),
-        };
+        let corrupted = run.outcome.scenario.byzantine.iter().any(|byzantine| byzantine.node == *id);
+        let class = if corrupted { "end corrupted" } else { "end" };
+        let title = format!("{}, hosted by {}", place.region, place.cloud);
         canvas.label(class, PLOT.0 - 6, y + 17, &place.name, &title);
         canvas.plot(|canvas| lane(canvas, run, *id, y));
         tops.0.insert(*id, y + LANE / 2);
@@ -164,6 +171,7 @@ fn marks(canvas: &mut Canvas, run: &Run<'_>, node: NodeId, y: u64) {
     let about = |subject: &SubjectId| {
         numbers.get(subject).map_or_else(|| "the key's activation".to_owned(), |k| format!("request {k}"))
     };
+    let (mut acted, pixel) = (BTreeMap::new(), run.outcome.ended / PLOT.1);
     for entry in run.history.iter().filter(|entry| entry.process.is_some_and(|process| process.node == node)) {
         let at = duration(entry.at);
         let (symbol, title) = match &entry.what {
@@ -184,7 +192,11 @@ fn marks(canvas: &mut Canvas, run: &Run<'_>, node: NodeId, y: u64) {
             What::Signed { subject, .. } => ("signed", format!("{at}: knows the signature of {}", about(subject))),
             What::Posted { request, .. } => ("posted", format!("{at}: request {request} is posted here")),
             What::Stopped { why } => ("stopped", format!("{at}: stops, {why}")),
-            What::Misbehaved { act } => ("misbehaved", format!("{at}: {act:?}")),
+            // A flood would be as many marks: the trace has all of them.
+            What::Misbehaved { act } if acted.get(act).is_none_or(|before| entry.at - before >= pixel) => {
+                acted.insert(*act, entry.at);
+                ("misbehaved", format!("{at}: {}", act.name()))
+            }
             _ => continue,
         };
         canvas.mark(symbol, entry.at, y, &title);

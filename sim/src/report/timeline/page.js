@@ -33,7 +33,7 @@
       element.setAttribute('x', a);
       element.setAttribute('width', Math.max(b - a, 1));
     } else if (kind === 'note') {
-      const needed = element.textContent.length * 6.2;
+      const needed = element.getComputedTextLength();
       if (b + 8 + needed <= RIGHT || a - 8 - needed < LEFT) {
         element.setAttribute('x', Math.max(Math.min(b + 8, RIGHT - needed), LEFT + 4));
         element.setAttribute('text-anchor', 'start');
@@ -73,19 +73,20 @@
   function messages() {
     const group = find('messages');
     group.replaceChildren();
-    const seen = data.messages.filter(m => m[3] >= from && m[0] <= to && (request === null || m[5] === request));
+    // A lost message counts where it was sent: nobody knows where it ended.
+    const seen = data.messages.filter(m => (m[6] ? m[0] : m[3]) >= from && m[0] <= to && (request === null || m[5] === request));
     const few = seen.length <= 1200 && (request !== null || to - from < data.ended);
     if (few) {
       for (const [sent, a, b, end, kind, about, loss] of seen) {
-        const [x1, y1] = [x(sent), data.lanes[a][1]], whole = data.lanes[b][1];
-        const y2 = loss ? (y1 + whole) / 2 : whole, lost = loss ? ' lost: ' + data.losses[loss] : '';
+        const [x1, y1] = [x(sent), data.lanes[a][1]];
+        const x2 = loss ? x1 + 9 : x(end), y2 = loss ? y1 + 11 * Math.sign(data.lanes[b][1] - y1) : data.lanes[b][1];
         const text = `${data.kinds[kind]}\n${data.lanes[a][0]} \u2192 ${data.lanes[b][0]}` +
-          (about < 0 ? '' : `, request ${about}`) + `\nsent ${clock(sent, 1e3)}, after ${((end - sent) / 1e3).toFixed(2)} ms${lost}`;
-        const line = make('line', { x1, y1, x2: x(end), y2, class: loss ? 'lost' : '', 'marker-end': 'url(#head)' });
+          (about < 0 ? '' : `, request ${about}`) + `\nsent ${clock(sent, 1e3)}, ` + (loss ? 'lost: ' + data.losses[loss] : `${((end - sent) / 1e3).toFixed(2)} ms`);
+        const line = make('line', { x1, y1, x2, y2, class: loss ? 'lost' : '', 'marker-end': `url(#${loss ? 'lost' : 'head'})` });
         line.dataset.tip = text;
         group.append(line);
-        if (seen.length <= 60 && x(end) - x1 > data.kinds[kind].length * 5.5) {
-          group.append(make('text', { x: (x1 + x(end)) / 2, y: (y1 + y2) / 2 - 2 }, data.kinds[kind]));
+        if (seen.length <= 60 && x2 - x1 > data.kinds[kind].length * 5.5) {
+          group.append(make('text', { x: (x1 + x2) / 2, y: (y1 + y2) / 2 - 2 }, data.kinds[kind]));
         }
       }
     }
