@@ -51,6 +51,8 @@ pub enum What {
         /// Its index.
         fault: usize,
     },
+    /// Links were cut or opened, or a machine stood still or went on.
+    LinksChanged,
     // ---- messages ----
     /// A frame left a process.
     Sent {

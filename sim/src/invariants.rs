@@ -21,3 +21,9 @@ pub trait Invariant {
     /// Called when the run is over and quiet.
     fn end(&mut self, world: &World) -> Option<Violation>;
 }
+
+/// All of them.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Invariant>> {
+    Vec::new()
+}

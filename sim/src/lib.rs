@@ -3,19 +3,19 @@
 //! [`World`] is the host of several nodes at once. It has no sockets, threads or clocks: time jumps from one occurrence
 //! to the next, each draw of randomness is keyed by its purpose, and what is durable survives a crash.
 
-mod chain;
+pub mod byzantine;
 pub mod geography;
 pub mod history;
-mod node;
+pub mod invariants;
 pub mod random;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod seeded;
 pub mod shrink;
 pub mod swarm;
 pub mod verdict;
-mod world;
+pub mod world;
 
-pub use chain::Chain;
-pub use node::Node;
-pub use world::{World, WorldConfig};
+pub use run::{Finished, Options, run};
+pub use world::World;

@@ -1,307 +1,430 @@
 //! Virtual time: a queue of occurrences, handled one by one in a fixed order.
+//!
+//! The world is the host of all processes at once. It carries effects out as the node does (docs/spec/engine.md): in
+//! order, a batch synced before anything that follows it leaves. Whatever is drawn is keyed by its purpose.
 
-use crate::chain::Chain;
-use crate::node::{Node, root};
-use alloy_primitives::Address;
-use firn_coordinator::api::{Command, Effect, Event, Observation, SubmissionOutcome, Timer};
-use firn_proto::definition::{self, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
-use firn_proto::time::{MonotonicTime, Time, WallTime};
-use firn_proto::{Identifier, NodeId, Request, envelope};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::byzantine::Adversary;
+use crate::geography::{Geography, Invalid};
+use crate::history::{Entry, ProcessId};
+use crate::invariants::Invariant;
+use crate::random::Source;
+use crate::run::Options;
+use crate::scenario::{FaultKind, KeyOrigin, Micros, Point as Trigger, Scenario};
+use crate::verdict::Violation;
+use firn_coordinator::api::Event;
+use firn_proto::time::WallTime;
+use firn_proto::{Definition, KeyId, NodeId, Point, Request, SessionId, SubjectId};
+use std::collections::BTreeMap;
 
-/// What a world is made of.
-#[derive(Clone, Debug)]
-pub struct WorldConfig {
-    /// Everything random follows from it.
-    pub seed: u64,
-    /// n.
-    pub nodes: u16,
-    /// t.
-    pub threshold: u16,
-    /// One way, in milliseconds, between any two nodes.
-    pub latency_ms: u64,
-    /// The address of the one requester.
-    pub requester: Address,
-}
+mod chain;
+mod clock;
+mod control;
+mod disk;
+mod faults;
+mod fixture;
+mod frame;
+mod host;
+mod ledger;
+mod link;
+mod network;
+mod process;
+mod setting;
+mod trouble;
+mod workload;
 
-/// Several nodes, the network between them, and a chain.
+pub use crate::byzantine::Corrupted;
+pub use chain::{Chain, SLOT};
+pub use clock::EPOCH;
+pub use disk::{Batch, Disk, Image};
+pub use fixture::Fixtures;
+pub use frame::kind;
+pub use ledger::{Mark, Tally};
+pub use link::Link;
+pub use process::Process;
+pub use setting::{Ask, KEY_NAME, request};
+
+use clock::Clock;
+use frame::Frame;
+use ledger::Trail;
+use network::{Channel, Side};
+use trouble::Trouble;
+
+/// Several nodes, the network between them, a chain, and what goes wrong.
 pub struct World {
-    /// The network definition that all nodes hold.
-    pub definition: Definition,
-    /// The chain.
-    pub chain: Chain,
-    /// What the engines observed, with time and node.
-    pub observations: Vec<(u64, NodeId, Observation)>,
-    /// What each node answered to submissions and commands, in order.
-    pub answers: Vec<(NodeId, Result<(), firn_proto::Code>)>,
-    /// How many envelopes have arrived, genuine or not.
-    pub delivered: u64,
-    config: WorldConfig,
-    nodes: BTreeMap<NodeId, Node>,
-    cut: BTreeSet<(NodeId, NodeId)>,
-    now: u64,
-    queue: BTreeMap<(u64, u64), Occurrence>,
-    count: u64,
+    scenario: Scenario,
+    options: Options,
+    source: Source,
+    definition: Definition,
+    geography: Geography,
+    now: Micros,
+    queue: BTreeMap<(Micros, u64), Occurrence>,
+    /// Occurrences queued, and frames sent.
+    queued: u64,
+    frames: u64,
+    processes: BTreeMap<ProcessId, Process>,
+    clocks: BTreeMap<NodeId, Clock>,
+    /// Disks of processes that do not run at all yet, or no more: a start was refused, or an image was put in place.
+    parked: BTreeMap<ProcessId, Disk>,
+    /// How often a process has started, and which stream its generator gave last.
+    entropy: BTreeMap<ProcessId, (u64, u64)>,
+    channels: BTreeMap<u64, Channel>,
+    current: BTreeMap<(ProcessId, NodeId), (u64, Side)>,
+    ways: network::Ways,
+    trouble: Trouble,
+    chain: Chain,
+    requests: Vec<PostedRequest>,
+    key: Option<(KeyId, Point)>,
+    proposals: u32,
+    adversary: Option<Box<dyn Adversary>>,
+    corrupted: BTreeMap<NodeId, Micros>,
+    checkers: Vec<Box<dyn Invariant>>,
+    violations: Vec<Violation>,
+    history: Vec<Entry>,
+    trail: Trail,
+    known: BTreeMap<(ProcessId, SubjectId), Micros>,
+    tallies: BTreeMap<SessionId, Tally>,
+    frame: Option<Frame>,
+    batch: Batch,
 }
 
-/// Wall time when virtual time is zero, in seconds.
-pub(crate) const EPOCH: u64 = 1_800_000_000;
+/// A request of the workload.
+#[derive(Clone, Debug)]
+pub struct PostedRequest {
+    /// What is asked.
+    pub request: Request,
+    /// Its id.
+    pub subject: SubjectId,
+    /// Where it was posted first.
+    pub node: NodeId,
+    /// When.
+    pub at: Micros,
+    /// How long it is wanted, in virtual time.
+    pub deadline: Micros,
+    /// A requester of the definition signed it for the workload.
+    pub authorised: bool,
+    /// The index of the request that it is a rival of.
+    pub rival_of: Option<usize>,
+}
 
+/// Something that is going to happen.
 enum Occurrence {
-    Deliver { from: NodeId, to: NodeId, envelope: Vec<u8> },
-    Event { node: NodeId, incarnation: u64, event: Box<Event> },
+    /// Timers of a process may be due.
+    Wake { process: ProcessId, boot: u64 },
+    /// A sync or a computation of a process is over.
+    Resume { process: ProcessId, boot: u64 },
+    /// Something reaches a process from its own machine, the chain or an operator.
+    Input { process: ProcessId, boot: u64, event: Box<Event> },
+    /// A corrupted node's own bytes leave.
+    Put { process: ProcessId, boot: u64, to: NodeId, said: Box<Frame> },
+    /// A frame arrives; `stray` ones come beside their stream.
+    Arrive { channel: u64, side: Side, frame: Box<Frame>, stray: bool },
+    /// A process tries to connect.
+    Dial { from: ProcessId, boot: u64, to: NodeId, attempt: u32 },
+    /// A handshake is through.
+    Connect { from: (ProcessId, u64), to: (ProcessId, u64), attempt: u32 },
+    /// An end of a channel notices that it is closed.
+    Down { channel: u64, side: Side },
+    /// Whether anything was heard on a channel.
+    KeepAlive { channel: u64 },
+    /// A block.
     Block,
+    /// A request of the workload.
+    Post(Box<workload::Post>),
+    /// A proposal for the key.
+    Propose { round: u32 },
+    /// A fault's next step.
+    Fault { fault: usize, step: faults::Step },
+    /// Links may have changed.
+    Links,
+    /// A process starts.
+    Start { process: ProcessId },
 }
 
 impl World {
-    /// A world at time zero, all nodes started and connected, blocks every second.
-    #[must_use]
-    pub fn new(config: WorldConfig) -> Self {
-        let strategies = vec![Address::repeat_byte(0x33), Address::repeat_byte(0x44)];
-        let definition = definition(&config);
+    /// A world at time zero: all nodes start and connect.
+    ///
+    /// # Errors
+    /// The scenario's latency matrix is unknown, or lacks a region.
+    pub fn new(scenario: &Scenario, options: &Options) -> Result<Self, Invalid> {
+        let geography = match &options.geography {
+            Some(geography) => geography.clone(),
+            None => Geography::built_in(scenario)?,
+        };
+        let definition = setting::definition(scenario, &geography);
         let mut world = Self {
-            chain: Chain::new(definition.chain.id, strategies),
-            observations: Vec::new(),
-            answers: Vec::new(),
-            delivered: 0,
-            nodes: BTreeMap::new(),
-            cut: BTreeSet::new(),
+            chain: Chain::new(definition.chain.id, setting::strategies()),
+            source: Source::new(scenario.seed),
+            scenario: scenario.clone(),
+            options: options.clone(),
+            clocks: definition.nodes.keys().map(|node| (*node, Clock::default())).collect(),
+            corrupted: scenario.byzantine.iter().map(|byzantine| (byzantine.node, byzantine.from)).collect(),
+            definition,
+            geography,
             now: 0,
             queue: BTreeMap::new(),
-            count: 0,
-            config,
-            definition,
+            queued: 0,
+            frames: 0,
+            processes: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            entropy: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            current: BTreeMap::new(),
+            ways: network::Ways::default(),
+            trouble: Trouble::default(),
+            requests: Vec::new(),
+            key: None,
+            proposals: 0,
+            adversary: None,
+            checkers: Vec::new(),
+            violations: Vec::new(),
+            history: Vec::new(),
+            trail: Trail::default(),
+            known: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            frame: None,
+            batch: Batch::default(),
         };
-        for id in world.definition.nodes.keys().copied().collect::<Vec<_>>() {
-            world.nodes.insert(id, Node::start(&world.definition, id, world.config.seed));
+        world.give_key()?;
+        Ok(world)
+    }
+
+    /// Puts checkers and the adversary in place; before the first step.
+    pub fn watch(&mut self, checkers: Vec<Box<dyn Invariant>>, adversary: Option<Box<dyn Adversary>>) {
+        self.checkers = checkers;
+        self.adversary = adversary;
+    }
+
+    /// Starts all nodes and queues the scenario's workload and faults.
+    pub fn begin(&mut self) {
+        for node in self.nodes() {
+            self.at(0, Occurrence::Start { process: ProcessId { node, twin: 0 } });
         }
-        let all: Vec<_> = world.nodes.keys().copied().collect();
-        for node in &all {
-            world.started(*node);
+        self.at(SLOT, Occurrence::Block);
+        self.queue_workload();
+        self.queue_faults();
+        if let KeyOrigin::Generated { at } = self.scenario.key.origin
+            && at != Micros::MAX
+        {
+            self.at(at, Occurrence::Propose { round: 0 });
         }
-        world.at(1_000, Occurrence::Block);
-        world
     }
 
-    /// Milliseconds of virtual time.
-    #[must_use]
-    pub fn now_ms(&self) -> u64 {
-        self.now
-    }
-
-    /// Seconds since the Unix epoch at this moment.
-    #[must_use]
-    pub fn wall(&self) -> u64 {
-        EPOCH + self.now / 1000
-    }
-
-    /// A node, dead or alive.
-    #[must_use]
-    pub fn node(&self, id: NodeId) -> Option<&Node> {
-        self.nodes.get(&id)
-    }
-
-    /// Living nodes.
-    pub fn alive(&self) -> impl Iterator<Item = (NodeId, &Node)> {
-        self.nodes.iter().filter(|(_, node)| node.alive).map(|(id, node)| (*id, node))
-    }
-
-    /// Gives a node's operator command at this moment.
-    pub fn command(&mut self, node: NodeId, command: Command) {
-        self.event(node, 0, Event::Operator(command));
-    }
-
-    /// Posts a request to a node at this moment.
-    pub fn submit(&mut self, node: NodeId, request: Request) {
-        self.event(node, 0, Event::Submitted { request: Box::new(request) });
-    }
-
-    /// Kills a node: its memory is gone, its peers see the channel close.
-    pub fn kill(&mut self, id: NodeId) {
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.alive = false;
-        }
-        self.each_other(id, |world, other| world.event(other, world.config.latency_ms, Event::PeerDown { node: id }));
-    }
-
-    /// Starts a dead node again from its disk.
-    pub fn restart(&mut self, id: NodeId) {
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.restart(&self.definition, id, self.config.seed);
-        }
-        self.started(id);
-    }
-
-    /// Drops everything between two nodes from now on, silently.
-    pub fn cut(&mut self, a: NodeId, b: NodeId) {
-        self.cut.extend([(a, b), (b, a)]);
-    }
-
-    /// Delivers again between two nodes.
-    pub fn heal(&mut self, a: NodeId, b: NodeId) {
-        self.cut.remove(&(a, b));
-        self.cut.remove(&(b, a));
-    }
-
-    /// Puts bytes on a channel as `from` would: a Byzantine member's voice.
-    pub fn inject(&mut self, from: NodeId, to: NodeId, envelope: Vec<u8>) {
-        self.at(self.config.latency_ms, Occurrence::Deliver { from, to, envelope });
-    }
-
-    /// Runs until `done` holds; false if it does not within `limit_ms` of virtual time.
-    pub fn run_until(&mut self, limit_ms: u64, done: impl Fn(&Self) -> bool) -> bool {
-        let end = self.now + limit_ms;
-        while !done(self) {
-            let Some(((time, _), _)) = self.queue.first_key_value() else { return false };
-            if *time > end {
-                return false;
+    /// Handles the next occurrence if it is due by `limit`; false where there is none.
+    pub fn next(&mut self, limit: Micros) -> bool {
+        let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= limit) else { return false };
+        let ((time, number), occurrence) = entry.remove_entry();
+        assert!(time >= self.now, "time never goes back");
+        self.now = time;
+        self.chain.advance(time);
+        self.trail.occurrence(time, number, &occurrence);
+        match occurrence {
+            Occurrence::Wake { process, boot } => self.wake(process, boot),
+            Occurrence::Resume { process, boot } => self.resume(process, boot),
+            Occurrence::Input { process, boot, event } => {
+                if self.is_boot(process, boot) {
+                    self.input(process, *event);
+                }
             }
-            self.next();
+            Occurrence::Put { process, boot, to, said } => {
+                if self.is_boot(process, boot) {
+                    self.send(process, to, *said);
+                }
+            }
+            Occurrence::Arrive { channel, side, frame, stray } => self.arrive(channel, side, *frame, stray),
+            Occurrence::Dial { from, boot, to, attempt } => self.dial(from, boot, to, attempt),
+            Occurrence::Connect { from, to, attempt } => self.connect(from, to, attempt),
+            Occurrence::Down { channel, side } => self.down(channel, side),
+            Occurrence::KeepAlive { channel } => self.keep_alive(channel),
+            Occurrence::Block => self.block(),
+            Occurrence::Post(post) => self.post(*post),
+            Occurrence::Propose { round } => self.propose(round),
+            Occurrence::Fault { fault, step } => self.fault(fault, step),
+            Occurrence::Links => self.links_changed(),
+            Occurrence::Start { process } => self.start(process),
         }
         true
     }
 
-    fn next(&mut self) {
-        let Some(((time, _), occurrence)) = self.queue.pop_first() else { return };
-        assert!(time >= self.now, "time never goes back");
-        self.now = time;
-        match occurrence {
-            Occurrence::Deliver { from, to, envelope } => self.deliver(from, to, &envelope),
-            Occurrence::Event { node, incarnation, event } => {
-                if self
-                    .nodes
-                    .get(&node)
-                    .is_some_and(|node| node.alive && u64::from(node.incarnation.count()) == incarnation)
-                {
-                    self.handle(node, *event);
-                }
-            }
-            Occurrence::Block => {
-                let block = self.chain.mine();
-                for node in self.nodes.keys().copied().collect::<Vec<_>>() {
-                    self.event(node, 0, Event::ChainFinalised { block });
-                }
-                self.at(1_000, Occurrence::Block);
-            }
-        }
+    /// Microseconds of virtual time.
+    #[must_use]
+    pub fn now(&self) -> Micros {
+        self.now
     }
 
-    fn deliver(&mut self, from: NodeId, to: NodeId, bytes: &[u8]) {
-        if self.cut.contains(&(from, to)) {
-            return;
-        }
-        self.delivered += 1;
-        if let Ok(message) = envelope::verify(bytes, &self.definition) {
-            self.event(to, 0, Event::Received { from, message: Box::new(message) });
-        }
+    /// Seconds since the Unix epoch at this moment, by a clock that is right.
+    #[must_use]
+    pub fn wall(&self) -> WallTime {
+        WallTime(EPOCH + self.now / 1_000_000)
     }
 
-    fn handle(&mut self, id: NodeId, event: Event) {
-        let now = Time { monotonic: MonotonicTime(self.now), wall: WallTime(self.wall()) };
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            let Some(node) = self.nodes.get_mut(&id) else { return };
-            for effect in node.step(now, event) {
-                self.carry_out(id, effect, &mut events);
-            }
-        }
+    /// The ledger so far; empty where the run keeps none.
+    #[must_use]
+    pub fn history(&self) -> &[Entry] {
+        &self.history
     }
 
-    fn carry_out(&mut self, id: NodeId, effect: Effect, events: &mut VecDeque<Event>) {
-        let latency = self.config.latency_ms;
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        match effect {
-            Effect::Persist(records) => node.persist(records),
-            Effect::Send { to, session, message, .. } => {
-                let envelope = node.author(session, message);
-                for to in to {
-                    self.at(latency, Occurrence::Deliver { from: id, to, envelope: envelope.clone() });
-                }
-            }
-            Effect::AskVault(request) => events.push_back(Event::VaultReplied { reply: node.ask(request) }),
-            Effect::SetTimer { timer, at } => self.set_timer(id, timer, at),
-            Effect::AskChain { subject, query } => {
-                let answer = self.chain.answer(&query);
-                self.event(id, 1, Event::ChainReplied { subject, answer });
-            }
-            Effect::SubmitToChain { subject, account, execute, signature } => {
-                let outcome: SubmissionOutcome = self.chain.submit(account, &execute, &signature);
-                self.event(id, 1, Event::SubmissionSettled { subject, outcome });
-            }
-            Effect::Answer { outcome, .. } => self.answers.push((id, outcome)),
-            Effect::Penalise { .. } => {}
-            Effect::Observe(observation) => self.observations.push((self.now, id, observation)),
-        }
+    /// What runs.
+    #[must_use]
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
     }
 
-    fn set_timer(&mut self, node: NodeId, timer: Timer, at: MonotonicTime) {
-        self.event(node, at.0.saturating_sub(self.now), Event::TimerFired(timer));
+    /// How it runs.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
-    fn started(&mut self, id: NodeId) {
-        self.event(id, 0, Event::Started);
-        self.each_other(id, |world, other| {
-            let incarnation = |node: NodeId| world.nodes.get(&node).map(|node| node.incarnation).unwrap_or_default();
-            let (ours, theirs) = (incarnation(id), incarnation(other));
-            let delay = world.config.latency_ms;
-            world.event(other, delay, Event::PeerUp { node: id, incarnation: ours });
-            world.event(id, delay, Event::PeerUp { node: other, incarnation: theirs });
-        });
+    /// The network definition that all nodes hold.
+    #[must_use]
+    pub fn definition(&self) -> &Definition {
+        &self.definition
     }
 
-    fn each_other(&mut self, id: NodeId, act: impl Fn(&mut Self, NodeId)) {
-        let others: Vec<_> = self.alive().map(|(other, _)| other).filter(|other| *other != id).collect();
-        others.into_iter().for_each(|other| act(self, other));
+    /// Where nodes are.
+    #[must_use]
+    pub fn geography(&self) -> &Geography {
+        &self.geography
     }
 
-    /// Queues an event for a node as it is now: one that restarts meanwhile does not get it.
-    fn event(&mut self, node: NodeId, delay: u64, event: Event) {
-        let incarnation = self.nodes.get(&node).map(|node| node.incarnation.count()).unwrap_or_default().into();
-        self.at(delay, Occurrence::Event { node, incarnation, event: Box::new(event) });
+    /// Keyed randomness of the run.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
     }
 
-    fn at(&mut self, delay: u64, occurrence: Occurrence) {
-        self.count += 1;
-        self.queue.insert((self.now + delay, self.count), occurrence);
+    /// All nodes.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeId> {
+        self.definition.nodes.keys().copied().collect()
+    }
+
+    /// All processes that have ever run, stopped ones and twins included.
+    pub fn processes(&self) -> impl Iterator<Item = (ProcessId, &Process)> {
+        self.processes.iter().map(|(id, process)| (*id, process))
+    }
+
+    /// A process.
+    #[must_use]
+    pub fn process(&self, id: ProcessId) -> Option<&Process> {
+        self.processes.get(&id)
+    }
+
+    /// The first process of a node.
+    #[must_use]
+    pub fn node(&self, node: NodeId) -> Option<&Process> {
+        self.process(ProcessId { node, twin: 0 })
+    }
+
+    /// The root secret of a node's vault: for checkers that look for secrets where none may be.
+    #[must_use]
+    pub fn seed_root(&self, node: NodeId) -> [u8; 32] {
+        process::root_bytes(node)
+    }
+
+    /// Whether a node is corrupted at this moment.
+    #[must_use]
+    pub fn is_corrupted(&self, node: NodeId) -> bool {
+        self.corrupted.get(&node).is_some_and(|from| *from <= self.now)
+    }
+
+    /// How many nodes are corrupted at some time of the run.
+    #[must_use]
+    pub fn corrupted_count(&self) -> usize {
+        self.corrupted.len()
+    }
+
+    /// What has been posted so far.
+    #[must_use]
+    pub fn requests(&self) -> &[PostedRequest] {
+        &self.requests
+    }
+
+    /// How far a node's wall clock is ahead, in milliseconds.
+    #[must_use]
+    pub fn clock_error(&self, node: NodeId) -> i64 {
+        self.clocks.get(&node).map_or(0, |clock| clock.error_ms(self.now))
+    }
+
+    /// The chain.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Organisation and region of a node.
+    #[must_use]
+    pub fn location(&self, node: NodeId) -> (&str, &str) {
+        let place = self.geography.places().get(&node);
+        place.map_or(("", ""), |place| (place.organisation.as_str(), place.region.as_str()))
+    }
+
+    /// Median round trip between two nodes.
+    #[must_use]
+    pub fn rtt(&self, a: NodeId, b: NodeId) -> Micros {
+        self.geography.rtt(a, b).p50
+    }
+
+    /// The active key and its group key, as soon as any honest node has it active.
+    #[must_use]
+    pub fn key(&self) -> Option<(KeyId, Point)> {
+        self.key
+    }
+
+    /// The bytes of the frame that the newest `Sent` or `Delivered` entry is about.
+    #[must_use]
+    pub fn frame_bytes(&self) -> &[u8] {
+        self.frame.as_ref().map_or(&[], |frame| &frame.said.bytes)
+    }
+
+    /// The records that the newest `Synced` entry is about.
+    #[must_use]
+    pub fn synced_batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Faults under way, with their ends.
+    pub fn active_faults(&self) -> impl Iterator<Item = (&FaultKind, Option<Micros>)> {
+        self.trouble.active.values().map(|active| (&active.kind, active.end))
+    }
+
+    /// Effects and syncs that each node has carried out.
+    #[must_use]
+    pub fn effects(&self) -> BTreeMap<NodeId, u64> {
+        let effects = self.trouble.points.iter().filter(|((_, point), _)| *point == Trigger::Effect);
+        effects.map(|((node, _), count)| (*node, u64::from(*count))).collect()
+    }
+
+    /// When an honest node first knew a request's signature, and when a certain node did.
+    #[must_use]
+    pub fn signed_at(&self, subject: SubjectId, node: NodeId) -> (Option<Micros>, Option<Micros>) {
+        let known = self.known.iter().filter(|((_, known), _)| *known == subject);
+        let honest = known.clone().filter(|((id, _), _)| !self.corrupted.contains_key(&id.node));
+        (honest.map(|(_, at)| *at).min(), known.filter(|((id, _), _)| id.node == node).map(|(_, at)| *at).min())
+    }
+
+    /// Violations so far.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    fn is_boot(&self, process: ProcessId, boot: u64) -> bool {
+        self.processes.get(&process).is_some_and(|process| process.up && process.boot == boot)
+    }
+
+    fn at(&mut self, time: Micros, occurrence: Occurrence) {
+        self.queued += 1;
+        self.queue.insert((time.max(self.now), self.queued), occurrence);
+    }
+
+    fn after(&mut self, delay: Micros, occurrence: Occurrence) {
+        self.at(self.now.saturating_add(delay), occurrence);
     }
 }
 
-/// A definition of `n` nodes in as many organisations and regions, with one slash key.
-fn definition(config: &WorldConfig) -> Definition {
-    let ids = 1..=config.nodes;
-    let avs = Address::repeat_byte(0x11);
-    let node = |id: u16| {
-        let (author_key, vault_key) = root(config.seed, NodeId(id)).public_keys();
-        definition::Node {
-            name: format!("node-{id}"),
-            organisation: format!("org-{id}"),
-            region: format!("region-{id}"),
-            provider: format!("provider-{id}"),
-            peer_id: format!("peer-{id}"),
-            author_key,
-            vault_key,
-            addresses: Vec::new(),
-        }
-    };
-    Definition::new(definition::Content {
-        name: "simulation".to_owned(),
-        chain: definition::Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
-        organisations: ids.clone().map(|id| format!("org-{id}")).collect(),
-        nodes: ids.clone().map(|id| (NodeId(id), node(id))).collect(),
-        keys: vec![KeyDefinition {
-            name: "slash".to_owned(),
-            purpose: Purpose::Slash,
-            threshold: config.threshold,
-            members: ids.map(|id| (Identifier(id), NodeId(id))).collect(),
-            organisations_min: 1,
-            regions_min: 1,
-        }],
-        operator_sets: vec![OperatorSetEntry { avs, id: 0, key: "slash".to_owned() }],
-        requesters: vec![Requester {
-            name: "avs".to_owned(),
-            address: config.requester,
-            operations: vec!["slash_operator".to_owned()],
-            avs: vec![avs],
-        }],
-    })
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("scenario", &self.scenario.name).field("now", &self.now).finish_non_exhaustive()
+    }
 }

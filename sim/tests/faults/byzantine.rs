@@ -1,30 +1,27 @@
 //! A member whose author key an attacker has, beside its honest self.
 
-use crate::stage::{MINUTE, Voice, all_active, blamed, executed, nodes, ready, slash, start, state, world};
+use crate::stage::{
+    MINUTE, Voice, alive, all_active, blamed, executed, nodes, proposal, ready, slash, start, state, world,
+};
 use firn_proto::message::{KeyRound1, SignatureShare};
 use firn_proto::{Code, Digest, Message, NodeId, PublicScalar, SessionId};
+use firn_sim::World;
 use firn_vault::api::{Reply, Request as VaultRequest};
 
 #[test]
 fn two_round_1_packages_to_two_halves_end_the_attempt_and_prove_it() {
     let mut world = world(21, 3, 5);
-    let mut voice = Voice::of(&world, 21, 5, 1);
+    let mut voice = Voice::of(&world, 5);
+    let proposal = proposal(&world, 1);
     let key_id = start(&mut world, 1);
     assert!(world.run_until(MINUTE, |w| state(w, 1, key_id) == "round-1"));
-    let proposal = firn_proto::certificate::KeyProposal {
-        key_name: "slash".to_owned(),
-        proposer: NodeId(1),
-        deadline: firn_proto::time::WallTime(world.wall() + 600),
-        salt: [1; 32],
-        definition: world.definition.digest(),
-    };
     let Reply::Dealt { package, .. } = voice.ask(VaultRequest::Deal { proposal }) else { panic!("not dealt") };
     let second: KeyRound1 = package;
     let envelope = voice.envelope(key_id.into(), Message::KeyRound1(second));
     for half in [1, 2] {
         world.inject(voice.node, NodeId(half), envelope.clone());
     }
-    let ended = |w: &firn_sim::World| (1..=4).all(|n| matches!(state(w, n, key_id), "aborted" | "undecided"));
+    let ended = |w: &World| (1..=4).all(|n| matches!(state(w, n, key_id), "aborted" | "undecided"));
     assert!(world.run_until(MINUTE, ended));
     let blamed = blamed(&world);
     assert!(!blamed.is_empty() && blamed.iter().all(|culprit| *culprit == 5), "{blamed:?}");
@@ -35,7 +32,7 @@ fn two_round_1_packages_to_two_halves_end_the_attempt_and_prove_it() {
 #[test]
 fn random_bytes_and_words_out_of_place_do_not_stop_a_signature() {
     let mut world = ready(22, 3, 5);
-    let mut voice = Voice::of(&world, 22, 4, 1);
+    let mut voice = Voice::of(&world, 4);
     let key_id = world.node(NodeId(1)).unwrap().engine.keys()[0].key_id;
     let request = slash(&world, 1);
     world.submit(NodeId(1), request.clone());
@@ -65,13 +62,13 @@ fn random_bytes_and_words_out_of_place_do_not_stop_a_signature() {
     }
     assert!(world.run_until(MINUTE, |w| executed(w, &request)));
     assert_eq!(blamed(&world), Vec::<u16>::new());
-    assert_eq!(world.chain.executions().len(), 1);
+    assert_eq!(world.chain().executions().len(), 1);
 }
 
 #[test]
 fn words_of_an_earlier_attempt_do_not_touch_a_later_one() {
     let mut world = world(23, 3, 5);
-    let mut voice = Voice::of(&world, 23, 4, 1);
+    let mut voice = Voice::of(&world, 4);
     let first = start(&mut world, 1);
     world.kill(NodeId(5));
     assert!(world.run_until(15 * MINUTE, |w| (1..=4).all(|n| state(w, n, first) == "aborted")));
@@ -91,17 +88,17 @@ fn words_of_an_earlier_attempt_do_not_touch_a_later_one() {
 #[test]
 fn lies_about_the_outcome_are_seen_through() {
     let mut world = ready(24, 3, 5);
-    let mut voice = Voice::of(&world, 24, 4, 1);
+    let mut voice = Voice::of(&world, 4);
     let request = slash(&world, 1);
     world.submit(NodeId(1), request.clone());
-    let known = |w: &firn_sim::World| w.node(NodeId(2)).unwrap().engine.request(request.id()).is_some();
+    let known = |w: &World| w.node(NodeId(2)).unwrap().engine.request(request.id()).is_some();
     assert!(world.run_until(MINUTE, known));
     let generator = firn_proto::Point::from_affine(&k256::AffinePoint::GENERATOR).unwrap();
     let forged = firn_proto::GroupSignature::new(&generator, &PublicScalar::from_slice(&[1; 32]).unwrap());
     let envelope = voice.envelope(request.id().into(), Message::Signed(forged));
     [1, 2, 3, 5].iter().for_each(|to| world.inject(voice.node, NodeId(*to), envelope.clone()));
     assert!(world.run_until(MINUTE, |w| executed(w, &request)));
-    for (_, node) in world.alive() {
+    for (_, node) in alive(&world) {
         assert_ne!(node.engine.request(request.id()).unwrap().signature, Some(forged));
     }
 }

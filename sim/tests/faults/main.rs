@@ -13,3 +13,5 @@ mod losses;
 mod rivals;
 #[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod walk;

@@ -1,0 +1,215 @@
+//! A run: a scenario from its beginning to its end, with everything that watches it.
+
+use crate::geography::{Geography, Invalid};
+use crate::history::Entry;
+use crate::scenario::{FaultKind, KeyOrigin, Micros, Moment, Scenario};
+use crate::seeded::Bug;
+use crate::verdict::{End, Outcome, RequestReport, Violation};
+use crate::world::{Fixtures, KEY_NAME, Mark, World};
+use crate::{byzantine, invariants};
+use firn_proto::diversity::eligible_subset;
+use firn_proto::{Digest, NodeId};
+use std::collections::BTreeMap;
+
+/// How a scenario is run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A bug on purpose.
+    pub seeded: Option<Bug>,
+    /// Crash a node after its how-manieth effect or sync; it is back after two seconds.
+    pub crash_after: Option<(NodeId, u64)>,
+    /// Keep the ledger and the digest after each event; checkers see everything anyway.
+    pub keep_history: bool,
+    /// End at the first violation.
+    pub stop_at_first_violation: bool,
+    /// End when every request has come to its end and no fault is to come.
+    pub stop_when_quiet: bool,
+    /// Places and distances, where they are not those of a built-in matrix.
+    pub geography: Option<Geography>,
+    /// Keys made by earlier runs.
+    pub fixtures: Fixtures,
+}
+
+/// A finished run.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The ledger, if it was kept.
+    pub history: Vec<Entry>,
+    /// Where nodes are.
+    pub geography: Option<Geography>,
+    /// The digest after each event, if it was kept.
+    pub marks: Vec<Mark>,
+    /// Effects and syncs carried out by each node: the points at which it can be crashed.
+    pub effects: BTreeMap<NodeId, u64>,
+}
+
+/// Time after the last deadline or fault before a run ends by itself.
+const GRACE: Micros = 30_000_000;
+
+/// Time in which a key is generated in a run, faults permitting.
+const GENERATION: Micros = 120_000_000;
+
+/// How often a run looks whether it is over.
+const LOOK: Micros = 1_000_000;
+
+/// Runs a scenario to its end.
+#[must_use]
+pub fn run(scenario: &Scenario, options: &Options) -> Finished {
+    let mut world = match World::new(scenario, options) {
+        Ok(world) => world,
+        Err(invalid) => return refused(scenario, &invalid),
+    };
+    if options.keep_history {
+        world.keep_marks();
+    }
+    world.watch(invariants::all(), byzantine::adversary(scenario));
+    world.begin();
+    let end = scenario.until.unwrap_or_else(|| horizon(scenario));
+    let mut look = LOOK;
+    while world.next(end) {
+        if options.stop_at_first_violation && !world.violations().is_empty() {
+            break;
+        }
+        if options.stop_when_quiet && world.now() >= look {
+            look = world.now() + LOOK;
+            if is_over(&world) {
+                break;
+            }
+        }
+    }
+    finish(world)
+}
+
+/// How many points each node has at which it can be crashed, in a run without a crash.
+#[must_use]
+pub fn crash_points(scenario: &Scenario, options: &Options) -> BTreeMap<NodeId, u64> {
+    run(scenario, &Options { crash_after: None, ..options.clone() }).effects
+}
+
+/// The first mark in which two runs differ, as each of them has it; `None` where they are equal.
+#[must_use]
+pub fn difference(first: &Finished, second: &Finished) -> Option<(Option<Mark>, Option<Mark>)> {
+    let at = first.marks.iter().zip(&second.marks).position(|(a, b)| a != b);
+    let at = at.unwrap_or_else(|| first.marks.len().min(second.marks.len()));
+    let found = (first.marks.get(at).copied(), second.marks.get(at).copied());
+    (found != (None, None) || first.outcome.digest != second.outcome.digest).then_some(found)
+}
+
+/// When a scenario is over that does not say so.
+#[must_use]
+pub fn horizon(scenario: &Scenario) -> Micros {
+    let requests = scenario.workload.iter().map(|workload| {
+        let last = workload.every.saturating_mul(u64::from(workload.count).saturating_sub(1));
+        workload.at.saturating_add(last).saturating_add(workload.deadline)
+    });
+    let faults = scenario.faults.iter().map(|fault| match fault.begin {
+        Moment::At(at) => at.saturating_add(fault.lasts.unwrap_or(0)),
+        Moment::When { .. } => 0,
+    });
+    let key = match scenario.key.origin {
+        KeyOrigin::Generated { at } if at != Micros::MAX => at.saturating_add(GENERATION),
+        _ => 0,
+    };
+    requests.chain(faults).max().unwrap_or(0).saturating_add(key).saturating_add(GRACE)
+}
+
+/// Whether nothing is to come: all is posted and signed or ended everywhere, and no fault ends or begins later.
+fn is_over(world: &World) -> bool {
+    let scenario = world.scenario();
+    let expected: usize = scenario.workload.iter().map(posts).sum();
+    let pending = scenario.faults.iter().any(|fault| match fault.begin {
+        Moment::At(at) => at.saturating_add(fault.lasts.unwrap_or(0)) >= world.now(),
+        Moment::When { .. } => false,
+    });
+    let healing = world.active_faults().any(|(kind, end)| end.is_some() || matches!(kind, FaultKind::Jam { .. }));
+    let settled = |state: &str| matches!(state, "executed" | "refused" | "expired");
+    let done = |process: &crate::world::Process| {
+        world
+            .requests()
+            .iter()
+            .all(|posted| process.engine.request(posted.subject).is_some_and(|view| settled(view.state)))
+    };
+    world.key().is_some()
+        && world.requests().len() >= expected
+        && !pending
+        && !healing
+        && world
+            .processes()
+            .filter(|(id, process)| process.up && !world.is_corrupted(id.node))
+            .all(|(_, one)| done(one))
+}
+
+fn posts(workload: &crate::scenario::Workload) -> usize {
+    usize::try_from(workload.count).unwrap_or(usize::MAX) << usize::from(workload.rivals)
+}
+
+fn finish(mut world: World) -> Finished {
+    world.end();
+    let (digest, events) = world.digest();
+    let requests = reports(&world);
+    let outcome = Outcome {
+        scenario: world.scenario().clone(),
+        violations: world.violations().to_vec(),
+        requests,
+        cores: Vec::new(),
+        probes: BTreeMap::new(),
+        digest,
+        ended: world.now(),
+        events,
+        highs: Vec::new(),
+    };
+    Finished {
+        outcome,
+        geography: Some(world.geography().clone()),
+        marks: world.marks().to_vec(),
+        effects: world.effects(),
+        history: world.take_history(),
+    }
+}
+
+fn reports(world: &World) -> Vec<RequestReport> {
+    let definition = world.definition();
+    let eligible =
+        |set: &[NodeId]| definition.key(KEY_NAME).is_some_and(|key| eligible_subset(definition, key, set).is_some());
+    let nodes = world.nodes();
+    let report = |(request, posted): (usize, &crate::world::PostedRequest)| {
+        let tally = world.tally(posted.subject);
+        let (anywhere, here) = world.signed_at(posted.subject, posted.node);
+        RequestReport {
+            subject: posted.subject,
+            request,
+            node: posted.node,
+            posted: posted.at,
+            deadline: posted.deadline,
+            end: if anywhere.is_some() { End::Signed } else { End::Expired },
+            latency: anywhere.map(|at| at - posted.at),
+            latency_at_node: here.map(|at| at - posted.at),
+            floor: world.geography().floor(posted.node, &nodes, eligible).unwrap_or(0),
+            attempts: tally.attempts,
+            messages: tally.messages,
+            bytes: tally.bytes,
+            bound: 0,
+            core: 0,
+        }
+    };
+    world.requests().iter().enumerate().map(report).collect()
+}
+
+/// A scenario that cannot be run at all.
+fn refused(scenario: &Scenario, invalid: &Invalid) -> Finished {
+    let violation = Violation { id: "SCENARIO", at: 0, node: None, detail: invalid.detail.clone() };
+    let outcome = Outcome {
+        scenario: scenario.clone(),
+        violations: vec![violation],
+        requests: Vec::new(),
+        cores: Vec::new(),
+        probes: BTreeMap::new(),
+        digest: Digest::default(),
+        ended: 0,
+        events: 0,
+        highs: Vec::new(),
+    };
+    Finished { outcome, history: Vec::new(), geography: None, marks: Vec::new(), effects: BTreeMap::new() }
+}

@@ -1,0 +1,114 @@
+//! A chain as nodes see it: facts at a finalised block, and payloads that execute once.
+
+use crate::scenario::Micros;
+use alloy_primitives::{Address, Bytes, U256};
+use firn_coordinator::api::{ChainAnswer, ChainQuery, SlashFacts, SubmissionOutcome};
+use firn_proto::account::{Execute, account_address, execute_digest, verifier_address};
+use firn_proto::message::BlockReference;
+use firn_proto::{Digest, GroupSignature, Point};
+use std::collections::BTreeMap;
+
+/// A slot. Every block is final at once; nodes see it then or later.
+pub const SLOT: Micros = 12_000_000;
+
+/// The block at time zero.
+const FIRST: u64 = 1_000;
+
+/// The simulated chain.
+#[derive(Debug, Default)]
+pub struct Chain {
+    id: u64,
+    now: Micros,
+    accounts: BTreeMap<Address, Point>,
+    slasher: Address,
+    strategies: Vec<Address>,
+    /// By account and nonce: the block.
+    used: BTreeMap<(Address, U256), u64>,
+    executions: Vec<Execute>,
+    reverts: u64,
+}
+
+impl Chain {
+    /// A chain with one operator set of these strategies.
+    #[must_use]
+    pub fn new(id: u64, strategies: Vec<Address>) -> Self {
+        Self { id, strategies, ..Self::default() }
+    }
+
+    /// Deploys the account of a group key and makes it the slasher.
+    pub fn deploy(&mut self, group_key: Point) -> Address {
+        let account = account_address(&group_key);
+        self.accounts.insert(account, group_key);
+        self.slasher = account;
+        account
+    }
+
+    /// What has executed, in order.
+    #[must_use]
+    pub fn executions(&self) -> &[Execute] {
+        &self.executions
+    }
+
+    /// How many payloads were refused.
+    #[must_use]
+    pub fn reverts(&self) -> u64 {
+        self.reverts
+    }
+
+    /// The newest block.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        FIRST + self.now / SLOT
+    }
+
+    pub(super) fn advance(&mut self, now: Micros) {
+        self.now = now;
+    }
+
+    /// The newest block as seen by a node that is this far behind.
+    pub(super) fn block(&self, behind: Micros) -> BlockReference {
+        BlockReference { number: FIRST + self.now.saturating_sub(behind) / SLOT, hash: Digest::default() }
+    }
+
+    pub(super) fn answer(&self, query: &ChainQuery, behind: Micros) -> ChainAnswer {
+        let block = self.block(behind);
+        let used = |account: &Address, nonce: &U256| {
+            self.used.get(&(*account, *nonce)).is_some_and(|number| *number <= block.number)
+        };
+        match query {
+            ChainQuery::Slash { account, nonce, .. } => ChainAnswer::Slash(SlashFacts {
+                block,
+                slasher: self.slasher,
+                slashable: true,
+                strategies: self.strategies.clone(),
+                signer: self.accounts.get(account).map(signer),
+                nonce_used: used(account, nonce),
+            }),
+            ChainQuery::NonceUsed { account, nonce } => ChainAnswer::NonceUsed { block, used: used(account, nonce) },
+        }
+    }
+
+    /// Executes a payload as `FrostAccount` would, in the next block: signature by the account's key, each nonce once.
+    /// Beside the outcome, whether the nonce was used before.
+    pub(super) fn submit(
+        &mut self,
+        account: Address,
+        execute: &Execute,
+        signature: &GroupSignature,
+    ) -> (SubmissionOutcome, bool) {
+        let key = self.accounts.get(&account);
+        let genuine = key.is_some_and(|key| signature.verifies(key, execute_digest(self.id, account, execute)));
+        let used = self.used.contains_key(&(account, execute.nonce));
+        if !genuine || used {
+            self.reverts += 1;
+            return (SubmissionOutcome::Reverted { data: Bytes::new() }, used);
+        }
+        self.used.insert((account, execute.nonce), self.number() + 1);
+        self.executions.push(execute.clone());
+        (SubmissionOutcome::Included { transaction: Digest::default().0.into(), gas: 0 }, false)
+    }
+}
+
+fn signer(key: &Point) -> Bytes {
+    [verifier_address().as_slice(), &key.x(), &key.y()].concat().into()
+}

@@ -1,0 +1,107 @@
+//! What a scenario's network consists of: the definition that all nodes hold, and requesters.
+
+use super::process::root;
+use crate::geography::Geography;
+use crate::scenario::Scenario;
+use alloy_primitives::{Address, U256};
+use firn_proto::account::account_address;
+use firn_proto::definition::{self, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
+use firn_proto::request::{Operation, SignedRequest, SlashOperator};
+use firn_proto::{Identifier, NodeId, Point, Request};
+use k256::ecdsa::SigningKey;
+
+/// Name of the one key.
+pub const KEY_NAME: &str = "slash";
+
+/// The AVS that asks.
+pub(super) fn avs() -> Address {
+    Address::repeat_byte(0x11)
+}
+
+/// The strategies of its operator set.
+pub(super) fn strategies() -> Vec<Address> {
+    vec![Address::repeat_byte(0x33), Address::repeat_byte(0x44)]
+}
+
+/// The network definition of a scenario.
+pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definition {
+    let nodes: Vec<_> = geography.places().keys().copied().collect();
+    let node = |id: &NodeId| {
+        let (author_key, vault_key) = root(*id).public_keys();
+        let place = geography.places().get(id);
+        let label = |pick: fn(&crate::geography::Place) -> &String| place.map(pick).cloned().unwrap_or_default();
+        definition::Node {
+            name: label(|place| &place.name),
+            organisation: label(|place| &place.organisation),
+            region: label(|place| &place.region),
+            provider: label(|place| &place.cloud),
+            peer_id: format!("peer-{id}"),
+            author_key,
+            vault_key,
+            addresses: Vec::new(),
+        }
+    };
+    let requesters = scenario.workload.iter().map(|workload| workload.requester).chain([1]).max().unwrap_or(1);
+    let requester = |number: u16| Requester {
+        name: format!("avs-{number}"),
+        address: Address::from_public_key(signing_key(number).verifying_key()),
+        operations: vec!["slash_operator".to_owned()],
+        avs: vec![avs()],
+    };
+    Definition::new(definition::Content {
+        name: "simulation".to_owned(),
+        chain: definition::Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
+        organisations: scenario.organisations.iter().map(|organisation| organisation.name.clone()).collect(),
+        nodes: nodes.iter().map(|id| (*id, node(id))).collect(),
+        keys: vec![KeyDefinition {
+            name: KEY_NAME.to_owned(),
+            purpose: Purpose::Slash,
+            threshold: scenario.key.threshold,
+            organisations_min: scenario.key.organisations_min.max(1),
+            regions_min: scenario.key.regions_min.max(1),
+            members: nodes.iter().map(|node| (Identifier(node.0), *node)).collect(),
+        }],
+        operator_sets: vec![OperatorSetEntry { avs: avs(), id: 0, key: KEY_NAME.to_owned() }],
+        requesters: (1..=requesters).map(requester).collect(),
+    })
+}
+
+/// What a simulated requester asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ask {
+    /// Which requester: 1 and up.
+    pub requester: u16,
+    /// Its nonce. Requests of one nonce with another `wad` are rivals.
+    pub nonce: u64,
+    /// How much is slashed.
+    pub wad: u64,
+    /// The last second in which it may execute.
+    pub deadline: u64,
+}
+
+/// The request of a simulated requester, signed; `None` where the definition does not let it ask.
+#[must_use]
+pub fn request(definition: &Definition, group_key: &Point, ask: Ask) -> Option<Request> {
+    let operation = Operation::SlashOperator(SlashOperator {
+        avs: avs(),
+        operator: Address::repeat_byte(0x22),
+        operatorSetId: 0,
+        strategies: strategies().into_iter().take(1).collect(),
+        wadsToSlash: vec![U256::from(ask.wad)],
+        description: "double signing".to_owned(),
+        account: account_address(group_key),
+        nonce: U256::from(ask.nonce),
+        deadline: ask.deadline,
+    });
+    let digest = operation.id(definition).0.0;
+    let (signature, recovery) = signing_key(ask.requester).sign_prehash_recoverable(&digest).ok()?;
+    let mut bytes = [27 + recovery.to_byte(); 65];
+    bytes[..64].copy_from_slice(&signature.to_bytes());
+    SignedRequest { operation, signature: bytes }.verify(definition).ok()
+}
+
+fn signing_key(number: u16) -> SigningKey {
+    let bytes = crate::random::Source::new(0).bytes("requester", &[number.into()]);
+    let Ok(key) = SigningKey::from_slice(&bytes) else { unreachable!("a hash above the curve order") };
+    key
+}
