@@ -1,6 +1,8 @@
 //! Any order of events: never a panic, never two payloads of one request, never blame for an honest node.
 
 use crate::bench::{Bench, Flight};
+use firn_coordinator::api::Event;
+use firn_proto::{Incarnation, NodeId};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -16,6 +18,9 @@ enum Act {
     Submit(u16, u64),
     Block,
     Settle,
+    Flap(u16, u16, bool),
+    Measure(u16, u16, u64),
+    Pass(u64),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -30,6 +35,9 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (1..4_u16, 0..2_u64).prop_map(|(node, nonce)| Act::Submit(node, nonce)),
         1 => Just(Act::Block),
         1 => Just(Act::Settle),
+        1 => (1..4_u16, 1..4_u16, any::<bool>()).prop_map(|(node, peer, up)| Act::Flap(node, peer, up)),
+        2 => (1..4_u16, 1..4_u16, any::<u64>()).prop_map(|(node, peer, time)| Act::Measure(node, peer, time)),
+        2 => (0..20_000_u64).prop_map(Act::Pass),
     ]
 }
 
@@ -63,7 +71,7 @@ fn apply(bench: &mut Bench, act: &Act, signing: bool) {
         Act::Fire(node, at) => {
             if let Some(at) = pick(at, bench.hosts[node].timers.len()) {
                 let timer = bench.hosts.get_mut(node).unwrap().timers.remove(at);
-                bench.event(*node, firn_coordinator::api::Event::TimerFired(timer));
+                bench.event(*node, Event::TimerFired(timer));
             }
         }
         Act::Restart(node) => bench.restart(*node),
@@ -74,6 +82,20 @@ fn apply(bench: &mut Bench, act: &Act, signing: bool) {
         Act::Submit(..) => {}
         Act::Block => bench.block_final(),
         Act::Settle => bench.deliver(),
+        Act::Flap(node, peer, up) if node != peer => {
+            let incarnation = Incarnation::new(bench.hosts[peer].incarnation, 0);
+            let node_id = NodeId(*peer);
+            let event = match up {
+                true => Event::PeerUp { node: node_id, incarnation },
+                false => Event::PeerDown { node: node_id },
+            };
+            bench.event(*node, event);
+        }
+        Act::Measure(node, peer, milliseconds) => {
+            bench.event(*node, Event::RoundTrip { node: NodeId(*peer), milliseconds: *milliseconds });
+        }
+        Act::Flap(..) => {}
+        Act::Pass(milliseconds) => bench.now += milliseconds,
     }
 }
 
