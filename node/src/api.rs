@@ -245,14 +245,7 @@ impl Shared {
 
     /// Hands a call to the loop. Nobody waits for a place: whoever finds none is told so at once.
     fn call(&self, call: Call) -> Result<(), Refused> {
-        self.calls.try_send(call).map_err(|error| match error {
-            mpsc::error::TrySendError::Closed(_) => Code::Draining.into(),
-            mpsc::error::TrySendError::Full(_) => {
-                let next = "wait as long as Retry-After says, and ask again";
-                let body = ErrorBody::new("NODE_BUSY", "more calls wait for this node than it takes on", "", next);
-                Refused(StatusCode::SERVICE_UNAVAILABLE, body)
-            }
-        })
+        hand_over(&self.calls, call)
     }
 
     /// Asks the loop for something about the engine.
@@ -283,6 +276,17 @@ impl Shared {
     }
 }
 
+fn hand_over<T>(calls: &mpsc::Sender<T>, call: T) -> Result<(), Refused> {
+    calls.try_send(call).map_err(|error| match error {
+        mpsc::error::TrySendError::Closed(_) => Code::Draining.into(),
+        mpsc::error::TrySendError::Full(_) => {
+            let next = "wait as long as Retry-After says, and ask again";
+            let body = ErrorBody::new("NODE_BUSY", "more calls wait for this node than it takes on", "", next);
+            Refused(StatusCode::SERVICE_UNAVAILABLE, body)
+        }
+    })
+}
+
 /// Reads a body of bounded size as strict JSON.
 async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Refused> {
     let bytes = to_bytes(body, REQUEST_JSON_BYTES_MAX)
@@ -293,4 +297,31 @@ async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Refused> 
 
 fn key_id(text: &str) -> Result<KeyId, Refused> {
     Digest::from_hex(text).map(KeyId).ok_or_else(|| Refusal::new(Code::KeyUnknown, text).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_loop_refuses_at_once_and_says_when_to_come_back() {
+        let (calls, mut waiting) = mpsc::channel(1);
+        assert!(hand_over(&calls, 1).is_ok());
+        let busy = hand_over(&calls, 2).unwrap_err();
+        assert_eq!((busy.0, busy.1.error.code.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "NODE_BUSY"));
+        assert_eq!(waiting.try_recv(), Ok(1));
+        assert!(hand_over(&calls, 3).is_ok(), "there is room again");
+        drop(waiting);
+        assert_eq!(hand_over(&calls, 4).unwrap_err().1.error.code, "DRAINING");
+        for (refused, told) in [
+            (busy, true),
+            (Code::RequestLimit.into(), true),
+            (Code::RequestConflict.into(), false),
+            (Code::RequestMalformed.into(), false),
+        ] {
+            let response = refused.into_response();
+            let status = response.status();
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), told, "{status}");
+        }
+    }
 }

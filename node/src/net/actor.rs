@@ -201,7 +201,7 @@ impl Actor {
         self.attempt = 1;
         self.link.set_up(session);
         let Session { incarnation, version } = session;
-        tracing::info!(node = self.link.node, name = self.link.name, incarnation, version, "peer up");
+        tracing::info!(node = self.link.node, name = self.link.name, version, "peer up");
         self.tell(Event::Up { node: self.link.node, incarnation, version }).await?;
         self.open.send_replace(true);
         // Mostly measured while the substreams were greeting.

@@ -41,6 +41,8 @@ pub(crate) struct Net {
     pub(crate) definition: Definition,
     /// What nodes that are started from here on log.
     pub(crate) log_filter: &'static str,
+    /// Whether nodes write a journal into their data directories.
+    pub(crate) journal: bool,
     pub(crate) requester: OnceLock<PrivateKeySigner>,
     dir: PathBuf,
     _folder: TempDir,
@@ -69,8 +71,20 @@ impl Net {
         let text = fs::read_to_string(path(&manifest["network_file"])).expect("a definition");
         let definition = Definition::parse(&text).expect("a valid definition");
         let chain = read_chain(&manifest);
-        let (running, requester, log_filter) = (BTreeMap::new(), OnceLock::new(), "info");
-        Self { running, anvil: None, nodes, chain, manifest, definition, log_filter, requester, dir, _folder: folder }
+        let (running, requester, log_filter, journal) = (BTreeMap::new(), OnceLock::new(), "info", false);
+        Self {
+            running,
+            anvil: None,
+            nodes,
+            chain,
+            manifest,
+            definition,
+            log_filter,
+            journal,
+            requester,
+            dir,
+            _folder: folder,
+        }
     }
 
     /// Everything running, connected, with a key and its contracts.
@@ -146,6 +160,9 @@ impl Net {
         let Node { name, data_dir, log, api, .. } = &self.nodes[node];
         let mut command = firn(&["run", "--data-dir"]);
         command.arg(data_dir).env("FIRN_LOG", self.log_filter);
+        if self.journal {
+            command.arg("--journal").arg(data_dir.join("journal"));
+        }
         let command = place::beside(*api, command);
         let earlier = self.running.insert(node, Process::start(command, name, log));
         assert!(earlier.is_none(), "{name} runs already");

@@ -9,7 +9,7 @@ use rocksdb::{ColumnFamilyDescriptor, DB, IteratorMode, Options};
 use crate::net::{Net, path};
 use crate::process::step;
 
-const FAMILIES: [&str; 7] = ["default", "meta", "vault", "keys", "requests", "sessions", "audit"];
+const FAMILIES: [&str; 8] = ["default", "meta", "vault", "keys", "requests", "sessions", "audit", "peers"];
 
 /// Everything in a stopped node's database but its count of starts.
 type Records = BTreeMap<(&'static str, Vec<u8>), Vec<u8>>;
@@ -125,7 +125,7 @@ fn a_damaged_database_is_refused_and_never_made_anew() {
 #[test]
 fn no_secret_is_logged_or_shown() {
     let mut net = Net::prepare(3, 2);
-    net.log_filter = "trace";
+    (net.log_filter, net.journal) = ("trace", true);
     let mut net = step("three nodes that log everything they can, with a key", || net.started());
     step("a signature and a refusal", || {
         net.slash_once(0, 8);
@@ -134,8 +134,12 @@ fn no_secret_is_logged_or_shown() {
     let secrets = secrets(&net);
     for node in net.all() {
         let pid = net.pid(node);
+        let journal = fs::read(net.nodes[node].data_dir.join("journal")).expect("a journal");
+        assert!(journal.len() > 10_000, "a journal of {} bytes", journal.len());
         let seen = [
             ("its log", net.log(node)),
+            // Its bytes as digits, which is how the secrets are looked for.
+            ("its journal", hex::encode(journal)),
             ("its arguments", proc_text(pid, "cmdline")),
             ("its environment", proc_text(pid, "environ")),
             ("its status", net.status(node).expect("it answers").to_string()),
