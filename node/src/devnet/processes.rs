@@ -100,6 +100,8 @@ impl Cluster {
         if let Some(port) = self.manifest.anvil_port {
             let mut command = Command::new(anvil_binary()?);
             command.args(["--slots-in-an-epoch", "1", "--block-time", "1", "--silent", "--host", "127.0.0.1"]);
+            // Otherwise it writes each old state into the user's home, gigabytes in an hour, and leaves them there.
+            command.arg("--prune-history=256");
             command.args(["--chain-id", "31337", "--port", &port.to_string()]);
             command.arg("--state").arg(self.dir.join("anvil-state.json"));
             self.chain = Some(Process::start(command, &self.chain_log())?);

@@ -128,6 +128,8 @@ impl Net {
         let mut command = Command::new(anvil_binary());
         let (host, port) = (self.chain.rpc.ip().to_string(), self.chain.rpc.port().to_string());
         command.args(["--slots-in-an-epoch", "1", "--block-time", "1", "--silent", "--host", &host]);
+        // As in a devnet: old states stay in memory and are few, instead of filling the home folder.
+        command.arg("--prune-history=256");
         command.args(["--chain-id", "31337", "--port", &port]);
         command.arg("--state").arg(self.dir.join("anvil-state.json"));
         let command = place::beside(self.chain.rpc, command);
