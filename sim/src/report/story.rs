@@ -26,6 +26,9 @@ pub(super) fn story(outcome: &Outcome, request: &RequestReport) -> String {
         }
         End::Expired => format!("expired: the longest live core that knew it lasted {core}, bound {bound}"),
         End::Excused(reason) => format!("not signed, excused: {reason}"),
+        End::Violated if request.latency.is_some() => {
+            format!("{}, but NOT KNOWN to all of a live core within {bound}", signed(outcome, request))
+        }
         End::Violated => format!("NOT SIGNED although a live core lasted {core}, bound {bound}"),
     }
 }
@@ -51,10 +54,7 @@ fn signed(outcome: &Outcome, request: &RequestReport) -> String {
 
 /// When a request was over: signed where it was posted, or past its deadline, or the run had ended.
 pub(super) fn over(outcome: &Outcome, request: &RequestReport) -> Micros {
-    let open = match request.end {
-        End::Signed => request.latency_at_node.or(request.latency).unwrap_or(request.deadline),
-        _ => request.deadline,
-    };
+    let open = request.latency_at_node.or(request.latency).unwrap_or(request.deadline);
     request.posted.saturating_add(open).min(outcome.ended.max(request.posted))
 }
 

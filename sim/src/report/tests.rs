@@ -182,6 +182,16 @@ fn corrupted_nodes_and_violations_are_named() {
 }
 
 #[test]
+fn a_signature_that_a_live_core_does_not_learn_is_still_a_signature() {
+    let mut sample = broken();
+    (sample.outcome.requests[0].latency, sample.outcome.requests[0].latency_at_node) = (Some(180_000), Some(180_000));
+    sample.outcome.violations = vec![sample.outcome.violations[0].clone(); 7];
+    let page = timeline(&sample.run());
+    let story = "signed after 180 ms, 1.93 floors, but NOT KNOWN to all of a live core within 5.0 s";
+    assert!(page.contains(story) && page.contains("and 2 more, in report.json"));
+}
+
+#[test]
 fn a_long_run_keeps_its_page_small() {
     let mut sample = sample();
     let sent =

@@ -22,6 +22,9 @@ const SYMBOLS: &str = include_str!("timeline/symbols.svg");
 /// Height of the time axis.
 const AXIS: u64 = 26;
 
+/// The picture matters more than a tenth violation of one cause.
+const VIOLATIONS_MAX: usize = 5;
+
 /// The page of a run. It needs the whole ledger.
 #[must_use]
 pub fn timeline(run: &Run<'_>) -> String {
@@ -91,10 +94,13 @@ fn head(run: &Run<'_>, record: &Record) -> String {
         let _ = writeln!(head, "<div><dt>{term}</dt><dd>{}</dd></div>", escape(&fact));
     }
     head.push_str("</dl>\n");
-    for violation in &run.outcome.violations {
+    for violation in run.outcome.violations.iter().take(VIOLATIONS_MAX) {
         let node = violation.node.map(|node| format!(" on {}", name(run.geography, node))).unwrap_or_default();
         let text = format!("{} at {}{node}: {}", violation.id, super::duration(violation.at), violation.detail);
         let _ = writeln!(head, "<p class=\"violation\">{}</p>", escape(&text));
+    }
+    if let Some(more) = run.outcome.violations.len().checked_sub(VIOLATIONS_MAX).filter(|more| *more > 0) {
+        let _ = writeln!(head, "<p class=\"violation\">and {more} more, in report.json</p>");
     }
     if let Some(note) = run.note {
         let _ = writeln!(head, "<p class=\"violation\">{}</p>", escape(note));

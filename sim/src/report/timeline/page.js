@@ -50,7 +50,7 @@
     }
   }
 
-  const STEPS = [1, 2, 5].flatMap(digit => [...Array(9).keys()].map(power => digit * 10 ** power))
+  const STEPS = [1, 2, 5].flatMap(digit => [...Array(8).keys()].map(power => digit * 10 ** power))
     .concat([6e7, 12e7, 3e8, 6e8, 18e8, 36e8, 72e8, 216e8, 864e8]).sort((a, b) => a - b);
   function clock(t, step) {
     if (step >= 6e7 || t >= 72e8) {

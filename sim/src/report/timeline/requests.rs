@@ -67,10 +67,8 @@ fn lane(canvas: &mut Canvas, run: &Run<'_>, request: &RequestReport, marks: &[(&
         for (symbol, at, title) in marks {
             canvas.mark(symbol, *at, y + 11, title);
         }
-        match end {
-            "signed" => canvas.mark("signed", over, y + 11, &about),
-            _ => canvas.mark("unsigned", over, y + 11, &about),
-        }
+        let symbol = if request.latency.is_some() { "signed" } else { "unsigned" };
+        canvas.mark(symbol, over, y + 11, &about);
         canvas.note(end, span, y + 15, &story);
     });
 }
