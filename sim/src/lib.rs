@@ -7,6 +7,7 @@ pub mod byzantine;
 pub mod geography;
 pub mod history;
 pub mod invariants;
+pub mod judge;
 pub mod random;
 pub mod report;
 pub mod run;

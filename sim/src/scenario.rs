@@ -11,7 +11,7 @@ pub mod names;
 mod near;
 pub mod parse;
 pub mod problem;
-mod quantity;
+pub(crate) mod quantity;
 mod read;
 mod select;
 mod write;

@@ -1,4 +1,5 @@
 //! The scenario language: what is written means what it says, and what is wrong is named with its line.
+#![allow(clippy::disallowed_methods, reason = "reads the committed files")]
 
 use firn_proto::NodeId;
 use firn_sim::scenario::{FaultKind, Moment, Point, Scenario};

@@ -1,4 +1,5 @@
 //! The reference page of scenario files says everything that the parser knows, and what it shows runs.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use firn_sim::scenario::Scenario;
 use firn_sim::scenario::names::{ACTS, FAULTS, MESSAGES, POINTS, WORKLOADS};

@@ -1,0 +1,68 @@
+//! Scenario files on disk.
+
+use super::Output;
+use firn_sim::geography::{Geography, Matrix};
+use firn_sim::scenario::Scenario;
+use firn_sim::verdict::Exit;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A scenario and where it stands.
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
+    pub(crate) scenario: Scenario,
+    /// Places on a matrix that stands beside the file.
+    pub(crate) geography: Option<Geography>,
+}
+
+/// Reads files, and all `.toml` files of folders by name.
+pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<File>, String> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let entries = fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let mut inside: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            inside.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+            inside.sort();
+            files.extend(inside.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?);
+        } else {
+            files.push(read(path)?);
+        }
+    }
+    Ok(files)
+}
+
+/// Reads one file.
+pub(crate) fn read(path: &Path) -> Result<File, String> {
+    let at = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
+    let text = fs::read_to_string(path).map_err(|error| at(&error))?;
+    let scenario = Scenario::parse(&text).map_err(|problem| at(&problem))?;
+    let matrix = path.with_file_name(format!("{}.matrix.toml", scenario.network.latency));
+    let placed = match fs::read_to_string(&matrix) {
+        Ok(text) => {
+            let own = Matrix::parse(&text).map_err(|invalid| format!("{}: {invalid}", matrix.display()))?;
+            Geography::new(&scenario, &own).map(Some)
+        }
+        Err(_) => Geography::built_in(&scenario).map(|_| None),
+    };
+    let geography = placed.map_err(|invalid| at(&format!("`network.latency`: {invalid} [SCENARIO_VALUE]")))?;
+    Ok(File { path: path.to_owned(), scenario, geography })
+}
+
+/// Prints names and sentences.
+pub(crate) fn list(paths: &[PathBuf], output: Output) -> Result<Exit, String> {
+    let files = load(paths)?;
+    if output == Output::Json {
+        let of = |file: &File| {
+            let scenario = &file.scenario;
+            serde_json::json!({ "name": scenario.name, "about": scenario.about, "path": file.path, "seed": scenario.seed })
+        };
+        println!("{}", serde_json::Value::from_iter(files.iter().map(of)));
+        return Ok(Exit::Pass);
+    }
+    for File { scenario, .. } in &files {
+        let about = scenario.about.split_whitespace().collect::<Vec<_>>().join(" ");
+        println!("{:<34} {about}", scenario.name);
+    }
+    Ok(Exit::Pass)
+}

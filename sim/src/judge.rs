@@ -1,0 +1,85 @@
+//! Whether a finished run came out as its scenario says, and the exit code for it.
+
+use crate::history::What;
+use crate::run::Finished;
+use crate::scenario::quantity::{write_factor, write_share};
+use crate::verdict::{End, Exit, RequestReport, Violation};
+use firn_coordinator::api::Observation;
+use std::collections::BTreeSet;
+
+impl Finished {
+    /// The worst thing about the run. What the scenario expects and did not get becomes a violation called `EXPECT`.
+    ///
+    /// How many keys are active is counted in the ledger, which has to be kept for it.
+    pub fn judge(&mut self) -> Exit {
+        let missed = missed(self);
+        let expected = &self.outcome.scenario.expect.violates;
+        let unexpected = |id: &str| !expected.iter().any(|known| known == id);
+        let ids: Vec<_> = self.outcome.violations.iter().map(|one| one.id).filter(|id| unexpected(id)).collect();
+        let silent = expected.iter().any(|id| self.outcome.violations.iter().all(|one| one.id != id));
+        let probes = &self.outcome.probes;
+        let dark = |probe: &String| probes.get(probe).is_none_or(|count| *count == 0);
+        let exit = if ids.contains(&"SCENARIO") {
+            Exit::BadScenario
+        } else if silent || ids.iter().any(|id| *id != "L1") {
+            Exit::Safety
+        } else if !ids.is_empty() || !missed.is_empty() {
+            Exit::Liveness
+        } else if self.outcome.scenario.expect.probes.iter().any(dark) {
+            Exit::ProbeMissing
+        } else {
+            Exit::Pass
+        };
+        let at = self.outcome.ended;
+        let expectation = |detail| Violation { id: "EXPECT", at, node: None, detail };
+        self.outcome.violations.extend(missed.into_iter().map(expectation));
+        exit
+    }
+}
+
+/// Expectations that were not met.
+fn missed(finished: &Finished) -> Vec<String> {
+    let expect = &finished.outcome.scenario.expect;
+    let requests = &finished.outcome.requests;
+    let mut missed = Vec::new();
+    let signed = requests.iter().filter(|request| request.end == End::Signed).count();
+    if let Some(share) = (signed * 1_000_000).checked_div(requests.len()) {
+        let share = u32::try_from(share).unwrap_or(u32::MAX);
+        let seen = format!("{signed} of {} requests were signed", requests.len());
+        if let Some(least) = expect.signed_min.filter(|least| share < *least) {
+            missed.push(format!("{seen}, expected >= {}", write_share(least)));
+        }
+        if let Some(most) = expect.signed_max.filter(|most| share > *most) {
+            missed.push(format!("{seen}, expected <= {}", write_share(most)));
+        }
+    }
+    for (percent, most) in [(50, expect.p50_floors_max), (99, expect.p99_floors_max)] {
+        let seen = percentile(requests, percent);
+        if let (Some(most), Some(seen)) = (most, seen.filter(|seen| most.is_some_and(|most| *seen > u64::from(most)))) {
+            let seen = write_factor(u32::try_from(seen).unwrap_or(u32::MAX));
+            missed.push(format!("p{percent} of latency is {seen} floor, expected <= {} floor", write_factor(most)));
+        }
+    }
+    if let Some(least) = expect.keys_active_min {
+        let active = active(finished);
+        if active < usize::from(least) {
+            missed.push(format!("the key is active at {active} nodes, expected >= {least}"));
+        }
+    }
+    missed
+}
+
+/// Latency at the node that was asked, in hundredths of the floor.
+fn percentile(requests: &[RequestReport], percent: usize) -> Option<u64> {
+    let floors = |request: &RequestReport| (request.latency_at_node? * 100).checked_div(request.floor);
+    let mut all: Vec<_> = requests.iter().filter_map(floors).collect();
+    all.sort_unstable();
+    let rank = (all.len() * percent).div_ceil(100).max(1);
+    all.get(rank - 1).copied()
+}
+
+fn active(finished: &Finished) -> usize {
+    let is_active = |what: &What| matches!(what, What::Observed(Observation::KeyPhase { phase: "active", .. }));
+    let entries = finished.history.iter().filter(|entry| is_active(&entry.what));
+    entries.filter_map(|entry| entry.process).map(|process| process.node).collect::<BTreeSet<_>>().len()
+}

@@ -1,0 +1,104 @@
+//! The command line: what it answers, and with which exit code.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "starts the built binary on files; a test stops at the first surprise"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn scenario(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name).with_extension("toml")
+}
+
+/// A file of this test alone.
+fn written(name: &str, text: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Exit code, standard output and standard error.
+fn firn_sim<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_firn-sim")).args(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_scenario_passes_twice_and_is_reported() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reports");
+    let path = scenario("two-requests");
+    let args = ["run".as_ref(), path.as_os_str(), "--twice".as_ref(), "--report".as_ref(), folder.as_os_str()];
+    let (exit, shown, problems) = firn_sim(args);
+    assert_eq!(exit, 0, "{shown}{problems}");
+    assert!(shown.contains("two-requests") && shown.contains("1 runs, 0 failed"), "{shown}");
+    for file in
+        ["report.json", "junit.xml", "probes.json", "two-requests-1.timeline.html", "two-requests-1.trace.jsonl"]
+    {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn what_is_not_met_has_its_exit_code() {
+    let text = std::fs::read_to_string(scenario("two-requests")).unwrap();
+    for (name, from, to, expected) in [
+        ("liveness", "signed = \"100%\"", "signed = \"<= 50%\"", 2),
+        ("bad", "[expect]", "[expects]", 4),
+        ("checker", "signed = \"100%\"", "violates = \"T1\"", 1),
+        ("probe", "signed = \"100%\"", "probes = \"rival-refused\"", 5),
+        ("region", "us-east-1", "us-east-11", 4),
+    ] {
+        let path = written(&format!("{name}.toml"), &text.replace(from, to));
+        let (exit, shown, problems) = firn_sim(["run".as_ref(), path.as_os_str()]);
+        assert_eq!(exit, expected, "{name}: {shown}{problems}");
+    }
+}
+
+#[test]
+fn a_typo_is_named_with_line_key_and_near_match() {
+    let text = std::fs::read_to_string(scenario("two-requests")).unwrap();
+    let path = written("typo.toml", &text.replace("deadline =", "deadlin ="));
+    let (exit, _, problems) = firn_sim(["replay".as_ref(), path.as_os_str()]);
+    let line = text.lines().position(|line| line.starts_with("deadline")).unwrap() + 1;
+    assert_eq!(exit, 4);
+    for part in [&format!("line {line}:"), "workload[0].deadlin", "did you mean `deadline`?", "SCENARIO_UNKNOWN_KEY"] {
+        assert!(problems.contains(part), "{part}: {problems}");
+    }
+}
+
+#[test]
+fn a_swarm_is_the_same_each_time_and_adds_up() {
+    let tally = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tally.toml");
+    let _ = std::fs::remove_file(&tally);
+    let corpus = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus");
+    let args = ["swarm".as_ref(), "--seeds".as_ref(), "2".as_ref(), "--tally".as_ref(), tally.as_os_str()];
+    let args = args.into_iter().chain(["--corpus".as_ref(), corpus.as_os_str()]);
+    for sum in ["2 seeds in all", "4 seeds in all"] {
+        let (_, shown, problems) = firn_sim(args.clone());
+        assert!(shown.contains(sum), "{shown}{problems}");
+    }
+}
+
+#[test]
+fn codes_are_explained_and_scenarios_listed() {
+    for code in ["SCENARIO_UNIT", "L1", "EXPECT", "3"] {
+        let (exit, shown, problems) = firn_sim(["explain", code]);
+        assert_eq!((exit, shown.lines().count()), (0, 1), "{code}: {shown}{problems}");
+    }
+    assert_eq!(firn_sim(["explain", "N99"]).0, 4);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let (exit, shown, _) = firn_sim(["list".as_ref(), folder.as_os_str()]);
+    assert_eq!(exit, 0);
+    assert!(shown.lines().count() >= 25 && shown.contains("exactly-t-then-fewer"), "{shown}");
+}
+
+#[test]
+fn what_is_no_journal_is_said_to_be_none() {
+    let (exit, _, problems) = firn_sim(["replay".as_ref(), written("journal", "what?").as_os_str()]);
+    assert_eq!(exit, 4);
+    assert!(problems.contains("JOURNAL_"), "{problems}");
+}
