@@ -18,6 +18,12 @@ mod faults;
 
 const SECOND: Micros = 1_000_000;
 
+/// Seeds next to each other share this many networks, so that keys can be made once; other seeds have others.
+const SHAPES: u64 = 48;
+
+/// How many seeds share them.
+const BLOCK: u64 = 4_096;
+
 /// When the core is healed.
 const HEALED: Micros = 60 * SECOND;
 
@@ -43,9 +49,11 @@ pub fn seed_of_commit(hash: &str) -> u64 {
 #[must_use]
 pub fn expand(seed: u64) -> Scenario {
     let draw = Draw::new(Source::new(seed));
-    let n = draw.between(3, 7, "nodes", 0);
-    let threshold = draw.between(n / 2 + 1, n - 1, "threshold", 0);
-    let organisations = organisations(&draw, n);
+    let shape = seed / BLOCK * SHAPES + draw.between(0, SHAPES - 1, "shape", 0);
+    let shape = Draw::new(Source::new(shape));
+    let n = shape.between(3, 7, "nodes", 0);
+    let threshold = shape.between(n / 2 + 1, n - 1, "threshold", 0);
+    let organisations = organisations(&shape, n);
     let cast = cast(&draw, n, threshold);
     let faults = faults::faults(&draw, &cast);
     let several = u64::try_from(organisations.len()).unwrap_or(1).min(2);
@@ -58,7 +66,7 @@ pub fn expand(seed: u64) -> Scenario {
         network: network(&draw),
         key: Key {
             threshold: small(threshold),
-            organisations_min: if draw.percent(15, "diversity", 0) { small(several) } else { 1 },
+            organisations_min: if shape.percent(15, "diversity", 0) { small(several) } else { 1 },
             regions_min: 1,
             origin: if draw.percent(10, "generated", 0) { generated } else { KeyOrigin::Given },
         },
