@@ -20,6 +20,7 @@ export CXX
 CARGO := cargo
 FORGE := node_modules/.bin/forge
 FIRN := $(CARGO_TARGET_DIR)/debug/firn
+SIM := $(CARGO_TARGET_DIR)/debug/firn-sim
 RELEASE := $(CARGO_TARGET_DIR)/release
 
 # Always the whole workspace: cargo resolves features per command, and another selection rebuilds dependencies.
@@ -51,7 +52,7 @@ demo: build ## five nodes, a key, three slashes, killed and returning nodes: the
 	@$(FIRN) devnet demo
 
 .PHONY: test
-test: setup fmt-check lint contracts-check contracts-test build unit ## everything CI checks, in CI's order
+test: setup fmt-check lint contracts-check contracts-test build unit sim ## everything CI checks, in CI's order
 
 .PHONY: check
 check: setup fmt-check lint contracts-check ## formatting, lints, contract artifacts; writes nothing
@@ -86,6 +87,26 @@ soak-stack: build ## 200 kills of real nodes under traffic; writes tests/reports
 	$(call say,kills)
 	@FIRN_REQUIRE_NAMESPACES=1 FIRN_STACK_KILLS=$(or $(KILLS),200) FIRN_STACK_REPORT=$(CURDIR)/tests/reports/kills.txt \
 		$(CARGO) test $(WORKSPACE) --test stack -- killed
+
+# How long `make swarm` and `make soak` look for failures, in all.
+TIME ?= 10m
+
+.PHONY: sim
+sim: build ## all scenarios and the corpus twice, every crash point, 600 seeds of the commit; four minutes
+	$(call say,scenarios and corpus)
+	@$(SIM) run sim/scenarios sim/corpus --twice
+	$(call say,crash points)
+	@$(SIM) run sim/scenarios/two-requests.toml --crash-points
+	$(call say,swarm)
+	@$(SIM) swarm --seeds 600 --from-commit --corpus '$(CARGO_TARGET_DIR)/failures'
+
+.PHONY: swarm
+swarm: build ## seeds never run before for TIME=10m; shrunk failures go to sim/corpus; writes
+	@$(SIM) swarm --seeds 1000000000 --seed "$$(date +%s)000000" --time-limit $(TIME) --corpus sim/corpus
+
+.PHONY: soak
+soak: build ## seeds for TIME=10m, going on where the last soak ended: sums in sim/soak.toml; writes
+	@$(SIM) swarm --seeds 1000000000 --tally sim/soak.toml --time-limit $(TIME) --corpus sim/corpus
 
 .PHONY: contracts
 contracts: setup ## compile the contracts and rewrite contracts/artifacts; writes
