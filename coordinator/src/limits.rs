@@ -94,6 +94,10 @@ pub const ANSWER_MS: u64 = 500;
 /// The shortest time that a lower rank is given: on one machine, round trips say nothing about how busy it is.
 pub const TAKEOVER_MS_MIN: u64 = 100;
 
+/// So many times as long a rank is given at most, when its signatures took longer than round trips explain: it is busy, or
+/// would like to be thought so.
+pub const TAKEOVER_PATIENCE: u64 = 4;
+
 /// Members answer the first so many of the election's order that are connected; more with each time that none of them
 /// gives a sign of life. Two may fail at once before that costs more than time.
 pub const RANKS_TOLD: usize = 3;

@@ -17,6 +17,8 @@ struct Estimate {
 pub(crate) struct RoundTrips {
     channels: BTreeMap<NodeId, Estimate>,
     answers: BTreeMap<NodeId, Estimate>,
+    /// From enough willing members to another's signature.
+    signatures: BTreeMap<NodeId, Estimate>,
 }
 
 impl Estimate {
@@ -45,6 +47,17 @@ impl RoundTrips {
     /// A peer answered a package.
     pub(crate) fn answered(&mut self, node: NodeId, milliseconds: u64) {
         Estimate::add(&mut self.answers, node, milliseconds);
+    }
+
+    /// A coordinator's signature came so long after enough members were willing.
+    pub(crate) fn served(&mut self, node: NodeId, milliseconds: u64) {
+        Estimate::add(&mut self.signatures, node, milliseconds);
+    }
+
+    /// After how long a coordinator's signature is late by what it took before, in milliseconds: half as long again. 0 where
+    /// it gave none yet.
+    pub(crate) fn served_late(&self, node: NodeId) -> u64 {
+        self.signatures.get(&node).map_or(0, |estimate| (3 * estimate.smoothed / 2).div_ceil(1_000))
     }
 
     /// The round trip to expect, in microseconds.

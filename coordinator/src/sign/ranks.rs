@@ -4,7 +4,7 @@
 use super::State;
 use crate::api::{Class, Effect, Timer};
 use crate::engine::Engine;
-use crate::limits::{RANKS_TOLD, SESSIONS_MAX, TAKEOVER_MS_MIN, WIDEN_MS_MAX};
+use crate::limits::{RANKS_TOLD, SESSIONS_MAX, TAKEOVER_MS_MIN, TAKEOVER_PATIENCE, WIDEN_MS_MAX};
 use firn_proto::definition::KeyDefinition;
 use firn_proto::diversity::eligible_subset;
 use firn_proto::message::{Status, Willingness};
@@ -68,12 +68,16 @@ impl Engine {
         nearest.into_iter().max_by_key(|node| self.distance(*node))
     }
 
-    /// How long one rank is given before the next takes over. A rank that has several subjects to sign does them in turns.
-    fn takeover_pause(&self, key: &KeyDefinition) -> u64 {
+    /// How long one rank is given before the next takes over. A rank that has several subjects to sign does them in turns,
+    /// and one that was busy before is given more, within bounds: to sign its work beside it would only make it busier.
+    fn takeover_pause(&self, key: &KeyDefinition, order: &[NodeId]) -> u64 {
         let farthest = self.farthest(key).unwrap_or(self.me);
+        let lower = order.iter().take_while(|node| **node != self.me);
+        let served = lower.map(|node| self.round_trips.served_late(*node)).max().unwrap_or_default();
         let ripe = self.subjects.values().filter(|state| state.ranks.ripe.is_some() && state.is_open()).count();
         let turns = 1 + (ripe / SESSIONS_MAX) as u64;
-        self.round_trips.takeover(farthest).max(TAKEOVER_MS_MIN).saturating_mul(turns)
+        let pause = self.round_trips.takeover(farthest).max(TAKEOVER_MS_MIN).saturating_mul(turns);
+        served.clamp(pause, pause.saturating_mul(TAKEOVER_PATIENCE))
     }
 
     /// Tells our answer to whom it concerns and who has not heard it: the origin, the ranks that may coordinate, and whoever
@@ -107,7 +111,7 @@ impl Engine {
             let message = Message::Willingness(Willingness { status, commitments: None });
             self.effect(Effect::Send { to, session: id.into(), message, class: Class::Protocol });
         }
-        self.look_later(id, &key);
+        self.look_later(id, &key, &order);
     }
 
     /// A member has our answer by other means.
@@ -124,10 +128,10 @@ impl Engine {
         }
     }
 
-    fn look_later(&mut self, id: SubjectId, key: &KeyDefinition) {
+    fn look_later(&mut self, id: SubjectId, key: &KeyDefinition, order: &[NodeId]) {
         let looks = self.subjects.get(&id).filter(|state| state.is_open()).map(|state| state.ranks.looks);
         if looks == Some(None) {
-            let pause = self.takeover_pause(key).saturating_mul(RANKS_TOLD as u64);
+            let pause = self.takeover_pause(key, order).saturating_mul(RANKS_TOLD as u64);
             self.set_timer(Timer::Widen { subject: id }, pause);
             if let Some(state) = self.subjects.get_mut(&id) {
                 state.ranks.looks = Some(0);
@@ -137,8 +141,8 @@ impl Engine {
 
     /// The ranks that we told have had their time: without a sign of life of any, all are told again, and more.
     pub(crate) fn widen(&mut self, id: SubjectId) {
-        let Some((key, _)) = self.order(id) else { return };
-        let pause = self.takeover_pause(&key).saturating_mul(RANKS_TOLD as u64);
+        let Some((key, order)) = self.order(id) else { return };
+        let pause = self.takeover_pause(&key, &order).saturating_mul(RANKS_TOLD as u64);
         let Some(state) = self.subjects.get_mut(&id).filter(|state| state.is_open()) else { return };
         let looks = state.ranks.looks.unwrap_or_default();
         state.ranks.looks = Some(looks.saturating_add(1));
@@ -169,7 +173,7 @@ impl Engine {
         let may =
             |node: &&NodeId| matches!(state.answers.get(node), None | Some(Status::Willing)) && self.is_here(**node);
         let lower = order.iter().take_while(|node| **node != self.me).filter(may).count();
-        let (now, pause) = (self.now.monotonic, self.takeover_pause(&key));
+        let (now, pause) = (self.now.monotonic, self.takeover_pause(&key, &order));
         let Some(state) = self.subjects.get_mut(&id).filter(|state| state.ranks.lower != Some(lower)) else { return };
         let ranks = &mut state.ranks;
         let since = *ranks.ripe.get_or_insert(now);

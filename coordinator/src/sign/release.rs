@@ -175,6 +175,9 @@ impl Engine {
         let Some(state) = self.subjects.get(&id).filter(|state| state.signature.is_none()) else { return };
         let Some(group_key) = self.subject_group_key(id) else { return };
         if signature.verifies(&group_key, state.subject.digest(&self.definition)) {
+            if let Some(since) = state.ranks.ripe {
+                self.round_trips.served(inbound.from, self.now.monotonic.0.saturating_sub(since.0));
+            }
             self.finish(id, *signature, Vec::new());
         } else {
             self.effect(Effect::Penalise { peer: inbound.from, reason: Code::BodyMalformed });
