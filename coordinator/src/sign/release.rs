@@ -73,7 +73,9 @@ impl Engine {
         // In one batch with our approval before it and the vault's marker after it: the host syncs neighbouring writes once.
         if first {
             let note = AuditNote::new(id, "share-release");
-            self.persist(Vec::new(), AuditNote { members: &[coordinator], reference: &hash.0, ..note });
+            // With our commitment, so that a nonce used twice would be seen in the log.
+            let reference = [&hash.0[..], own.hiding.as_bytes()].concat();
+            self.persist(Vec::new(), AuditNote { members: &[coordinator], reference: &reference, ..note });
         }
         let now = self.now.wall;
         // One for the one used up, and one more while the coordinator's pool is short.

@@ -15,6 +15,9 @@ use crate::net::Net;
 
 /// A value on disk begins with its schema and a checksum.
 const HEADER_BYTES: usize = 9;
+/// The release of a share is logged with the package's hash and the commitment to the hiding nonce.
+const DIGEST_BYTES: usize = 32;
+const POINT_BYTES: usize = 65;
 
 /// Requests that were posted, and what the nodes' answers were.
 #[derive(Default)]
@@ -100,7 +103,12 @@ impl Ledger {
         for node in net.all() {
             let mut used = BTreeSet::new();
             for entry in audit_log(net, node).into_iter().filter(|entry| entry.event == "share-release") {
-                assert!(used.insert(entry.reference), "{} used a nonce twice", net.name(node));
+                let (_, hiding) = entry.reference.split_at(DIGEST_BYTES);
+                assert!(
+                    hiding.len() == POINT_BYTES && used.insert(hiding.to_vec()),
+                    "{} used a nonce twice",
+                    net.name(node)
+                );
                 lenders.entry(format!("0x{}", hex::encode(entry.session))).or_default().insert(node);
                 shares += 1;
             }
