@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::lab::Lab;
-use crate::process::{step, until_at};
+use crate::process::{step, until, until_at};
 
 pub(crate) fn coordinator_in_mid_round() {
     let lab = Lab::start();
@@ -17,14 +17,17 @@ pub(crate) fn coordinator_in_mid_round() {
         });
         lab.partition(&[&[0], &others]);
         for node in others {
-            lab.net.executed_once(node, &id, 8, before);
+            until(&format!("a signature at {}", lab.net.name(node)), || {
+                let view = lab.net.request(node, &id)?;
+                view["signature"].is_string().then_some(()).ok_or_else(|| view.to_string())
+            });
         }
         id
     });
     assert!(others.iter().any(|node| lab.counts(*node, 0).lost > 0), "nothing was cut");
-    step("healed: it learns the outcome, and coordinates again", || {
+    step("healed: it learns the outcome, relays it as it is the first to, and coordinates again", || {
         lab.heal();
-        lab.net.in_state(0, &id, "executed");
+        lab.net.executed_once(0, &id, 8, before);
         lab.net.connected(&[0, 1, 2, 3, 4]);
         lab.net.slash_once(0, 5);
     });

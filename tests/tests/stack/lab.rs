@@ -13,11 +13,8 @@ use crate::switch::{Counts, Link, Switch};
 
 /// Where the nodes are.
 pub(crate) const REGIONS: [&str; 5] = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-northeast-1"];
-/// Round trips between them in milliseconds: measured medians between AWS regions, July 2025 (CloudPing).
-pub(crate) const ROUND_TRIPS_MS: [[u32; 5]; 5] =
-    [[0, 64, 70, 93, 150], [64, 0, 118, 143, 98], [70, 118, 0, 27, 202], [93, 143, 27, 0, 227], [150, 98, 202, 227, 0]];
-/// What is added to each packet's way, at most: the ninth decile of those measurements lies some 4 ms above the median.
-const JITTER: Duration = Duration::from_millis(2);
+/// Measured round trips between regions, the simulator's.
+const MATRIX: &str = include_str!("../../../sim/data/aws-2025-07.toml");
 /// How many sign.
 pub(crate) const THRESHOLD: u16 = 3;
 /// The chain's port on the switch.
@@ -55,8 +52,9 @@ impl Lab {
         move_addresses(&mut net);
         let lab = Self { net, switch, _namespaces: namespaces };
         for (from, to) in lab.pairs() {
-            let delay = Duration::from_millis(ROUND_TRIPS_MS[from][to].into()) / 2;
-            lab.switch.change(from, to, |link| *link = Link { delay, jitter: JITTER, ..Link::default() });
+            let (median, ninth_decile) = round_trip(from, to);
+            let (delay, jitter) = (median / 2, (ninth_decile - median) / 2);
+            lab.switch.change(from, to, |link| *link = Link { delay, jitter, ..Link::default() });
         }
         lab
     }
@@ -96,9 +94,24 @@ impl Lab {
 /// The round trip without which a node cannot have a signature: to the farthest of the `t - 1` members next to it.
 /// Each node of the lab is an organisation of its own, so that any `t` are eligible.
 pub(crate) fn floor(node: usize) -> Duration {
-    let mut distances = ROUND_TRIPS_MS[node];
+    let others = (0..REGIONS.len()).filter(|other| *other != node);
+    let mut distances: Vec<_> = others.map(|other| round_trip(node, other).0).collect();
     distances.sort_unstable();
-    Duration::from_millis(distances[usize::from(THRESHOLD) - 1].into())
+    distances[usize::from(THRESHOLD) - 2]
+}
+
+/// Median and ninth decile. A packet is never faster here than half the median.
+fn round_trip(from: usize, to: usize) -> (Duration, Duration) {
+    let matrix: toml::Table = MATRIX.parse().expect("a matrix");
+    let [from, to] = [REGIONS[from], REGIONS[to]];
+    // Both directions are one number, written once.
+    let entry = |a: &str, b: &str| matrix["rtt"].get(a)?.get(b);
+    let entry = entry(from, to).or_else(|| entry(to, from)).expect("the regions are in the matrix");
+    let of = |name: &str| {
+        let number = entry[name].as_str().and_then(|text| text.strip_suffix("ms")).and_then(|text| text.parse().ok());
+        Duration::from_millis(number.expect("milliseconds"))
+    };
+    (of("p50"), of("p90"))
 }
 
 fn address(port: usize) -> String {

@@ -67,13 +67,17 @@ fn main() {
     if let Some(reason) = &missing {
         eprintln!("network namespaces are not to be had here, so tests that need them are not run: {reason}");
     }
+    let switch = Trial::test("the_switch_delays_loses_limits_and_cuts", || {
+        switch::links_do_what_they_are_told();
+        Ok(())
+    });
     let trials = TESTS.map(|(name, test)| {
         let missing = missing.clone();
         let skip = missing.is_some() && !required;
         let run = move || missing.map_or(Ok(()), |reason| Err(reason.into())).map(|()| test());
         Trial::test(name, run).with_ignored_flag(skip)
     });
-    libtest_mimic::run(&arguments, trials.into()).exit();
+    libtest_mimic::run(&arguments, trials.into_iter().chain([switch]).collect()).exit();
 }
 
 #[cfg(not(test))]

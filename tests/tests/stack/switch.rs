@@ -197,3 +197,44 @@ impl Lines {
         arrived
     }
 }
+
+/// The switch itself, without namespaces: what each kind of link does to packets, at instants that are made up.
+pub(crate) fn links_do_what_they_are_told() {
+    let (start, ms) = (Instant::now(), Duration::from_millis);
+    let packet = |number: usize| [&[0x45; 16][..], &[10, 210, 0, 2], &number.to_be_bytes(), &[0; 972]].concat();
+    // A thousand packets, one each millisecond; by packet, how long it took.
+    let carried = |link: Link, change_at: usize, change: fn(&mut Link)| {
+        let mut lines = Lines::new(7);
+        lines.line((0, 1)).link = link;
+        let mut arrivals = Vec::new();
+        for at in 0..20_000 {
+            if at == change_at {
+                change(&mut lines.line((0, 1)).link);
+            }
+            let now = start + ms(at as u64);
+            if at < 1000 {
+                lines.take_in(0, &packet(at), now);
+            }
+            arrivals.extend(lines.take_due(now).into_iter().map(|(to, bytes)| (to, bytes[20..28].to_vec(), at)));
+        }
+        let counts = lines.line((0, 1)).counts;
+        assert_eq!((counts.delivered, counts.delivered + counts.lost), (arrivals.len() as u64, 1000));
+        assert!(arrivals.is_sorted() && arrivals.iter().all(|(to, ..)| *to == 1), "order or way lost");
+        arrivals.into_iter().map(|(.., at)| at).collect::<Vec<_>>()
+    };
+    let (never, nothing) = (usize::MAX, |_: &mut Link| {});
+    let plain = Link { delay: ms(35), ..Link::default() };
+    assert_eq!(carried(plain, never, nothing), (35..1035).collect::<Vec<_>>());
+    let jittered = carried(Link { jitter: ms(10), ..plain }, never, nothing);
+    assert!(jittered.iter().enumerate().all(|(sent, at)| (35..=46).contains(&(at - sent))));
+    assert!(jittered.iter().enumerate().any(|(sent, at)| at - sent > 41), "no jitter");
+    let lossy = carried(Link { loss_ppm: 100_000, ..plain }, never, nothing).len();
+    assert!((850..950).contains(&lossy), "{lossy} of 1000 at a tenth lost");
+    // At 100 bytes a millisecond a packet of 1,000 takes ten; what does not fit into the buffer is lost.
+    let slow = carried(Link { bytes_per_s: Some(100_000), ..plain }, never, nothing);
+    assert!(slow.windows(2).all(|pair| pair[1] - pair[0] == 10) && slow[0] == 45, "{slow:?}");
+    // Sent before the cut and still on their way: lost as well.
+    assert_eq!(carried(plain, 500, |link| link.cut = true), (35..500).collect::<Vec<_>>());
+    let healed = carried(Link { cut: true, ..plain }, 500, |link| link.cut = false);
+    assert_eq!(healed, (535..1035).collect::<Vec<_>>());
+}
