@@ -29,7 +29,7 @@ WORKSPACE := --workspace --locked
 BUILD := build $(WORKSPACE) --all-targets
 
 # What `make bench` runs: examples of the workspace by name, and the contracts' gas figures.
-BENCHES := vault aggregate end_to_end
+BENCHES := vault aggregate end_to_end regions
 
 say = @printf '\n==> %s\n' '$(1)' >&2
 
