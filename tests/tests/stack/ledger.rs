@@ -1,6 +1,7 @@
 //! What nodes said and what they wrote down: the test's own account, held against chain and audit logs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use firn_proto::digest::CanonicalHasher;
 use firn_proto::request::SlashOperator;
@@ -12,12 +13,16 @@ use serde_json::Value;
 use crate::http;
 use crate::lab::THRESHOLD;
 use crate::net::Net;
+use crate::process::until_at;
 
 /// A value on disk begins with its schema and a checksum.
 const HEADER_BYTES: usize = 9;
 /// The release of a share is logged with the package's hash and the commitment to the hiding nonce.
 const DIGEST_BYTES: usize = 32;
 const POINT_BYTES: usize = 65;
+
+/// Each look adds a block, and a chain of twenty thousand of them was once seen to leave a call unanswered.
+const SETTLE_POLL: Duration = Duration::from_millis(200);
 
 /// Requests that were posted, and what the nodes' answers were.
 #[derive(Default)]
@@ -82,10 +87,16 @@ impl Ledger {
 
     /// Every request is executed at every node, and on the chain once.
     pub(crate) fn settle(&mut self, net: &Net) {
-        for (node, id) in net.all().flat_map(|node| self.requests.keys().map(move |id| (node, id))) {
-            net.in_state(node, id, "executed");
-        }
-        net.all().for_each(|node| self.look(net, node));
+        until_at(SETTLE_POLL, "every request to be executed at every node", || {
+            net.chain.mine(1);
+            net.all().for_each(|node| self.look(net, node));
+            let executed = |node: usize, id: &String| {
+                self.seen.get(&(node, id.clone())).is_some_and(|view| state(view) == "executed")
+            };
+            let mut all = net.all().flat_map(|node| self.requests.keys().map(move |id| (node, id)));
+            all.find(|(node, id)| !executed(*node, id))
+                .map_or(Ok(()), |(node, id)| Err(format!("{id} at {}", net.name(node))))
+        });
         let id = |id: &String| SubjectId(Digest::from_hex(id).expect("an id"));
         let mut expected: Vec<_> = self.requests.keys().map(|text| nonce_of(id(text))).collect();
         let mut executed = net.chain.executions(net.account());
