@@ -12,6 +12,7 @@ mod engine;
 pub mod journal;
 mod keygen;
 pub mod limits;
+pub mod load;
 mod pace;
 mod pool;
 mod queue;

@@ -15,6 +15,10 @@ pub(crate) struct Pools {
 }
 
 impl Pools {
+    pub(crate) fn len(&self) -> usize {
+        self.pools.values().map(Vec::len).sum()
+    }
+
     /// Keeps what a member offered; the oldest go when it offers too many, and those of earlier boots at once.
     pub(crate) fn add(&mut self, commitments: Commitments) {
         let statement = commitments.statement();

@@ -14,6 +14,10 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.values().map(VecDeque::len).sum()
+    }
+
     /// Has a subject wait behind the others of its requester, where it does not wait already.
     pub(crate) fn insert(&mut self, requester: Address, id: SubjectId) {
         let line = self.waiting.entry(requester).or_default();

@@ -21,6 +21,10 @@ pub(crate) struct Refusals {
 }
 
 impl Refusals {
+    pub(crate) fn len(&self) -> usize {
+        self.answers.len()
+    }
+
     fn insert(&mut self, id: SubjectId, status: Status, now: MonotonicTime) {
         if self.answers.insert(id, (status, now)).is_none() {
             self.order.push_back(id);
