@@ -9,6 +9,8 @@ use firn_vault::Vault;
 use firn_vault::api::{Reply, Request};
 use rand_chacha::ChaCha20Rng;
 
+pub mod coalition;
+
 /// What a corrupted node does.
 #[derive(Clone, Debug)]
 pub enum Deed {
@@ -83,6 +85,6 @@ pub trait Adversary {
 
 /// The adversary that a scenario asks for.
 #[must_use]
-pub fn adversary(_: &Scenario) -> Option<Box<dyn Adversary>> {
-    None
+pub fn adversary(scenario: &Scenario) -> Option<Box<dyn Adversary>> {
+    (!scenario.byzantine.is_empty()).then(|| Box::new(coalition::Coalition::default()) as Box<dyn Adversary>)
 }

@@ -1,13 +1,13 @@
 //! A run: a scenario from its beginning to its end, with everything that watches it.
 
+use crate::byzantine;
 use crate::geography::{Geography, Invalid};
 use crate::history::Entry;
+use crate::oracle::{Findings, Oracle};
 use crate::scenario::{FaultKind, KeyOrigin, Micros, Moment, Scenario};
 use crate::seeded::Bug;
-use crate::verdict::{End, Outcome, RequestReport, Violation};
-use crate::world::{Fixtures, KEY_NAME, Mark, World};
-use crate::{byzantine, invariants};
-use firn_proto::diversity::eligible_subset;
+use crate::verdict::{Outcome, Violation};
+use crate::world::{Fixtures, Mark, World};
 use firn_proto::{Digest, NodeId};
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub struct Options {
     pub seeded: Option<Bug>,
     /// Crash a node after its how-manieth effect or sync; it is back after two seconds.
     pub crash_after: Option<(NodeId, u64)>,
-    /// Keep the ledger and the digest after each event; checkers see everything anyway.
+    /// Keep the ledger and the digest after each event; the oracle sees everything anyway.
     pub keep_history: bool,
     /// End at the first violation.
     pub stop_at_first_violation: bool,
@@ -64,7 +64,7 @@ pub fn run(scenario: &Scenario, options: &Options) -> Finished {
     if options.keep_history {
         world.keep_marks();
     }
-    world.watch(invariants::all(), byzantine::adversary(scenario));
+    world.watch(Oracle::default(), byzantine::adversary(scenario));
     world.begin();
     let end = scenario.until.unwrap_or_else(|| horizon(scenario));
     let mut look = LOOK;
@@ -146,19 +146,18 @@ fn posts(workload: &crate::scenario::Workload) -> usize {
 }
 
 fn finish(mut world: World) -> Finished {
-    world.end();
+    let Findings { requests, cores, probes, highs, .. } = world.end();
     let (digest, events) = world.digest();
-    let requests = reports(&world);
     let outcome = Outcome {
         scenario: world.scenario().clone(),
         violations: world.violations().to_vec(),
         requests,
-        cores: Vec::new(),
-        probes: BTreeMap::new(),
+        cores,
+        probes,
         digest,
         ended: world.now(),
         events,
-        highs: Vec::new(),
+        highs,
     };
     Finished {
         outcome,
@@ -167,34 +166,6 @@ fn finish(mut world: World) -> Finished {
         effects: world.effects(),
         history: world.take_history(),
     }
-}
-
-fn reports(world: &World) -> Vec<RequestReport> {
-    let definition = world.definition();
-    let eligible =
-        |set: &[NodeId]| definition.key(KEY_NAME).is_some_and(|key| eligible_subset(definition, key, set).is_some());
-    let nodes = world.nodes();
-    let report = |(request, posted): (usize, &crate::world::PostedRequest)| {
-        let tally = world.tally(posted.subject);
-        let (anywhere, here) = world.signed_at(posted.subject, posted.node);
-        RequestReport {
-            subject: posted.subject,
-            request,
-            node: posted.node,
-            posted: posted.at,
-            deadline: posted.deadline,
-            end: if anywhere.is_some() { End::Signed } else { End::Expired },
-            latency: anywhere.map(|at| at - posted.at),
-            latency_at_node: here.map(|at| at - posted.at),
-            floor: world.geography().floor(posted.node, &nodes, eligible).unwrap_or(0),
-            attempts: tally.attempts,
-            messages: tally.messages,
-            bytes: tally.bytes,
-            bound: 0,
-            core: 0,
-        }
-    };
-    world.requests().iter().enumerate().map(report).collect()
 }
 
 /// A scenario that cannot be run at all.

@@ -6,14 +6,15 @@
 use crate::byzantine::Adversary;
 use crate::geography::{Geography, Invalid};
 use crate::history::{Entry, ProcessId};
-use crate::invariants::Invariant;
+use crate::oracle::Oracle;
 use crate::random::Source;
 use crate::run::Options;
 use crate::scenario::{FaultKind, KeyOrigin, Micros, Point as Trigger, Scenario};
+use crate::seeded::Bug;
 use crate::verdict::Violation;
 use firn_coordinator::api::Event;
 use firn_proto::time::WallTime;
-use firn_proto::{Definition, KeyId, NodeId, Point, Request, SessionId, SubjectId};
+use firn_proto::{Definition, KeyId, Message, NodeId, Point, Request, SessionId, SubjectId, Verified};
 use std::collections::BTreeMap;
 
 mod chain;
@@ -28,6 +29,7 @@ mod ledger;
 mod link;
 mod network;
 mod process;
+mod sabotage;
 mod setting;
 mod trouble;
 mod workload;
@@ -54,6 +56,8 @@ pub struct World {
     scenario: Scenario,
     options: Options,
     source: Source,
+    /// What a delay depends on that it must not depend on: a bug.
+    stray: Micros,
     definition: Definition,
     geography: Geography,
     now: Micros,
@@ -77,7 +81,7 @@ pub struct World {
     proposals: u32,
     adversary: Option<Box<dyn Adversary>>,
     corrupted: BTreeMap<NodeId, Micros>,
-    checkers: Vec<Box<dyn Invariant>>,
+    oracle: Option<Box<Oracle>>,
     violations: Vec<Violation>,
     history: Vec<Entry>,
     trail: Trail,
@@ -138,6 +142,8 @@ enum Occurrence {
     Links,
     /// A process starts.
     Start { process: ProcessId },
+    /// All disks are lost: a seeded bug.
+    Loss,
 }
 
 impl World {
@@ -154,6 +160,7 @@ impl World {
         let mut world = Self {
             chain: Chain::new(definition.chain.id, setting::strategies()),
             source: Source::new(scenario.seed),
+            stray: if options.seeded == Some(Bug::StrayDraw) { options.fixtures.count_run() } else { 0 },
             scenario: scenario.clone(),
             options: options.clone(),
             clocks: definition.nodes.keys().map(|node| (*node, Clock::default())).collect(),
@@ -175,7 +182,7 @@ impl World {
             key: None,
             proposals: 0,
             adversary: None,
-            checkers: Vec::new(),
+            oracle: None,
             violations: Vec::new(),
             history: Vec::new(),
             trail: Trail::default(),
@@ -188,9 +195,9 @@ impl World {
         Ok(world)
     }
 
-    /// Puts checkers and the adversary in place; before the first step.
-    pub fn watch(&mut self, checkers: Vec<Box<dyn Invariant>>, adversary: Option<Box<dyn Adversary>>) {
-        self.checkers = checkers;
+    /// Puts the oracle and the adversary in place; before the first step.
+    pub fn watch(&mut self, oracle: Oracle, adversary: Option<Box<dyn Adversary>>) {
+        self.oracle = Some(Box::new(oracle));
         self.adversary = adversary;
     }
 
@@ -202,6 +209,7 @@ impl World {
         self.at(SLOT, Occurrence::Block);
         self.queue_workload();
         self.queue_faults();
+        self.queue_sabotage();
         if let KeyOrigin::Generated { at } = self.scenario.key.origin
             && at != Micros::MAX
         {
@@ -241,6 +249,7 @@ impl World {
             Occurrence::Fault { fault, step } => self.fault(fault, step),
             Occurrence::Links => self.links_changed(),
             Occurrence::Start { process } => self.start(process),
+            Occurrence::Loss => self.lose_all(),
         }
         true
     }
@@ -375,6 +384,12 @@ impl World {
     #[must_use]
     pub fn frame_bytes(&self) -> &[u8] {
         self.frame.as_ref().map_or(&[], |frame| &frame.said.bytes)
+    }
+
+    /// The message in that frame, if it is genuine.
+    #[must_use]
+    pub fn message(&self) -> Option<&Verified<Message>> {
+        self.frame.as_ref()?.said.verified(&self.definition)
     }
 
     /// The records that the newest `Synced` entry is about.

@@ -103,6 +103,12 @@ impl Disk {
         &self.image
     }
 
+    /// Whether syncs keep nothing.
+    #[must_use]
+    pub fn lies(&self) -> bool {
+        self.unsafe_image.is_some()
+    }
+
     /// What the process reads back.
     #[must_use]
     pub fn visible(&self) -> &Image {
@@ -111,6 +117,19 @@ impl Disk {
 
     pub(super) fn sync(&mut self, batch: &Batch) {
         self.unsafe_image.as_deref_mut().unwrap_or(&mut self.image).apply(batch);
+    }
+
+    /// The count of the start before, where there was one.
+    pub(super) fn start_again(&mut self) -> u32 {
+        match self.visible().boots {
+            0 => self.start(),
+            boots => boots,
+        }
+    }
+
+    /// Loses the shares, as if their writes had never been synced.
+    pub(super) fn lose_shares(&mut self) {
+        self.image.vault.retain(|key, _| !key.starts_with(b"share/"));
     }
 
     /// Counts a start, durably; the count.

@@ -6,6 +6,7 @@ use super::trouble::Active;
 use super::{Occurrence, World};
 use crate::history::{ProcessId, What};
 use crate::scenario::{FaultKind, Micros, Moment, Point};
+use crate::seeded::Bug;
 use firn_coordinator::api::Event;
 use firn_proto::NodeId;
 
@@ -231,6 +232,11 @@ impl World {
 
     // ---- stops and starts ----
 
+    /// Stops a process, which loses its disk and comes back.
+    pub(super) fn wipe(&mut self, id: ProcessId) {
+        self.replace_disk(id, RESTART, |_| Disk::default());
+    }
+
     fn replace_disk(&mut self, id: ProcessId, pause: Micros, change: impl FnOnce(Disk) -> Disk) {
         self.stop(id, "crash");
         if let Some(process) = self.processes.get_mut(&id) {
@@ -241,6 +247,7 @@ impl World {
 
     /// Ends a process: its memory is gone. A batch that was being synced may have made it to the disk, or not.
     pub(super) fn stop(&mut self, id: ProcessId, why: &'static str) {
+        let lossy = self.has(Bug::LostVaultWrites);
         let Some(process) = self.processes.get_mut(&id).filter(|process| process.up) else { return };
         process.up = false;
         process.paused = false;
@@ -250,6 +257,9 @@ impl World {
             process.disk.sync(&work.batch);
         }
         process.disk.crash();
+        if lossy {
+            process.disk.lose_shares();
+        }
         self.record(Some(id), What::Stopped { why });
         self.hang_up(id);
     }
@@ -266,13 +276,14 @@ impl World {
         let starts = starts + 1;
         let repeats =
             self.trouble.kinds().any(|kind| matches!(kind, FaultKind::EntropyRepeat { node } if *node == id.node));
-        let stream = if repeats { stream } else { starts };
+        let stream = if (repeats || self.has(Bug::OldBoot)) && stream > 0 { stream } else { starts };
         self.entropy.insert(id, (starts, stream));
         let name = u64::from(id.node.0) << 8 | u64::from(id.twin);
         let (number, entropy) = (starts << 32 | name, [name, stream]);
         let clock = self.clocks.get(&id.node).copied().unwrap_or_default();
         let started = clock.monotonic(self.now);
-        let boot = Boot { node: id.node, number, started, source: self.source, entropy };
+        let stale = self.has(Bug::OldBoot);
+        let boot = Boot { node: id.node, number, started, source: self.source, entropy, stale };
         match Process::start(&self.definition, &boot, disk) {
             Ok(mut process) => {
                 let lies = self

@@ -7,13 +7,21 @@ use crate::history::ProcessId;
 use crate::run::Options;
 use crate::scenario::{KeyOrigin, Scenario};
 use firn_proto::{Digest, KeyId, NodeId, Point};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Keys by the definition that they belong to. Clones share what they know.
 #[derive(Clone, Debug, Default)]
-pub struct Fixtures(Rc<RefCell<BTreeMap<Digest, Rc<Fixture>>>>);
+pub struct Fixtures(Rc<RefCell<BTreeMap<Digest, Rc<Fixture>>>>, Rc<Cell<u64>>);
+
+impl Fixtures {
+    /// How many runs have asked this: what survives runs, and must not be looked at.
+    pub(super) fn count_run(&self) -> u64 {
+        self.1.set(self.1.get() + 1);
+        self.1.get()
+    }
+}
 
 /// How many keys are kept: one of 7 members takes about 100 kB.
 const FIXTURES_MAX: usize = 512;

@@ -6,6 +6,7 @@ use super::{Occurrence, World};
 use crate::byzantine::{Corrupted, Deed};
 use crate::history::{ProcessId, What};
 use crate::scenario::{FaultKind, Micros, Point};
+use crate::seeded::Bug;
 use firn_coordinator::api::{Effect, Event};
 use firn_proto::time::{MonotonicTime, Time};
 use firn_proto::{Epoch, Message, NodeId, SessionId};
@@ -91,9 +92,12 @@ impl World {
 
     fn synced(&mut self, id: ProcessId) {
         let Some(process) = self.processes.get_mut(&id) else { return };
-        let batch = std::mem::take(&mut process.work.batch);
+        let mut batch = std::mem::take(&mut process.work.batch);
         let releases = std::mem::take(&mut process.work.releases);
+        self.spoil_batch(id, &mut batch);
+        let Some(process) = self.processes.get_mut(&id) else { return };
         process.disk.sync(&batch);
+        self.add_log(id, &mut batch);
         for record in &batch.records {
             self.trail.bytes(&record.key);
             self.trail.bytes(record.value.as_deref().unwrap_or_default());
@@ -113,7 +117,10 @@ impl World {
         let again = !process.work.answered.insert(release.package);
         let Release { subject, digest, key_id, epoch, package, own } = release;
         let what = What::Released { subject, digest, key_id, epoch, package, own, approved, again };
-        self.record(Some(id), what);
+        // A thief's copy of a share signs where no ledger sees it.
+        if !(self.has(Bug::LeakedShare) && id.node == NodeId(1)) {
+            self.record(Some(id), what);
+        }
         if own.coordinator == id.node {
             self.share_in(id, package, id.node);
         }
@@ -148,6 +155,9 @@ impl World {
             },
             _ => None,
         };
+        if self.falls_over(id, &event) {
+            return self.stop(id, "panic");
+        }
         let now = self.time(id);
         let deeds = if self.is_corrupted(id.node) && self.adversary.is_some() {
             catch_unwind(AssertUnwindSafe(|| self.corrupted_step(id, now, event)))
@@ -222,8 +232,12 @@ impl World {
     }
 
     fn effect(&mut self, id: ProcessId, effect: Effect) {
+        if self.forgets(&effect) {
+            return;
+        }
         match effect {
             Effect::Persist(records) => {
+                let records = self.spoil_records(records);
                 if let Some(process) = self.processes.get_mut(&id) {
                     process.work.batch.records.extend(records);
                 }
@@ -254,7 +268,7 @@ impl World {
     }
 
     /// Has a timer at this time of the process looked at.
-    fn arm(&mut self, id: ProcessId, at_ms: u64) {
+    pub(super) fn arm(&mut self, id: ProcessId, at_ms: u64) {
         let Some(process) = self.processes.get(&id) else { return };
         let (boot, shown) = (process.boot, process.started.saturating_add(at_ms.saturating_mul(1_000)));
         let clock = self.clocks.get(&id.node).copied().unwrap_or_default();
@@ -266,9 +280,13 @@ impl World {
         let now = self.time(id).monotonic.0;
         let process = self.processes.get_mut(&id).filter(|process| process.up && process.boot == boot);
         let Some(process) = process.filter(|process| !process.paused) else { return };
+        let mut fired = Vec::new();
         while let Some(entry) = process.work.timers.first_entry().filter(|entry| entry.key().0 <= now) {
-            process.work.inputs.push_back(Event::TimerFired(entry.remove()));
+            let timer = entry.remove();
+            process.work.inputs.push_back(Event::TimerFired(timer));
+            fired.push(timer);
         }
+        fired.into_iter().for_each(|timer| self.double(id, timer, now));
         self.run(id);
         self.arm_first(id);
     }
@@ -285,6 +303,7 @@ impl World {
 
     /// Signs a message as the process and sends it to all of `to`.
     fn say(&mut self, id: ProcessId, to: &[NodeId], session: SessionId, message: Message) {
+        let message = self.spoil_message(message);
         let (name, share) = (kind(&message), matches!(message, Message::SignatureShare(_)));
         let request = Request::Author { session, message: Box::new(message) };
         let Some(Reply::Envelope(bytes)) = self.ask(id, request) else { return };

@@ -2,6 +2,7 @@
 
 use super::{Occurrence, World};
 use crate::history::{Entry, ProcessId, What};
+use crate::oracle::Findings;
 use crate::scenario::Micros;
 use firn_coordinator::api::{Event, Observation};
 use firn_proto::{Digest, NodeId, SessionId};
@@ -108,30 +109,31 @@ impl Occurrence {
             Self::Fault { .. } => "fault",
             Self::Links => "links",
             Self::Start { .. } => "start",
+            Self::Loss => "loss",
         }
     }
 }
 
 impl World {
-    /// Appends to the ledger, and shows the entry to all checkers.
+    /// Appends to the ledger, and shows the entry to the oracle.
     pub(super) fn record(&mut self, process: Option<ProcessId>, what: What) {
         self.count(&what);
         let entry = Entry { at: self.now, process, what };
-        let mut checkers = std::mem::take(&mut self.checkers);
-        let found: Vec<_> = checkers.iter_mut().filter_map(|checker| checker.see(&entry, self)).collect();
-        self.checkers = checkers;
-        self.violations.extend(found);
+        if let Some(mut oracle) = self.oracle.take() {
+            let found = oracle.see(&entry, self);
+            self.violations.extend(found);
+            self.oracle = Some(oracle);
+        }
         if self.options.keep_history {
             self.history.push(entry);
         }
     }
 
-    /// Shows the end of the run to all checkers.
-    pub(crate) fn end(&mut self) {
-        let mut checkers = std::mem::take(&mut self.checkers);
-        let found: Vec<_> = checkers.iter_mut().filter_map(|checker| checker.end(self)).collect();
-        self.checkers = checkers;
-        self.violations.extend(found);
+    /// Shows the end of the run to the oracle.
+    pub(crate) fn end(&mut self) -> Findings {
+        let findings = self.oracle.take().map(|mut oracle| oracle.end(self)).unwrap_or_default();
+        self.violations.extend(findings.violations.clone());
+        findings
     }
 
     /// Digest of all that has happened, and how many events that were.

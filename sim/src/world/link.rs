@@ -61,6 +61,7 @@ impl World {
         let draw = self.source.number("delay", &[way.0.0.into(), way.1.0.into(), ordinal]);
         let delay = one_way(draw, self.geography.rtt(way.0, way.1));
         let delay = delay.saturating_mul(self.trouble.slowness(way)) / 100;
+        let delay = delay.saturating_add(self.stray);
         let limits = [self.scenario.network.bandwidth, self.trouble.bandwidth(way)];
         let Some(limit) = limits.into_iter().flatten().min() else { return delay };
         let takes = (bytes as u64).saturating_mul(1_000_000).checked_div(limit).unwrap_or(Micros::MAX >> 8);

@@ -51,6 +51,8 @@ pub(super) struct Work {
     pub(super) doing: Doing,
     pub(super) timers: BTreeMap<(u64, u64), Timer>,
     pub(super) timer_count: u64,
+    /// Records that a host with a bug writes later, and since when it has them.
+    pub(super) late: Vec<(Micros, firn_coordinator::api::Record)>,
     pub(super) syncs: u64,
     /// Packages that shares of this boot have answered.
     pub(super) answered: BTreeSet<Digest>,
@@ -91,12 +93,14 @@ pub(super) struct Boot {
     pub(super) source: Source,
     /// Names the stream that the machine's generator gives.
     pub(super) entropy: [u64; 2],
+    /// The start is not counted: a bug.
+    pub(super) stale: bool,
 }
 
 impl Process {
     /// Starts from a disk; gives it back with a word where engine or vault refuse.
     pub(super) fn start(definition: &Definition, boot: &Boot, mut disk: Disk) -> Result<Self, (Disk, &'static str)> {
-        let count = disk.start();
+        let count = if boot.stale { disk.start_again() } else { disk.start() };
         let [a, b, c, d, ..] = boot.source.bytes("instance", &boot.entropy);
         let incarnation = Incarnation::new(count, u32::from_be_bytes([a, b, c, d]));
         let image = disk.visible();
@@ -116,6 +120,23 @@ impl Process {
             rng: boot.source.stream("vault", &boot.entropy),
             work: Work::default(),
         })
+    }
+
+    /// Whether nothing waits to be carried out or written.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let work = &self.work;
+        work.inputs.is_empty()
+            && work.replies.is_empty()
+            && work.deeds.is_empty()
+            && work.batch.is_empty()
+            && self.is_free()
+    }
+
+    /// How many timers are set.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        self.work.timers.len()
     }
 
     /// Whether it could take something up at this moment.

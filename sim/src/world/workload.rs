@@ -4,6 +4,7 @@ use super::setting::{self, Ask, KEY_NAME};
 use super::{EPOCH, Occurrence, PostedRequest, SLOT, World};
 use crate::history::{ProcessId, What};
 use crate::scenario::{FaultKind, KeyOrigin, KeyPhase, Micros, Point, Workload};
+use crate::seeded::Bug;
 use alloy_primitives::Address;
 use firn_coordinator::api::{ChainAnswer, ChainQuery, Command, Event, Observation, SubmissionOutcome};
 use firn_proto::account::Execute;
@@ -107,7 +108,7 @@ impl World {
             node,
             at: self.now,
             deadline,
-            authorised: true,
+            authorised: !self.has(Bug::StrayRequester),
             rival_of,
         };
         self.requests.push(posted);
@@ -161,13 +162,14 @@ impl World {
     }
 
     fn operators_wait(&self) -> bool {
-        matches!(self.scenario.key.origin, KeyOrigin::Generated { at } if at != Micros::MAX)
+        self.has(Bug::SecondKey) || matches!(self.scenario.key.origin, KeyOrigin::Generated { at } if at != Micros::MAX)
     }
 
     // ---- what a core says ----
 
     pub(super) fn observed(&mut self, id: ProcessId, observation: Observation) {
         self.record(Some(id), What::Observed(observation.clone()));
+        self.blame_hastily(id, &observation);
         match observation {
             Observation::Subject { subject, state, .. } => match state {
                 "received" => self.point(id, Point::RequestReceived),
@@ -273,7 +275,7 @@ impl World {
             return self.later(id, CHAIN.2, Event::SubmissionSettled { subject, outcome: SubmissionOutcome::Unknown });
         }
         let (outcome, used) = self.chain.submit(account, execute, signature);
-        let included = matches!(outcome, SubmissionOutcome::Included { .. });
+        let included = matches!(outcome, SubmissionOutcome::Included { .. }) || used && self.has(Bug::DoubleExecution);
         self.record(Some(id), if included { What::Executed { subject } } else { What::Reverted { subject, used } });
         let next = if included { SLOT - self.now % SLOT } else { 0 };
         let delay = next + self.chain_delay(id, 2);

@@ -1,0 +1,168 @@
+//! A2: who breaks the protocol in front of an honest node is found out.
+
+use super::{Invariant, Sight};
+use crate::history::{Entry, ProcessId, What};
+use crate::scenario::Micros;
+use crate::verdict::Violation;
+use firn_coordinator::api::Observation;
+use firn_proto::envelope;
+use firn_proto::message::KeyRound1;
+use firn_proto::{Digest, Incarnation, Message, NodeId, SessionId, Verified};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// From the last message that a proof takes to the evidence: the same step of the engine, and a slow disk.
+const BOUND: Micros = 10_000_000;
+
+/// A package that a process opened, as it watches the shares come in.
+#[derive(Debug, Default)]
+struct Attempt {
+    signers: BTreeSet<NodeId>,
+    shares: BTreeSet<NodeId>,
+    bad: BTreeSet<NodeId>,
+}
+
+/// What an honest process was shown, and by when it has to say so.
+#[derive(Debug, Default)]
+pub struct A2 {
+    attempts: BTreeMap<(ProcessId, SessionId), BTreeMap<Digest, Attempt>>,
+    round1: BTreeMap<(ProcessId, SessionId, NodeId, Incarnation), KeyRound1>,
+    due: Vec<(Micros, ProcessId, BTreeSet<NodeId>, &'static str)>,
+    accused: BTreeSet<(ProcessId, NodeId)>,
+    signed: BTreeSet<(ProcessId, SessionId)>,
+}
+
+impl A2 {
+    fn expect(&mut self, at: Micros, process: ProcessId, culprits: BTreeSet<NodeId>, what: &'static str) {
+        if !culprits.iter().any(|culprit| self.accused.contains(&(process, *culprit))) {
+            self.due.push((at + BOUND, process, culprits, what));
+        }
+    }
+
+    fn delivered(&mut self, entry: &Entry, sight: &Sight<'_>, process: ProcessId, from: NodeId) {
+        let Some(verified) = sight.world.message() else { return };
+        let (header, message) = (verified.header(), verified.content());
+        let session = header.session;
+        match message {
+            Message::SignatureShare(share) => {
+                // Whether an honest share fits is for the aggregate to show.
+                let fits = if sight.world.is_corrupted(from) {
+                    sight.wire.share_fits(sight.world.definition(), share.package, from, &share.share)
+                } else {
+                    None
+                };
+                let attempt = self.attempts.get_mut(&(process, session)).and_then(|open| open.get_mut(&share.package));
+                let Some(attempt) = attempt.filter(|attempt| attempt.signers.contains(&from)) else { return };
+                // The first share counts.
+                if attempt.shares.insert(from) && fits == Some(false) {
+                    attempt.bad.insert(from);
+                }
+                let complete = attempt.shares.len() == attempt.signers.len() && !attempt.bad.is_empty();
+                if complete && !self.signed.contains(&(process, session)) {
+                    let bad = std::mem::take(&mut attempt.bad);
+                    self.expect(entry.at, process, bad, "a share that does not fit");
+                }
+            }
+            // An attempt that a signer refuses is over.
+            Message::ShareRefused { package, .. } => {
+                self.attempts.get_mut(&(process, session)).map(|open| open.remove(package));
+            }
+            Message::KeyRound1(package) => {
+                self.round1(entry, sight, process, (session, from, header.incarnation), package);
+            }
+            Message::Relay(bytes) => {
+                let Ok(relayed) = envelope::verify(bytes, sight.world.definition()) else { return };
+                let header = relayed.header();
+                if let Message::KeyRound1(package) = relayed.content()
+                    && header.session == session
+                {
+                    let place = (session, header.sender, header.incarnation);
+                    self.round1(entry, sight, process, place, package);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn round1(
+        &mut self,
+        entry: &Entry,
+        sight: &Sight<'_>,
+        process: ProcessId,
+        (session, sender, incarnation): (SessionId, NodeId, Incarnation),
+        package: &KeyRound1,
+    ) {
+        // Before people have accepted there is no attempt to judge; a key that is certified has let go of what was said.
+        let keys = sight.world.process(process).map(|process| process.engine.keys()).unwrap_or_default();
+        let state = keys.into_iter().find(|key| SessionId::from(key.key_id) == session).map(|key| key.state);
+        if !matches!(state, Some("round-1" | "echo" | "round-2" | "checking" | "aborted")) {
+            return;
+        }
+        let known = self.round1.entry((process, session, sender, incarnation)).or_insert_with(|| package.clone());
+        if known != package {
+            self.expect(entry.at, process, BTreeSet::from([sender]), "two round-1 packages");
+        }
+    }
+
+    fn forget(&mut self, process: ProcessId) {
+        self.attempts.retain(|(at, _), _| *at != process);
+        self.round1.retain(|(at, ..), _| *at != process);
+        self.signed.retain(|(at, _)| *at != process);
+        self.accused.retain(|(at, _)| *at != process);
+        self.due.retain(|(_, at, ..)| *at != process);
+    }
+
+    fn overdue(&mut self, now: Micros) -> Option<Violation> {
+        let index = self.due.iter().position(|(by, ..)| *by < now)?;
+        let (by, process, culprits, what) = self.due.swap_remove(index);
+        let culprits: Vec<_> = culprits.iter().map(|node| node.0).collect();
+        let detail = format!("{what} of one of {culprits:?} was seen in full, and no evidence came");
+        Some(Violation { id: "A2", at: by, node: Some(process.node), detail })
+    }
+}
+
+impl Invariant for A2 {
+    fn id(&self) -> &'static str {
+        "A2"
+    }
+
+    fn statement(&self) -> &'static str {
+        "An attributable fault that an honest node was shown in full (a share that spoils its attempt, two round-1 packages \
+         of one boot) gives evidence there within ten seconds (SIMULATOR section 5.5)."
+    }
+
+    fn see(&mut self, entry: &Entry, sight: &Sight<'_>) -> Option<Violation> {
+        if let Some((id, _)) = sight.honest(entry) {
+            match &entry.what {
+                What::Stopped { .. } => self.forget(id),
+                What::Sent { kind: "signing-package", session, .. } => {
+                    if let Some(Message::SigningPackage(package)) = sight.world.message().map(Verified::content) {
+                        let mut signers: BTreeSet<_> = package.commitments.keys().copied().collect();
+                        // Our own share never goes over the wire, and fits.
+                        signers.remove(&id.node);
+                        let attempt = Attempt { signers, ..Attempt::default() };
+                        let open = self.attempts.entry((id, *session)).or_default();
+                        open.entry(package.hash()).or_insert(attempt);
+                    }
+                }
+                What::Delivered { from, .. } => self.delivered(entry, sight, id, *from),
+                What::Signed { subject, .. } => {
+                    self.signed.insert((id, (*subject).into()));
+                    self.attempts.remove(&(id, (*subject).into()));
+                }
+                What::Observed(Observation::Evidence { culprit, .. }) => {
+                    self.accused.insert((id, *culprit));
+                    self.due.retain(|(_, process, culprits, _)| *process != id || !culprits.contains(culprit));
+                }
+                What::Observed(Observation::Subject { subject, state: "refused" | "expired" | "executed", .. }) => {
+                    self.attempts.remove(&(id, (*subject).into()));
+                }
+                _ => {}
+            }
+        }
+        self.overdue(entry.at)
+    }
+
+    fn end(&mut self, sight: &Sight<'_>) -> Option<Violation> {
+        self.overdue(sight.world.now())
+    }
+}

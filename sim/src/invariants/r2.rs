@@ -1,0 +1,64 @@
+//! R2: what is on disk is what was in memory.
+
+use super::{Invariant, Sight};
+use crate::history::Entry;
+use crate::verdict::Violation;
+use crate::world::{Process, World};
+use firn_coordinator::{Config, Engine};
+use firn_proto::NodeId;
+use std::collections::BTreeMap;
+
+/// Compares at each orderly moment: when a process has nothing left to write.
+#[derive(Debug, Default)]
+pub struct R2;
+
+impl Invariant for R2 {
+    fn id(&self) -> &'static str {
+        "R2"
+    }
+
+    fn statement(&self) -> &'static str {
+        "An engine restored from the disk equals the engine that runs, minus what is volatile: requests, their outcomes and \
+         keys are the same (SIMULATOR section 5.5; docs/spec/engine.md)."
+    }
+
+    fn see(&mut self, _: &Entry, _: &Sight<'_>) -> Option<Violation> {
+        None
+    }
+
+    fn end(&mut self, sight: &Sight<'_>) -> Option<Violation> {
+        sight.honest_processes().filter(|(_, process)| process.up && process.is_settled()).find_map(|(id, process)| {
+            let detail = difference(sight.world, id.node, process)?;
+            Some(Violation { id: "R2", at: sight.world.now(), node: Some(id.node), detail })
+        })
+    }
+}
+
+fn difference(world: &World, me: NodeId, process: &Process) -> Option<String> {
+    let config = Config { definition: world.definition().clone(), me };
+    let restored = match Engine::restore(config, &process.disk.visible().engine_records()) {
+        Ok(restored) => durable(&restored),
+        Err((code, key)) => return Some(format!("the disk does not restore: {code:?} at record {key:02x?}")),
+    };
+    let running = durable(&process.engine);
+    let differs = |what: &&String| running.get(*what) != restored.get(*what);
+    let what = running.keys().chain(restored.keys()).find(differs)?;
+    let show = |side: &BTreeMap<String, String>| side.get(what).cloned().unwrap_or_else(|| "nothing".to_owned());
+    Some(format!("{what}: {} in memory, {} from disk", show(&running), show(&restored)))
+}
+
+/// What a restart must not lose, by what it is about.
+fn durable(engine: &Engine) -> BTreeMap<String, String> {
+    let requests = engine.requests().into_iter().map(|request| {
+        let settled = matches!(request.state, "signed" | "executed" | "refused" | "expired");
+        let state = if settled { request.state } else { "open" };
+        let code = request.code.filter(|_| matches!(state, "refused" | "expired"));
+        let facts = (state, code, request.origin, request.received, request.signature, request.transaction);
+        (format!("request {}", request.id), format!("{facts:?}"))
+    });
+    let keys = engine.keys().into_iter().filter_map(|key| {
+        let kept = matches!(key.state, "certified" | "active" | "abandoned");
+        kept.then(|| (format!("key {}", key.key_id), format!("{:?}", (key.state, key.group_key))))
+    });
+    requests.chain(keys).collect()
+}

@@ -1,0 +1,231 @@
+//! What the world knows about nodes and links, beside what engines believe.
+
+use super::core::{Committee, Graph, Members};
+use crate::history::{Entry, ProcessId, What};
+use crate::scenario::{FaultKind, Micros};
+use crate::world::{EPOCH, PostedRequest, Process, World};
+use firn_coordinator::api::Observation;
+use firn_coordinator::limits::OPEN_SUBJECTS_MAX;
+use firn_proto::{NodeId, SubjectId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// D: a way that takes longer does not count as delivering.
+const DELAY_MAX: Micros = 2_000_000;
+
+/// L: a way that loses more than 2 % does not count as delivering.
+const LOSS_MAX: u32 = 20_000;
+
+/// S: clocks that are further off do not count as equal.
+const CLOCK_ERROR_MS_MAX: u64 = 2_000;
+
+/// A node whose syncs or steps take longer does not count as running.
+const SYNC_MAX: Micros = 500_000;
+const STEP_MAX: Micros = 10_000;
+
+/// Facts that stand in no one place: which faults are on, whose identity is in doubt, who is bound to what.
+#[derive(Debug, Default)]
+pub struct Ground {
+    faults: BTreeSet<usize>,
+    /// Nodes whose disk was set back, copied or lost: peers may rightly keep them out until an operator acts.
+    doubted: BTreeSet<NodeId>,
+    /// By request: who is bound to its payload.
+    bound: BTreeMap<SubjectId, BTreeSet<NodeId>>,
+    /// By request: who runs and has taken it in.
+    known: BTreeMap<SubjectId, BTreeSet<NodeId>>,
+    /// Who runs with the key active.
+    ready: BTreeSet<NodeId>,
+}
+
+impl Ground {
+    /// Takes an entry in; whether anything may have changed.
+    pub fn see(&mut self, entry: &Entry, world: &World) -> bool {
+        match &entry.what {
+            What::FaultBegins { fault } => {
+                self.faults.insert(*fault);
+                self.doubt(world.scenario().faults.get(*fault).map(|fault| &fault.kind));
+                true
+            }
+            What::FaultEnds { fault } => {
+                self.faults.remove(fault);
+                true
+            }
+            What::Released { subject, .. } => {
+                let node = entry.process.map(|process| process.node);
+                self.bound.entry(*subject).or_default().extend(node);
+                world.requests().iter().any(|posted| posted.rival_of.is_some())
+            }
+            What::Stopped { .. } => {
+                entry.process.into_iter().for_each(|process| self.forget(process.node));
+                true
+            }
+            What::Started { .. } => {
+                entry.process.into_iter().for_each(|process| self.learn(world, process));
+                true
+            }
+            What::Executed { .. } | What::LinksChanged => true,
+            What::Observed(Observation::Subject { subject, state, .. }) => {
+                if *state == "received" {
+                    self.known.entry(*subject).or_default().extend(entry.process.map(|process| process.node));
+                }
+                matches!(*state, "received" | "refused" | "expired")
+            }
+            What::Observed(Observation::KeyPhase { phase, .. }) => {
+                if matches!(*phase, "active" | "certified") {
+                    entry.process.into_iter().for_each(|process| self.learn(world, process));
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn forget(&mut self, node: NodeId) {
+        self.ready.remove(&node);
+        self.known.values_mut().for_each(|nodes| {
+            nodes.remove(&node);
+        });
+    }
+
+    /// What a process has from its disk, or since its key is active.
+    fn learn(&mut self, world: &World, id: ProcessId) {
+        let Some(process) = world.process(id) else { return };
+        for request in process.engine.requests() {
+            self.known.entry(request.id).or_default().insert(id.node);
+        }
+        if process.engine.keys().iter().any(|key| key.state == "active") {
+            self.ready.insert(id.node);
+        }
+    }
+
+    fn doubt(&mut self, kind: Option<&FaultKind>) {
+        match kind {
+            Some(
+                FaultKind::Rollback { node, .. }
+                | FaultKind::Twin { node }
+                | FaultKind::Wipe { node }
+                | FaultKind::BitFlip { node }
+                | FaultKind::EntropyRepeat { node },
+            ) => drop(self.doubted.insert(*node)),
+            Some(FaultKind::LyingSync { nodes }) => self.doubted.extend(nodes),
+            _ => {}
+        }
+    }
+
+    /// Whether links or clocks change without an entry of their own.
+    #[must_use]
+    pub fn moves(&self, world: &World) -> bool {
+        self.any(world, |kind| {
+            matches!(kind, FaultKind::Flapping { .. } | FaultKind::Swizzle { .. } | FaultKind::ClockDrift { .. })
+        })
+    }
+
+    /// Whether a fault of this sort is on.
+    pub fn any(&self, world: &World, is: impl Fn(&FaultKind) -> bool) -> bool {
+        self.kinds(world).any(is)
+    }
+
+    fn kinds<'a>(&'a self, world: &'a World) -> impl Iterator<Item = &'a FaultKind> {
+        self.faults.iter().filter_map(|fault| world.scenario().faults.get(*fault)).map(|fault| &fault.kind)
+    }
+
+    /// Whose identity is in doubt.
+    #[must_use]
+    pub fn doubted(&self) -> &BTreeSet<NodeId> {
+        &self.doubted
+    }
+
+    /// How long a node takes for a step with its sync.
+    #[must_use]
+    pub fn step(&self, world: &World, node: NodeId) -> Micros {
+        let slow = self.kinds(world).map(|kind| match kind {
+            FaultKind::SlowDisk { nodes, sync } if nodes.contains(&node) => *sync,
+            FaultKind::SlowCpu { nodes, step } if nodes.contains(&node) => step.saturating_mul(20),
+            _ => 0,
+        });
+        slow.sum::<Micros>().saturating_add(20_000)
+    }
+
+    /// Who runs, honest and sound, and hears whom.
+    #[must_use]
+    pub fn graph(&self, world: &World, committee: &Committee) -> Graph {
+        let nodes = committee.nodes();
+        let sound: Vec<_> = nodes.iter().map(|node| self.is_sound(world, *node)).collect();
+        let hears = |a: NodeId, b: NodeId| {
+            let link = world.link(a, b);
+            link.delivers && !link.jammed && link.delay_max <= DELAY_MAX && link.loss <= LOSS_MAX
+        };
+        Graph::new(nodes.len(), |a, b| {
+            let both = sound.get(a) == Some(&true) && sound.get(b) == Some(&true);
+            let pair = nodes.get(a).copied().zip(nodes.get(b).copied());
+            both && pair.is_some_and(|(first, second)| a == b || hears(first, second) && hears(second, first))
+        })
+    }
+
+    fn is_sound(&self, world: &World, node: NodeId) -> bool {
+        let runs = |process: &Process| process.up && !process.paused;
+        let slow = self.kinds(world).any(|kind| match kind {
+            FaultKind::SlowDisk { nodes, sync } => nodes.contains(&node) && *sync > SYNC_MAX,
+            FaultKind::SlowCpu { nodes, step } => nodes.contains(&node) && *step > STEP_MAX,
+            FaultKind::LyingSync { nodes } | FaultKind::DiskFull { nodes } => nodes.contains(&node),
+            FaultKind::Pause { nodes } | FaultKind::ClockFreeze { nodes } => nodes.contains(&node),
+            _ => false,
+        });
+        !slow
+            && !world.is_corrupted(node)
+            && !self.doubted.contains(&node)
+            && world.clock_error(node).unsigned_abs() <= CLOCK_ERROR_MS_MAX
+            && process(world, node).is_some_and(runs)
+    }
+
+    /// Whose duty it would be to lend a share for this request.
+    #[must_use]
+    pub fn willing(&self, world: &World, committee: &Committee, posted: &PostedRequest) -> Members {
+        committee.members(committee.nodes().iter().copied().filter(|node| self.would(world, *node, posted)))
+    }
+
+    fn would(&self, world: &World, node: NodeId, posted: &PostedRequest) -> bool {
+        let blind = self.kinds(world).any(|kind| match kind {
+            FaultKind::ChainDown { nodes } | FaultKind::ChainLag { nodes, .. } => nodes.contains(&node),
+            _ => false,
+        });
+        let wall = EPOCH.saturating_add(world.now() / 1_000_000);
+        let late = posted.request.deadline().0 < wall.saturating_add(CLOCK_ERROR_MS_MAX / 1_000);
+        let free = !blind && !late && posted.authorised && self.ready.contains(&node);
+        free && has_room(world) && !self.is_rival_bound(world, node, posted)
+    }
+
+    /// Whether the node lent a share to a rival, or knows a rival and not this one.
+    #[must_use]
+    pub fn is_rival_bound(&self, world: &World, node: NodeId, posted: &PostedRequest) -> bool {
+        rivals(world, posted).any(|rival| {
+            let bound = self.bound.get(&rival.subject).is_some_and(|nodes| nodes.contains(&node));
+            let knows = |subject| self.known.get(&subject).is_some_and(|nodes| nodes.contains(&node));
+            bound || knows(rival.subject) && !knows(posted.subject)
+        })
+    }
+
+    /// Who has taken the request in.
+    #[must_use]
+    pub fn knows(&self, committee: &Committee, subject: SubjectId) -> Members {
+        committee.members(self.known.get(&subject).into_iter().flatten().copied())
+    }
+}
+
+/// Other requests with the same requester nonce.
+pub fn rivals<'a>(world: &'a World, posted: &'a PostedRequest) -> impl Iterator<Item = &'a PostedRequest> {
+    let requests = world.requests();
+    let first =
+        |of: &PostedRequest| of.rival_of.and_then(|index| requests.get(index)).map_or(of.subject, |of| of.subject);
+    let group = first(posted);
+    requests.iter().filter(move |other| other.subject != posted.subject && first(other) == group)
+}
+
+/// Each requester has a part of the room for open requests; below that there is room for all.
+fn has_room(world: &World) -> bool {
+    let part = OPEN_SUBJECTS_MAX.checked_div(world.definition().requesters.len()).unwrap_or_default();
+    world.requests().len() <= part.max(1)
+}
+
+fn process(world: &World, node: NodeId) -> Option<&Process> {
+    world.process(ProcessId { node, twin: 0 })
+}

@@ -1,0 +1,258 @@
+//! One request under the liveness oracle: its windows, its bound, and in the end its verdict.
+
+use super::bound::{Shape, Terms};
+use super::core::{Committee, Graph, Members};
+use super::ground::{Ground, rivals};
+use super::windows::Windows;
+use crate::scenario::{FaultKind, Micros};
+use crate::verdict::{End, RequestReport, Violation};
+use crate::world::{PostedRequest, World};
+use firn_coordinator::election;
+use firn_proto::{Code, Epoch, NodeId, SessionId};
+use std::collections::BTreeMap;
+
+/// A request that was posted.
+#[derive(Debug)]
+pub struct Track {
+    request: usize,
+    windows: Windows,
+    /// When each node first knew the signature.
+    signed: BTreeMap<NodeId, Micros>,
+    accepted: bool,
+    refused: Option<Code>,
+    violated: bool,
+    /// The bound of the longest core so far, and how long that lasted.
+    bound: Micros,
+    core: Micros,
+    due: Option<Micros>,
+    closed: bool,
+}
+
+impl Track {
+    /// The request of this index.
+    #[must_use]
+    pub fn new(request: usize) -> Self {
+        Self {
+            request,
+            windows: Windows::default(),
+            signed: BTreeMap::new(),
+            accepted: false,
+            refused: None,
+            violated: false,
+            bound: 0,
+            core: 0,
+            due: None,
+            closed: false,
+        }
+    }
+
+    /// Whether this is the request of a session.
+    #[must_use]
+    pub fn is(&self, world: &World, session: SessionId) -> bool {
+        self.posted(world).is_some_and(|posted| SessionId::from(posted.subject) == session)
+    }
+
+    /// Whether anything may still be demanded.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.closed
+    }
+
+    /// When it has to be looked at again if nothing else happens.
+    #[must_use]
+    pub fn due(&self) -> Option<Micros> {
+        self.due
+    }
+
+    /// A node answered the post.
+    pub fn answered(&mut self, outcome: Result<(), Code>) {
+        self.accepted |= outcome.is_ok();
+        self.refused = self.refused.or_else(|| outcome.err());
+    }
+
+    /// A node knows the signature.
+    pub fn signed(&mut self, at: Micros, node: NodeId) {
+        self.signed.entry(node).or_insert(at);
+    }
+
+    /// Whatever lasted is interrupted.
+    pub fn interrupt(&mut self) {
+        self.windows = Windows::default();
+    }
+
+    /// Takes in how things are now, and judges what has lasted long enough.
+    pub fn look(
+        &mut self,
+        world: &World,
+        committee: &Committee,
+        ground: &Ground,
+        graph: &Graph,
+        others: u64,
+    ) -> Option<Violation> {
+        let posted = world.requests().get(self.request)?;
+        let now = world.now();
+        let signed = committee.members(self.signed.keys().copied());
+        let overdue = self.judge(world, committee, ground, posted, others);
+        let willing = ground.willing(world, committee, posted);
+        let within =
+            Graph::new(committee.nodes().len(), |a, b| willing.contains(a) && willing.contains(b) && graph.hears(a, b));
+        self.windows.change(now, committee, &within, ground.knows(committee, posted.subject));
+        if self.signed.is_empty() {
+            self.core = self.core.max(self.windows.longest(now));
+        }
+        self.due = self
+            .windows
+            .open()
+            .flat_map(|window| window.cores.iter().map(move |core| (window.since, *core)))
+            .map(|(since, core)| since.saturating_add(self.terms(world, committee, ground, posted, core, others).sum()))
+            .filter(|due| *due >= now)
+            .min();
+        // All members know: nothing more can be demanded.
+        self.closed = usize::from(signed.len()) == committee.nodes().len();
+        overdue
+    }
+
+    /// Whether a core that lasted for its bound has a member that does not know the signature.
+    fn judge(
+        &mut self,
+        world: &World,
+        committee: &Committee,
+        ground: &Ground,
+        posted: &PostedRequest,
+        others: u64,
+    ) -> Option<Violation> {
+        let signed = committee.members(self.signed.keys().copied());
+        let now = world.now();
+        let mut found = None;
+        for window in self.windows.open() {
+            for core in &window.cores {
+                let bound = self.terms(world, committee, ground, posted, *core, others).sum();
+                if self.signed.is_empty() {
+                    self.bound = self.bound.max(bound);
+                }
+                let missing = Members(core.0 & !signed.0);
+                let due = window.since.saturating_add(bound);
+                if due < now && !missing.is_empty() && found.is_none() {
+                    found = Some((due, window.since, *core, missing));
+                }
+            }
+        }
+        let (due, since, core, missing) = found.filter(|_| !self.violated)?;
+        self.violated = true;
+        let detail = format!(
+            "request {}: nodes {:?} were a live core from {} ms on, the bound was at {} ms, and nodes {:?} know no signature",
+            self.request,
+            names(committee, core),
+            since / 1_000,
+            due / 1_000,
+            names(committee, missing),
+        );
+        Some(Violation { id: "L1", at: due, node: Some(posted.node), detail })
+    }
+
+    fn terms(
+        &self,
+        world: &World,
+        committee: &Committee,
+        ground: &Ground,
+        posted: &PostedRequest,
+        core: Members,
+        others: u64,
+    ) -> Terms {
+        let nodes: Vec<_> = core.positions().filter_map(|position| committee.nodes().get(position).copied()).collect();
+        let order = election::order(posted.subject, Epoch(0), posted.node, committee.nodes().iter().copied());
+        let links = nodes.iter().flat_map(|a| nodes.iter().filter(move |b| a != *b).map(move |b| world.link(*a, *b)));
+        let (delay, loss) = links.fold((0, 0), |(delay, loss), link| (link.delay_max.max(delay), link.loss.max(loss)));
+        let disturbed = ground.any(world, |kind| {
+            matches!(kind, FaultKind::Duplicate { .. } | FaultKind::Reorder { .. } | FaultKind::Bandwidth { .. })
+        });
+        let n = committee.nodes().len();
+        Terms::new(&Shape {
+            // A tenth of a per cent takes up to ten times as long.
+            delay: delay.saturating_mul(4),
+            step: nodes.iter().map(|node| ground.step(world, *node)).max().unwrap_or_default(),
+            ranks_before: order.iter().position(|node| nodes.contains(node)).unwrap_or_default() as u64,
+            outside: (n - nodes.len()) as u64,
+            attempts_max: (n + 1).saturating_sub(committee.threshold()) as u64,
+            lossy: loss > 0 || disturbed,
+            queue: others,
+        })
+    }
+
+    /// The verdict.
+    #[must_use]
+    pub fn report(&self, world: &World, committee: &Committee, ground: &Ground) -> Option<RequestReport> {
+        let posted = self.posted(world)?;
+        let since = |at: &Micros| at.saturating_sub(posted.at);
+        let tally = world.tally(posted.subject);
+        let eligible = |nodes: &[NodeId]| committee.is_eligible(committee.members(nodes.iter().copied()));
+        Some(RequestReport {
+            subject: posted.subject,
+            request: self.request,
+            node: posted.node,
+            posted: posted.at,
+            deadline: posted.deadline,
+            end: self.end(world, ground, posted),
+            latency: self.signed.values().min().map(since),
+            latency_at_node: self.signed.get(&posted.node).map(since),
+            floor: world.geography().floor(posted.node, committee.nodes(), eligible).unwrap_or_default(),
+            attempts: tally.attempts,
+            messages: tally.messages,
+            bytes: tally.bytes,
+            bound: self.bound,
+            core: self.core,
+        })
+    }
+
+    /// Signed; or why not, the most particular reason first.
+    fn end(&self, world: &World, ground: &Ground, posted: &PostedRequest) -> End {
+        if self.violated {
+            return End::Violated;
+        }
+        if !self.signed.is_empty() {
+            return End::Signed;
+        }
+        if let Some(code) = self.refused.filter(|_| !self.accepted) {
+            return End::Refused(code);
+        }
+        let bound = |node: &NodeId| ground.is_rival_bound(world, *node, posted);
+        let views = world.nodes().into_iter().filter_map(|node| world.node(node)?.engine.request(posted.subject));
+        let refusal = views.filter(|view| view.state == "refused").find_map(|view| view.code);
+        let late = posted.request.deadline().0 < world.wall().0;
+        let blind = |kind: &FaultKind| matches!(kind, FaultKind::ChainDown { .. } | FaultKind::ChainLag { .. });
+        match refusal {
+            _ if !self.accepted => End::Excused(NOT_TAKEN_IN),
+            _ if rivals(world, posted).next().is_some() && world.nodes().iter().any(bound) => End::Excused(RIVAL),
+            Some(code) => End::Refused(code),
+            None if late => End::Expired,
+            None if ground.any(world, blind) => End::Excused(CHAIN),
+            None if !ground.doubted().is_empty() => End::Excused(DOUBTED),
+            None if self.core > 0 => End::Excused(SHORT),
+            None => End::Excused(NO_CORE),
+        }
+    }
+
+    fn posted<'a>(&self, world: &'a World) -> Option<&'a PostedRequest> {
+        world.requests().get(self.request)
+    }
+}
+
+/// No node took the request in: where it was posted, nobody was.
+pub const NOT_TAKEN_IN: &str = "not taken in";
+/// A member is bound to a rival with the same requester nonce.
+pub const RIVAL: &str = "bound to a rival";
+/// Members do not see the chain, or see it late.
+pub const CHAIN: &str = "chain not seen";
+/// A node's disk was set back, copied or lost, and its peers keep it out.
+pub const DOUBTED: &str = "identity in doubt";
+/// The run ended before the live core had lasted for the bound.
+pub const SHORT: &str = "core too short";
+/// At no time was there a live core.
+pub const NO_CORE: &str = "no live core";
+
+/// All excuses: a closed list, each reachable by ground truth alone.
+pub const EXCUSES: [&str; 6] = [NOT_TAKEN_IN, RIVAL, CHAIN, DOUBTED, SHORT, NO_CORE];
+
+fn names(committee: &Committee, set: Members) -> Vec<u16> {
+    set.positions().filter_map(|position| committee.nodes().get(position)).map(|node| node.0).collect()
+}

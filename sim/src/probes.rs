@@ -1,0 +1,160 @@
+//! Probes: rare events by name, so that a scenario can demand that what it is about did happen.
+
+use crate::history::{Entry, ProcessId, What};
+use crate::world::World;
+use firn_coordinator::api::Observation;
+use firn_proto::{Code, Message, NodeId, SubjectId, Verified};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All probes, each with what it means.
+pub const ALL: [(&str, &str); 24] = [
+    ("takeover", "an attempt was opened by a node other than the one that received the request"),
+    ("attempt-retried", "a coordinator opened a second attempt for a request"),
+    ("attempt-warm", "an attempt was opened before any other member had declared itself willing"),
+    ("two-coordinators", "two nodes opened attempts for one request"),
+    ("share-again", "the same share was given out again for the same package"),
+    ("share-durable-unsent-crash", "a process stopped after a share was durable and before it left"),
+    ("rival-refused", "a member refused a rival of a payload that it is bound to"),
+    ("conflict-refused", "a node refused to take in a rival of a request that it knew"),
+    ("request-limit", "a node refused a request as its requester's room was full"),
+    ("chain-behind", "a signer refused a package as its chain view was behind"),
+    ("commitment-unknown", "a signer refused a package over commitments that it no longer had"),
+    ("quarantine", "a peer's boot went backwards or was there twice, and it was quarantined"),
+    ("catch-up", "a process that had started late or again learnt a signature from others"),
+    ("evidence", "a fault was proven"),
+    ("pool-topped-up", "commitments were made for a coordinator with no request open"),
+    ("commitments-expired", "commitments were thrown away for their age"),
+    ("key-undecided", "a key generation was reported as undecided"),
+    ("key-aborted", "a key generation ended without a key"),
+    ("key-active", "a key was activated in the run"),
+    ("start-refused", "a process did not start on what its disk held"),
+    ("expired", "a request was closed as expired"),
+    ("signed-twice", "two different valid signatures of one request were known"),
+    ("relay-raced", "a relayed payload met a nonce that another relayer had used"),
+    ("misbehaved", "a corrupted node did something of its own"),
+];
+
+/// Counts probes as the ledger grows.
+#[derive(Debug, Default)]
+pub struct Probes {
+    counts: BTreeMap<String, u64>,
+    coordinators: BTreeMap<SubjectId, BTreeSet<NodeId>>,
+    willing: BTreeMap<SubjectId, BTreeSet<NodeId>>,
+    signatures: BTreeMap<SubjectId, [u8; 96]>,
+    restarted: BTreeSet<ProcessId>,
+    unsent: BTreeMap<ProcessId, i64>,
+}
+
+impl Probes {
+    /// How often each fired.
+    #[must_use]
+    pub fn counts(&self) -> &BTreeMap<String, u64> {
+        &self.counts
+    }
+
+    fn fire(&mut self, name: &str) {
+        debug_assert!(ALL.iter().any(|(known, _)| *known == name), "{name} is listed");
+        match self.counts.get_mut(name) {
+            Some(count) => *count += 1,
+            None => drop(self.counts.insert(name.to_owned(), 1)),
+        }
+    }
+
+    /// Looks at an entry.
+    pub fn see(&mut self, entry: &Entry, world: &World) {
+        let process = entry.process;
+        match &entry.what {
+            What::Observed(observation) => self.observed(observation, process, world),
+            What::Started { .. } => {
+                if entry.at > 0 {
+                    self.restarted.extend(process);
+                }
+                self.unsent.extend(process.map(|process| (process, 0)));
+            }
+            What::Stopped { why } => {
+                if process.and_then(|process| self.unsent.remove(&process)).is_some_and(|unsent| unsent > 0) {
+                    self.fire("share-durable-unsent-crash");
+                }
+                if matches!(*why, "corrupt" | "refused") {
+                    self.fire("start-refused");
+                }
+            }
+            What::Released { again, own, .. } => {
+                if *again {
+                    self.fire("share-again");
+                }
+                let local = process.is_some_and(|process| process.node == own.coordinator);
+                if let Some(unsent) = process.filter(|_| !local).and_then(|process| self.unsent.get_mut(&process)) {
+                    *unsent += 1;
+                }
+            }
+            What::Sent { kind: "signature-share", .. } => {
+                if let Some(unsent) = process.and_then(|process| self.unsent.get_mut(&process)) {
+                    *unsent = (*unsent - 1).max(0);
+                }
+            }
+            What::Sent { kind: "commitments-offered", .. } => self.fire("pool-topped-up"),
+            What::Sent { kind: "share-refused", .. } => match world.message().map(Verified::content) {
+                Some(Message::ShareRefused { code: Code::RivalLocked, .. }) => self.fire("rival-refused"),
+                Some(Message::ShareRefused { code: Code::ChainBehind, .. }) => self.fire("chain-behind"),
+                Some(Message::ShareRefused { code: Code::CommitmentUnknown, .. }) => self.fire("commitment-unknown"),
+                _ => {}
+            },
+            What::Signed { subject, signature, .. } => self.signed(*subject, *signature.as_bytes(), process),
+            What::Answered { outcome: Err(Code::RequestLimit), .. } => self.fire("request-limit"),
+            What::Answered { outcome: Err(Code::RequestConflict), .. } => self.fire("conflict-refused"),
+            What::Reverted { used: true, .. } => self.fire("relay-raced"),
+            What::Misbehaved { .. } => self.fire("misbehaved"),
+            What::Probe { name } => self.fire(name),
+            _ => {}
+        }
+    }
+
+    fn observed(&mut self, observation: &Observation, process: Option<ProcessId>, world: &World) {
+        let Some(node) = process.map(|process| process.node) else { return };
+        match observation {
+            Observation::AttemptOpened { subject, attempt, .. } => self.opened(*subject, *attempt, node, world),
+            Observation::Subject { subject, state: "willing", .. } => {
+                self.willing.entry(*subject).or_default().insert(node);
+            }
+            Observation::Subject { state: "expired", .. } => self.fire("expired"),
+            Observation::Evidence { .. } => self.fire("evidence"),
+            Observation::KeyPhase { phase: "active", .. } => self.fire("key-active"),
+            Observation::KeyEnded { key_id, .. } => {
+                let keys = process.and_then(|id| world.process(id)).map(|process| process.engine.keys());
+                let state = keys.into_iter().flatten().find(|key| key.key_id == *key_id).map(|key| key.state);
+                self.fire(if state == Some("undecided") { "key-undecided" } else { "key-aborted" });
+            }
+            Observation::Ignored { code: Code::RequestConflict, .. } => self.fire("conflict-refused"),
+            Observation::Ignored { code: Code::RequestLimit, .. } => self.fire("request-limit"),
+            _ => {}
+        }
+    }
+
+    fn opened(&mut self, subject: SubjectId, attempt: u32, node: NodeId, world: &World) {
+        let posted = world.requests().iter().find(|posted| posted.subject == subject).map(|posted| posted.node);
+        if posted.is_some_and(|posted| posted != node) {
+            self.fire("takeover");
+        }
+        if attempt > 0 {
+            self.fire("attempt-retried");
+        }
+        let others = self.willing.get(&subject).is_some_and(|willing| willing.iter().any(|other| *other != node));
+        if posted.is_some() && !others {
+            self.fire("attempt-warm");
+        }
+        let coordinators = self.coordinators.entry(subject).or_default();
+        if coordinators.insert(node) && coordinators.len() == 2 {
+            self.fire("two-coordinators");
+        }
+    }
+
+    fn signed(&mut self, subject: SubjectId, signature: [u8; 96], process: Option<ProcessId>) {
+        if process.is_some_and(|process| self.restarted.contains(&process)) {
+            self.fire("catch-up");
+        }
+        if *self.signatures.entry(subject).or_insert(signature) != signature {
+            self.fire("signed-twice");
+        }
+    }
+}
