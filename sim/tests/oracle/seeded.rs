@@ -1,0 +1,106 @@
+//! Each seeded bug is caught by the checker that is there for it, within a few seeds; without the bug nothing is violated.
+
+use crate::stage::{SECOND, fault, liar, requests, scenario, violated};
+use firn_proto::NodeId;
+use firn_sim::run::difference;
+use firn_sim::scenario::{Act, FaultKind, KeyOrigin, Scenario};
+use firn_sim::seeded::Bug;
+use firn_sim::{Options, run};
+
+/// Seeds in which a bug has to show.
+const SEEDS: u64 = 5;
+
+/// What it takes for a bug to matter.
+fn stage(bug: Bug, seed: u64) -> Scenario {
+    let mut stage = scenario(seed);
+    let all: Vec<_> = (1..=5).map(NodeId).collect();
+    let generated = KeyOrigin::Generated { at: SECOND };
+    match bug {
+        Bug::OldBoot => {
+            stage.workload.push(requests(3, 40 * SECOND));
+            stage.faults = vec![fault(30 * SECOND, Some(2 * SECOND), FaultKind::Crash { nodes: all })];
+        }
+        Bug::LostVaultWrites => {
+            stage.faults = vec![fault(12 * SECOND, Some(2 * SECOND), FaultKind::Crash { nodes: vec![NodeId(3)] })];
+        }
+        Bug::LoggedSecret | Bug::LeakedShare | Bug::LatePersist | Bug::StrayRequester => {}
+        Bug::SecondKey => stage.workload = Vec::new(),
+        Bug::HastyBlame => {
+            stage.key.origin = generated;
+            stage.byzantine = vec![liar(5, &[Act::EquivocateRound1])];
+        }
+        Bug::SwallowedEvidence => stage.byzantine = vec![liar(2, &[Act::InvalidShare])],
+        Bug::DoubleExecution => {
+            stage.workload = vec![requests(8, 10 * SECOND)];
+            stage.faults =
+                vec![fault(9 * SECOND, Some(60 * SECOND), FaultKind::ChainLag { nodes: all, by: 40 * SECOND })];
+            stage.until = Some(300 * SECOND);
+        }
+        Bug::ForgottenTakeover => {
+            stage.workload.iter_mut().for_each(|workload| (workload.count, workload.deadline) = (1, 400 * SECOND));
+            stage.workload.iter_mut().for_each(|workload| workload.to = vec![NodeId(1)]);
+            stage.byzantine = vec![liar(1, &[Act::StarveSigners])];
+            stage.until = Some(400 * SECOND);
+        }
+        Bug::DoubledTimers | Bug::DroppedRecord | Bug::FlippedSignature | Bug::PanicOnMessage | Bug::StrayDraw => {}
+    }
+    stage
+}
+
+/// In which seed the bug's checker fired first.
+fn caught(bug: Bug) -> Option<u64> {
+    let options = Options { seeded: Some(bug), ..Options::default() };
+    let caught = |seed: &u64| match bug {
+        Bug::StrayDraw => {
+            let marked = Options { keep_history: true, ..options.clone() };
+            let first = run(&stage(bug, *seed), &marked);
+            difference(&first, &run(&stage(bug, *seed), &marked)).is_some()
+        }
+        _ => violated(&stage(bug, *seed), &options).0.contains(&bug.caught_by()),
+    };
+    (1..=SEEDS).find(caught)
+}
+
+/// Shows the table with `--no-capture`.
+fn check(bugs: &[Bug]) {
+    for bug in bugs {
+        let seed = caught(*bug);
+        println!(
+            "{:20} {:4} {}",
+            bug.name(),
+            bug.caught_by(),
+            seed.map_or_else(|| "never".to_owned(), |seed| format!("seed {seed}"))
+        );
+        assert!(seed.is_some(), "{} is not caught by {} in {SEEDS} seeds", bug.name(), bug.caught_by());
+    }
+}
+
+#[test]
+fn seeded_bugs_in_keys_and_nonces_are_caught() {
+    check(&[
+        Bug::OldBoot,
+        Bug::LeakedShare,
+        Bug::LatePersist,
+        Bug::StrayRequester,
+        Bug::SecondKey,
+        Bug::LostVaultWrites,
+    ]);
+}
+
+#[test]
+fn seeded_bugs_in_secrets_and_blame_are_caught() {
+    check(&[Bug::LoggedSecret, Bug::HastyBlame, Bug::SwallowedEvidence, Bug::FlippedSignature, Bug::PanicOnMessage]);
+}
+
+#[test]
+fn seeded_bugs_in_bounds_and_progress_are_caught() {
+    check(&[Bug::DoubleExecution, Bug::DoubledTimers, Bug::DroppedRecord, Bug::ForgottenTakeover, Bug::StrayDraw]);
+}
+
+#[test]
+fn without_the_bug_nothing_is_violated() {
+    for bug in Bug::ALL {
+        let (ids, outcome) = violated(&stage(bug, 1), &Options::default());
+        assert_eq!(ids, Vec::<&str>::new(), "{}: {:?}", bug.name(), outcome.violations);
+    }
+}
