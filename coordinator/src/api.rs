@@ -380,6 +380,17 @@ pub enum Observation {
         /// Its signed envelopes.
         envelopes: Vec<Vec<u8>>,
     },
+    /// A peer's quarantine has begun, or is over.
+    Quarantine {
+        /// The peer.
+        peer: NodeId,
+        /// The newest of its boots that was known.
+        seen: Incarnation,
+        /// The boot that greeted us, or that an operator trusts.
+        met: Incarnation,
+        /// Whether it is over.
+        over: bool,
+    },
     /// Input that was ignored, and why.
     Ignored {
         /// From whom.

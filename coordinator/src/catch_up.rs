@@ -20,6 +20,7 @@ impl Engine {
             return;
         }
         self.connected.insert(node, incarnation);
+        self.meet(node, incarnation);
         self.key_peer_up(node, incarnation);
         if self.boots.insert(node, incarnation) != Some(incarnation) {
             self.pools.new_boot(node, incarnation);
@@ -37,9 +38,11 @@ impl Engine {
     /// What a peer may have missed of our words.
     fn greet(&mut self, node: NodeId) {
         self.say_keys_again(node);
-        let heads = self.heads();
+        let heads = self.heads(node);
         self.send(node, SessionId::default(), Message::Heads(heads), Class::Bulk);
-        let coordinated = self.subjects.iter().filter(|(_, state)| state.is_open() && state.coordinator.is_some());
+        let signs = self.is_here(node);
+        let coordinated =
+            self.subjects.iter().filter(|(_, state)| signs && state.is_open() && state.coordinator.is_some());
         let coordinated: Vec<_> = coordinated.map(|(id, _)| *id).collect();
         for id in coordinated {
             self.send(node, id.into(), Message::Solicit { attempt: 0 }, Class::Protocol);
@@ -79,7 +82,7 @@ impl Engine {
             self.turn.0.and_then(|last| self.connected.range(last..).map(|(node, _)| *node).find(|n| *n > last));
         let Some(node) = after.or_else(|| self.connected.keys().next().copied()) else { return };
         self.turn.0 = Some(node);
-        let heads = self.heads();
+        let heads = self.heads(node);
         self.turn.1 = heads.open.last().copied().unwrap_or_default();
         self.send(node, SessionId::default(), Message::Heads(heads), Class::Bulk);
     }
@@ -90,7 +93,7 @@ impl Engine {
         self.subjects.range((Excluded(from), Unbounded)).chain(self.subjects.range(..=from))
     }
 
-    fn heads(&self) -> Heads {
+    fn heads(&self, to: NodeId) -> Heads {
         let requests = |pick: fn(&State) -> bool| {
             let picked = self.in_turn().filter(move |(_, state)| state.request().is_some() && pick(state));
             picked.map(|(id, _)| *id).take(HEADS_MAX).collect::<Vec<_>>()
@@ -100,13 +103,14 @@ impl Engine {
             open: requests(State::is_open),
             signed: requests(|state| state.signature.is_some()),
             keys: self.attempts.iter().filter(|(_, a)| certified(a.phase)).map(|(id, _)| *id).take(HEADS_MAX).collect(),
-            seen: Incarnation::default(),
+            seen: self.peers.get(&to).map(|peer| peer.seen).unwrap_or_default(),
         }
     }
 
     /// A peer says what it knows: it gets what it lacks, now or when its allowance permits.
     pub(crate) fn on_heads(&mut self, inbound: &Inbound<'_>, heads: &Heads) {
         let node = inbound.from;
+        self.hear_of_ourselves(node, heads.seen);
         if self.dues.entry(node).or_default().allow(self.now.monotonic) {
             return self.answer_heads(node, heads);
         }
@@ -239,7 +243,14 @@ impl Engine {
     #[must_use]
     pub fn peers(&self) -> Vec<PeerView> {
         let others = self.definition.nodes.keys().filter(|node| **node != self.me);
-        others.map(|node| PeerView { node: *node, connected: self.connected.get(node).copied() }).collect()
+        others
+            .map(|node| PeerView {
+                node: *node,
+                connected: self.connected.get(node).copied(),
+                seen: self.peers.get(node).map(|peer| peer.seen),
+                quarantined: self.is_quarantined(*node),
+            })
+            .collect()
     }
 
     fn key_view(&self, key_id: KeyId, attempt: &crate::keygen::Attempt) -> KeyView {

@@ -6,6 +6,7 @@ use crate::keygen::Attempt;
 use crate::limits::ANTI_ENTROPY_MS;
 use crate::pace::{Due, Pace};
 use crate::pool::Pools;
+use crate::quarantine::Peer;
 use crate::queue::Queue;
 use crate::round_trip::RoundTrips;
 use crate::sign::State;
@@ -26,6 +27,8 @@ pub struct Config {
     pub definition: Definition,
     /// This node.
     pub me: NodeId,
+    /// This start of it.
+    pub incarnation: Incarnation,
 }
 
 /// The protocol state of one node. Free of secrets, clocks, entropy and input or output.
@@ -33,11 +36,16 @@ pub struct Config {
 pub struct Engine {
     pub(crate) definition: Definition,
     pub(crate) me: NodeId,
+    pub(crate) incarnation: Incarnation,
     pub(crate) now: Time,
     pub(crate) finalised: BlockReference,
     pub(crate) connected: BTreeMap<NodeId, Incarnation>,
     /// The last boot of each peer that we have seen.
     pub(crate) boots: BTreeMap<NodeId, Incarnation>,
+    /// What is remembered of each peer.
+    pub(crate) peers: BTreeMap<NodeId, Peer>,
+    /// Who has met a newer boot of ours than this one.
+    pub(crate) doubts: BTreeSet<NodeId>,
     pub(crate) dues: BTreeMap<NodeId, Due>,
     pub(crate) round_trips: RoundTrips,
     pub(crate) attempts: BTreeMap<KeyId, Attempt>,
@@ -77,7 +85,7 @@ pub(crate) struct Inbound<'a> {
 }
 
 impl Engine {
-    /// Takes up where `records` end: all records of the families keys and requests, and the last of the audit log.
+    /// Takes up where `records` end: all records but the audit log's, and of that the last.
     ///
     /// # Errors
     /// `RECORD_CORRUPT` with the record's key: nothing is guessed or made anew.
@@ -89,10 +97,13 @@ impl Engine {
         let mut engine = Self {
             definition: config.definition,
             me: config.me,
+            incarnation: config.incarnation,
             now: Time::default(),
             finalised: BlockReference::default(),
             connected: BTreeMap::new(),
             boots: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            doubts: BTreeSet::new(),
             dues: BTreeMap::new(),
             round_trips: RoundTrips::default(),
             attempts: BTreeMap::new(),
@@ -112,11 +123,12 @@ impl Engine {
             effects: Vec::new(),
             local: VecDeque::new(),
         };
-        for family in [Family::Keys, Family::Requests] {
+        for family in [Family::Keys, Family::Requests, Family::Peers] {
             for record in records.iter().filter(|record| record.family == family) {
                 let value = record.value.as_deref().unwrap_or_default();
                 let restored = match family {
                     Family::Keys => engine.restore_attempt(&record.key, value),
+                    Family::Peers => engine.restore_peer(&record.key, value),
                     _ => engine.restore_subject(&record.key, value),
                 };
                 restored.ok_or_else(|| (Code::RecordCorrupt, record.key.clone()))?;
@@ -173,7 +185,13 @@ impl Engine {
         }
         let inbound =
             Inbound { from, incarnation: header.incarnation, session: header.session, envelope: message.envelope() };
-        self.dispatch(&inbound, message.content());
+        // What an earlier or another process of the peer said is not this one's.
+        if self.connected.get(&from).is_some_and(|boot| *boot != header.incarnation) {
+            return self.ignored(&inbound, Code::SenderMismatch);
+        }
+        if self.is_welcome(&inbound, message.content()) {
+            self.dispatch(&inbound, message.content());
+        }
     }
 
     fn dispatch(&mut self, inbound: &Inbound<'_>, message: &Message) {
@@ -238,7 +256,7 @@ impl Engine {
             }
             Command::AcceptKey(key_id) => (key_id.into(), self.accept(key_id)),
             Command::AbandonKey(key_id) => (key_id.into(), self.abandon(key_id)),
-            Command::TrustPeer { .. } => (SessionId::default(), Err(Code::SenderUnknown)),
+            Command::TrustPeer { node, incarnation } => (SessionId::default(), self.trust(node, incarnation)),
         };
         self.effect(Effect::Answer { session, outcome });
     }

@@ -168,13 +168,14 @@ impl<'a> Player<'a> {
         let me = u16::try_from(header.node).map(NodeId).map_err(|_| JournalError::Header)?;
         let records: Option<Vec<_>> = header.records.into_iter().map(event::record_from).collect();
         let records = records.ok_or(JournalError::Header)?;
-        let config = Config { definition: definition.clone(), me };
+        let incarnation = Incarnation::from_wire(header.incarnation);
+        let config = Config { definition: definition.clone(), me, incarnation };
         let engine = Engine::restore(config, &records).map_err(|(code, key)| JournalError::Record(code, key))?;
         Ok(Self {
             engine,
             definition,
             me,
-            incarnation: Incarnation::from_wire(header.incarnation),
+            incarnation,
             release: header.release,
             rest,
             effects: Digest::default(),

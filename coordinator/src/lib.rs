@@ -15,6 +15,7 @@ pub mod limits;
 pub mod load;
 mod pace;
 mod pool;
+mod quarantine;
 mod queue;
 mod record;
 mod relay;

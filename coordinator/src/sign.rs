@@ -255,12 +255,15 @@ impl Engine {
     }
 
     /// Makes our answer known where it is new. Packages that waited for it go first: their shares are what others wait for.
-    fn declare(&mut self, id: SubjectId, status: Status) {
+    pub(crate) fn declare(&mut self, id: SubjectId, status: Status) {
         let me = self.me;
         // Only members have a say; a node beside the key passes requests on.
-        if self.order(id).is_none_or(|(key, _)| key.identifier_of(me).is_none()) {
-            return;
+        let Some((key, _)) = self.order(id).filter(|(key, _)| key.identifier_of(me).is_some()) else { return };
+        let behind = status == Status::Willing && self.is_behind(&key);
+        if behind {
+            self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
         }
+        let status = if behind { Status::NotYet(Code::IncarnationBehind) } else { status };
         let Some(state) = self.subjects.get_mut(&id) else { return };
         if state.status != Some(status) {
             state.status = Some(status);

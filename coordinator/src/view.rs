@@ -81,4 +81,8 @@ pub struct PeerView {
     pub node: NodeId,
     /// Its incarnation, while it is connected.
     pub connected: Option<Incarnation>,
+    /// The newest of its boots that this node has met.
+    pub seen: Option<Incarnation>,
+    /// Whether it is not signed with until an operator trusts it.
+    pub quarantined: bool,
 }

@@ -207,7 +207,7 @@ fn start_journal(
     records: &[Record],
     metrics: &Arc<Metrics>,
 ) -> Result<Option<Journal>, Failure> {
-    let config = firn_coordinator::Config { definition: definition.clone(), me };
+    let config = firn_coordinator::Config { definition: definition.clone(), me, incarnation };
     path.map(|path| Journal::start(path, &config, incarnation, records, Arc::clone(metrics))).transpose()
 }
 
@@ -228,7 +228,7 @@ fn restore(
         let cause = text.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
         Failure::new(code, cause, next, Exit::Failure)
     })?;
-    let config = firn_coordinator::Config { definition: definition.clone(), me };
+    let config = firn_coordinator::Config { definition: definition.clone(), me, incarnation };
     let engine = Engine::restore(config, records).map_err(|(code, key)| {
         Failure::new(
             code.as_str(),

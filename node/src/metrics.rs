@@ -113,7 +113,10 @@ impl Metrics {
             Observation::ShareReleased { .. } => drop(self.shares.inc()),
             Observation::AttemptOpened { .. } => drop(self.attempts.inc()),
             Observation::Evidence { .. } => drop(self.evidence.inc()),
-            Observation::KeyPhase { .. } | Observation::KeyEnded { .. } | Observation::Ignored { .. } => {}
+            Observation::KeyPhase { .. }
+            | Observation::KeyEnded { .. }
+            | Observation::Quarantine { .. }
+            | Observation::Ignored { .. } => {}
         }
     }
 

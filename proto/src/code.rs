@@ -146,6 +146,8 @@ pub enum Code {
     VaultRefused = 82,
     /// The network definition is not valid.
     DefinitionInvalid = 90,
+    /// The peer is not quarantined here.
+    PeerNotQuarantined = 91,
 }
 
 impl Code {

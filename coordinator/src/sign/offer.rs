@@ -66,7 +66,7 @@ impl Engine {
         let statement = commitments.statement();
         let Some(attempt) = self.attempts.get(&statement.key_id) else { return };
         let epoch = attempt.certificate.as_ref().map(KeyCertificate::epoch);
-        let known = attempt.key.identifier_of(statement.owner).is_some();
+        let known = attempt.key.identifier_of(statement.owner).is_some() && !self.is_quarantined(statement.owner);
         if statement.coordinator == self.me && epoch == Some(statement.epoch) && known {
             self.pools.add(commitments);
             self.stirred = true;

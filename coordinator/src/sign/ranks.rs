@@ -47,7 +47,7 @@ impl Default for Ranks {
 impl Engine {
     /// Whether a member is ourselves, or connected and not quarantined.
     pub(crate) fn is_here(&self, node: NodeId) -> bool {
-        node == self.me || self.connected.contains_key(&node)
+        node == self.me || self.connected.contains_key(&node) && !self.is_quarantined(node)
     }
 
     /// Members in the order of their distance, ourselves first.

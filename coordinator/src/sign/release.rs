@@ -19,6 +19,7 @@ impl Engine {
             return self.refuse_package(id, package, Code::PackageInvalid);
         }
         let now = self.now.wall;
+        let shunned = package.commitments.keys().any(|owner| self.is_quarantined(*owner));
         let refuse = match self.subjects.get(&id) {
             None => match self.unknown(id) {
                 Status::NotYet(code) | Status::Declined(code) => Some(code),
@@ -27,6 +28,7 @@ impl Engine {
             Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
             Some(State { closed: Some(code), .. }) => Some(*code),
             Some(state) if state.is_late(now) => Some(Code::RequestExpired),
+            Some(_) if shunned => Some(Code::PeerQuarantined),
             // A request that is still being checked is answered when it is.
             Some(state) => match state.status {
                 Some(Status::Willing) | None => None,

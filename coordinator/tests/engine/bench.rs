@@ -443,8 +443,8 @@ fn boot(
     sealed: BTreeMap<Vec<u8>, Vec<u8>>,
 ) -> Host {
     let all: Vec<_> = records.values().cloned().collect();
-    let config = Config { definition: definition.clone(), me: NodeId(id) };
     let boot = Incarnation::new(incarnation, 0);
+    let config = Config { definition: definition.clone(), me: NodeId(id), incarnation: boot };
     let (recorder, journal) = Recorder::start(&config, boot, &all);
     let engine = Engine::restore(config, &all).unwrap();
     let opened = Vault::open(definition.clone(), NodeId(id), boot, root(id), sealed.clone());

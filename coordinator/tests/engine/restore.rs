@@ -6,7 +6,10 @@ use firn_coordinator::{Config, Engine};
 use firn_proto::{Code, NodeId};
 
 fn restore(bench: &Bench, records: &[Record]) -> Result<Engine, (Code, Vec<u8>)> {
-    Engine::restore(Config { definition: bench.definition.clone(), me: NodeId(1) }, records)
+    Engine::restore(
+        Config { definition: bench.definition.clone(), me: NodeId(1), incarnation: firn_proto::Incarnation::new(2, 0) },
+        records,
+    )
 }
 
 /// A node with an active key, a signed request and an open one.

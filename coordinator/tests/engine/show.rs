@@ -1,6 +1,6 @@
 //! Events and effects in a few words, for transcripts.
 
-use firn_coordinator::api::{Effect, Event, Observation, Record, Timer};
+use firn_coordinator::api::{Effect, Event, Family, Observation, Record, Timer};
 use firn_proto::message::Status;
 use firn_proto::{Message, NodeId, wire};
 use firn_vault::api::{Reply, Request};
@@ -97,8 +97,9 @@ fn reply_name(reply: &Reply) -> String {
 }
 
 fn audit(records: &[Record]) -> String {
-    let entry = wire::AuditEntry::decode(records.last().unwrap().value.as_deref().unwrap()).unwrap();
-    entry.event
+    let entries = records.iter().rev().find(|record| record.family == Family::Audit);
+    let entry = entries.map(|record| wire::AuditEntry::decode(record.value.as_deref().unwrap()).unwrap());
+    entry.map_or_else(|| "nothing decided".to_owned(), |entry| entry.event)
 }
 
 pub(crate) fn effect(effect: &Effect, now: u64) -> String {
@@ -136,6 +137,10 @@ fn observed(observation: &Observation) -> String {
         Observation::AttemptOpened { attempt, signers, .. } => format!("attempt {attempt} of {}", nodes(signers)),
         Observation::Evidence { culprit, code, envelopes } => {
             format!("evidence n{culprit} {code} ({} envelopes)", envelopes.len())
+        }
+        Observation::Quarantine { peer, seen, met, over } => {
+            let what = if *over { "trusted" } else { "quarantined" };
+            format!("n{peer} {what}: {} after {}", met.count(), seen.count())
         }
         Observation::Ignored { from, code, .. } => format!("ignored n{from} {code}"),
     }

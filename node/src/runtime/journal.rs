@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use firn_coordinator::Engine;
     use firn_coordinator::journal::{Tail, replay};
-    use firn_proto::{Definition, NodeId};
+    use firn_proto::{Definition, Incarnation, NodeId};
     use firn_vault::RootSecret;
     use std::fmt::Write as _;
 
@@ -130,7 +130,11 @@ mod tests {
             write!(text, "[[nodes]]\nid = {id}\nname = 'n{id}'\n{place}\npeer_id = 'p{id}'\n").unwrap();
             writeln!(text, "author_key = '{author}'\nvault_key = '{vault}'").unwrap();
         }
-        firn_coordinator::Config { definition: Definition::parse(&text).unwrap(), me: NodeId(1) }
+        firn_coordinator::Config {
+            definition: Definition::parse(&text).unwrap(),
+            me: NodeId(1),
+            incarnation: Incarnation::new(1, 1),
+        }
     }
 
     /// A journal, and a way to put events through it and an engine.

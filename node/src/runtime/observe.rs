@@ -27,6 +27,14 @@ pub(super) fn log(observation: &Observation) {
             // The envelopes themselves are kept in the audit log.
             tracing::error!(culprit = culprit.0, code = code.as_str(), envelopes = envelopes.len(), "evidence");
         }
+        Observation::Quarantine { peer, seen, met, over: false } => {
+            let code = Code::PeerQuarantined;
+            let (seen, met, next) = (seen.count(), met.count(), code.next_step());
+            tracing::error!(peer = peer.0, seen, met, code = code.as_str(), next, "quarantine");
+        }
+        Observation::Quarantine { peer, met, .. } => {
+            tracing::warn!(peer = peer.0, met = met.count(), "quarantine_over");
+        }
         Observation::Ignored { from, session, code } => {
             tracing::debug!(peer = from.0, session = %session.0, code = code.as_str(), "ignored");
         }

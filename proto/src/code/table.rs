@@ -379,4 +379,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         "the network definition is not valid",
         "correct the named field",
     ),
+    Entry(
+        Code::PeerNotQuarantined,
+        "PEER_NOT_QUARANTINED",
+        "the peer is not quarantined here",
+        "nothing to do on this node; see `firn status` on the others",
+    ),
 ];

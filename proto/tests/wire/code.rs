@@ -71,6 +71,7 @@ const PINNED: &[(u32, &str)] = &[
     (81, "RECORD_CORRUPT"),
     (82, "VAULT_REFUSED"),
     (90, "DEFINITION_INVALID"),
+    (91, "PEER_NOT_QUARANTINED"),
 ];
 
 #[test]

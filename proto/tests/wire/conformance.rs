@@ -24,6 +24,7 @@ fn encodings() -> BTreeMap<String, Vec<u8>> {
     encodings.insert("Hello".to_owned(), samples::hello().encode_to_vec());
     encodings.insert("StoredKey".to_owned(), samples::stored_key().encode_to_vec());
     encodings.insert("StoredSubject".to_owned(), samples::stored_subject().encode_to_vec());
+    encodings.insert("StoredPeer".to_owned(), samples::stored_peer().encode_to_vec());
     encodings.insert("AuditEntry".to_owned(), samples::audit_entry().encode_to_vec());
     encodings.insert("network.toml".to_owned(), definition.digest().0.to_vec());
     encodings

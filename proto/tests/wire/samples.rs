@@ -151,6 +151,10 @@ pub(crate) fn stored_subject() -> wire::StoredSubject {
     }
 }
 
+pub(crate) fn stored_peer() -> wire::StoredPeer {
+    wire::StoredPeer { schema: 1, seen: Incarnation::new(7, 77).to_wire(), quarantined: true }
+}
+
 pub(crate) fn audit_entry() -> wire::AuditEntry {
     wire::AuditEntry {
         schema: 1,

@@ -35,7 +35,7 @@ impl Invariant for R2 {
 }
 
 fn difference(world: &World, me: NodeId, process: &Process) -> Option<String> {
-    let config = Config { definition: world.definition().clone(), me };
+    let config = Config { definition: world.definition().clone(), me, incarnation: process.incarnation };
     let restored = match Engine::restore(config, &process.disk.visible().engine_records()) {
         Ok(restored) => durable(&restored),
         Err((code, key)) => return Some(format!("the disk does not restore: {code:?} at record {key:02x?}")),

@@ -104,7 +104,7 @@ impl Process {
         let [a, b, c, d, ..] = boot.source.bytes("instance", &boot.entropy);
         let incarnation = Incarnation::new(count, u32::from_be_bytes([a, b, c, d]));
         let image = disk.visible();
-        let config = Config { definition: definition.clone(), me: boot.node };
+        let config = Config { definition: definition.clone(), me: boot.node, incarnation };
         let engine = Engine::restore(config, &image.engine_records());
         let vault = Vault::open(definition.clone(), boot.node, incarnation, root(boot.node), image.vault.clone());
         let (Ok(engine), Ok(vault)) = (engine, vault) else { return Err((disk, "corrupt")) };

@@ -1,0 +1,143 @@
+//! Peers that came back with an older or a copied state, and what this node does when it is such a one itself (ADR 12).
+//!
+//! Only the greeting on a channel judges: envelopes may be late, or relayed. A quarantined peer is not signed with until an
+//! operator here trusts it again; what it lacks it still gets.
+
+use crate::api::{Class, Family, Observation, Record, Timer};
+use crate::audit::AuditNote;
+use crate::engine::{Engine, Inbound};
+use crate::limits::RECHECK_MS;
+use crate::record::{self, SCHEMA};
+use firn_proto::definition::KeyDefinition;
+use firn_proto::message::{Status, Willingness};
+use firn_proto::{Code, Incarnation, Message, NodeId, SessionId, SubjectId, wire};
+use prost::Message as _;
+
+/// What is remembered of a peer, durably.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    /// The newest of its boots that greeted us, or the one that an operator trusts.
+    pub(crate) seen: Incarnation,
+    pub(crate) quarantined: bool,
+}
+
+impl Engine {
+    /// A peer has greeted us as one of its boots: a newer one than before, or the same.
+    pub(crate) fn meet(&mut self, node: NodeId, incarnation: Incarnation) {
+        let known = self.peers.get(&node).copied();
+        match known {
+            Some(peer) if peer.seen == incarnation || peer.quarantined && peer.seen.count() >= incarnation.count() => {}
+            Some(peer) if peer.seen.count() >= incarnation.count() => self.quarantine(node, peer, incarnation),
+            _ => {
+                let quarantined = known.is_some_and(|peer| peer.quarantined);
+                let record = self.remember(node, Peer { seen: incarnation, quarantined });
+                self.unwritten.push(record);
+            }
+        }
+    }
+
+    fn quarantine(&mut self, node: NodeId, peer: Peer, incarnation: Incarnation) {
+        let record = self.remember(node, Peer { quarantined: true, ..peer });
+        let (code, note) = (Some(Code::PeerQuarantined), AuditNote::new(SessionId::default(), "peer-quarantined"));
+        let reference = &incarnation.to_wire().to_be_bytes();
+        self.persist(vec![record], AuditNote { code, members: &[node], reference, ..note });
+        self.observe(Observation::Quarantine { peer: node, seen: peer.seen, met: incarnation, over: false });
+        self.pools.new_boot(node, Incarnation::default());
+        self.lent.forget(node);
+        self.subjects.values_mut().for_each(|state| {
+            state.answers.remove(&node);
+        });
+        self.signer_gone(node);
+    }
+
+    /// An operator says that this boot of a peer is sound, and the only one.
+    pub(crate) fn trust(&mut self, node: NodeId, incarnation: Incarnation) -> Result<(), Code> {
+        let peer = self.peers.get(&node).copied().filter(|peer| peer.quarantined).ok_or(Code::PeerNotQuarantined)?;
+        let record = self.remember(node, Peer { seen: incarnation, quarantined: false });
+        let note = AuditNote::new(SessionId::default(), "peer-trusted");
+        self.persist(
+            vec![record],
+            AuditNote { members: &[node], reference: &incarnation.to_wire().to_be_bytes(), ..note },
+        );
+        self.observe(Observation::Quarantine { peer: node, seen: peer.seen, met: incarnation, over: true });
+        // As if it had just come: it may be another than the one that is trusted.
+        if let Some(now) = self.connected.get(&node).copied() {
+            self.boots.remove(&node);
+            self.peer_up(node, now);
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, node: NodeId, peer: Peer) -> Record {
+        self.peers.insert(node, peer);
+        let Peer { seen, quarantined } = peer;
+        let stored = wire::StoredPeer { schema: SCHEMA, seen: seen.to_wire(), quarantined };
+        Record { family: Family::Peers, key: node.0.to_be_bytes().to_vec(), value: Some(stored.encode_to_vec()) }
+    }
+
+    /// Takes a peer up from its record under `record_key`.
+    pub(crate) fn restore_peer(&mut self, record_key: &[u8], value: &[u8]) -> Option<()> {
+        let stored: wire::StoredPeer =
+            record::decode(value).filter(|stored: &wire::StoredPeer| stored.schema == SCHEMA)?;
+        let node = NodeId(u16::from_be_bytes(record_key.try_into().ok()?));
+        let seen = Incarnation::from_wire(stored.seen);
+        self.peers.insert(node, Peer { seen, quarantined: stored.quarantined });
+        Some(())
+    }
+
+    pub(crate) fn is_quarantined(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.quarantined)
+    }
+
+    /// Whether a message takes no part in signing, or its sender may take one. If not, a coordinator learns why.
+    pub(crate) fn is_welcome(&mut self, inbound: &Inbound<'_>, message: &Message) -> bool {
+        let code = Code::PeerQuarantined;
+        let answer = match message {
+            _ if !self.is_quarantined(inbound.from) => return true,
+            Message::SigningPackage(package) => Some(Message::ShareRefused { package: package.hash(), code }),
+            Message::Solicit { .. } => {
+                Some(Message::Willingness(Willingness { status: Status::NotYet(code), commitments: None }))
+            }
+            Message::Willingness(_)
+            | Message::SignatureShare(_)
+            | Message::ShareRefused { .. }
+            | Message::CommitmentsWanted { .. }
+            | Message::CommitmentsOffered(_) => None,
+            _ => return true,
+        };
+        self.ignored(inbound, code);
+        if let Some(answer) = answer {
+            self.send(inbound.from, inbound.session, answer, Class::Protocol);
+        }
+        false
+    }
+
+    // ---- ourselves ----
+
+    /// A peer says which boot of ours is the newest that it has met.
+    pub(crate) fn hear_of_ourselves(&mut self, from: NodeId, seen: Incarnation) {
+        let ours = self.incarnation;
+        let news = match seen != ours && seen.count() >= ours.count() {
+            true => self.doubts.insert(from),
+            false => self.doubts.remove(&from),
+        };
+        if news {
+            let open: Vec<_> = self.subjects.iter().filter(|(_, s)| s.is_open()).map(|(id, _)| *id).collect();
+            open.into_iter().for_each(|id| self.withhold(id));
+        }
+    }
+
+    /// Whether t members of a key have met a newer boot of ours: at least one of them says the truth.
+    pub(crate) fn is_behind(&self, key: &KeyDefinition) -> bool {
+        key.nodes().filter(|node| self.doubts.contains(node)).count() >= usize::from(key.threshold)
+    }
+
+    /// Lends no share for a subject while we are behind.
+    fn withhold(&mut self, id: SubjectId) {
+        let willing = self.subjects.get(&id).is_some_and(|state| state.status == Some(Status::Willing));
+        if willing && self.order(id).is_some_and(|(key, _)| self.is_behind(&key)) {
+            self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
+            self.declare(id, Status::NotYet(Code::IncarnationBehind));
+        }
+    }
+}
