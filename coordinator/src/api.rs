@@ -6,7 +6,7 @@ use firn_proto::certificate::KeyProposal;
 use firn_proto::message::BlockReference;
 use firn_proto::time::MonotonicTime;
 use firn_proto::{
-    Code, Digest, Identifier, Incarnation, KeyId, Message, NodeId, Request, SessionId, SubjectId, Verified,
+    Code, Digest, Identifier, Incarnation, KeyId, Message, NetworkId, NodeId, Request, SessionId, SubjectId, Verified,
 };
 use firn_vault::api::{Reply, Request as VaultRequest};
 
@@ -93,6 +93,22 @@ pub enum Command {
         /// The boot that is trusted.
         incarnation: Incarnation,
     },
+}
+
+impl Command {
+    /// The session of its answer: the key's, or one made of the peer's id.
+    #[must_use]
+    pub fn session(&self, network: NetworkId) -> SessionId {
+        match self {
+            Self::ProposeKey(proposal) => proposal.key_id(network).into(),
+            Self::AcceptKey(key_id) | Self::AbandonKey(key_id) => (*key_id).into(),
+            Self::TrustPeer { node, .. } => {
+                let mut bytes = [0; 32];
+                bytes.iter_mut().zip(node.0.to_be_bytes()).for_each(|(to, from)| *to = from);
+                SessionId(Digest(bytes))
+            }
+        }
+    }
 }
 
 /// Something to be done, in order. Nothing after a `Persist` happens before it is durable.

@@ -250,13 +250,12 @@ impl Engine {
     }
 
     fn operator(&mut self, command: Command) {
-        let (session, outcome) = match command {
-            Command::ProposeKey(proposal) => {
-                (proposal.key_id(self.definition.network_id()).into(), self.propose(proposal))
-            }
-            Command::AcceptKey(key_id) => (key_id.into(), self.accept(key_id)),
-            Command::AbandonKey(key_id) => (key_id.into(), self.abandon(key_id)),
-            Command::TrustPeer { node, incarnation } => (SessionId::default(), self.trust(node, incarnation)),
+        let session = command.session(self.definition.network_id());
+        let outcome = match command {
+            Command::ProposeKey(proposal) => self.propose(proposal),
+            Command::AcceptKey(key_id) => self.accept(key_id),
+            Command::AbandonKey(key_id) => self.abandon(key_id),
+            Command::TrustPeer { node, incarnation } => self.trust(node, incarnation),
         };
         self.effect(Effect::Answer { session, outcome });
     }

@@ -17,7 +17,7 @@ use firn_coordinator::Engine;
 use firn_coordinator::api::Command;
 use firn_proto::certificate::KeyProposal;
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
-use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SessionId, SubjectId};
+use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SubjectId};
 pub(crate) use intake::Intake;
 use json::{Accepted, Check, ErrorBody, Keys, Peers, ProposeBody, RequestBody, Requests, Status};
 use rand_core::{OsRng, RngCore};
@@ -82,7 +82,7 @@ fn http_status(code: Code) -> StatusCode {
         Code::RequestMalformed => StatusCode::BAD_REQUEST,
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::RequestUnknown | Code::KeyUnknown => StatusCode::NOT_FOUND,
-        Code::RequestConflict | Code::DkgConflict => StatusCode::CONFLICT,
+        Code::RequestConflict | Code::DkgConflict | Code::PeerNotQuarantined => StatusCode::CONFLICT,
         Code::RequestLimit => StatusCode::TOO_MANY_REQUESTS,
         Code::Draining | Code::KeyNotReady | Code::ChainUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -98,6 +98,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/keys/{id}/accept", post(accept_key))
         .route("/v1/keys/{id}/abandon", post(abandon_key))
         .route("/v1/peers", get(list_peers))
+        .route("/v1/peers/{name}/trust", post(trust_peer))
         .route("/v1/status", get(status))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -161,7 +162,7 @@ async fn propose_key(State(api): Api, headers: HeaderMap, body: Body) -> Result<
         definition: api.definition.digest(),
     };
     let key_id = proposal.key_id(api.definition.network_id());
-    api.command(key_id, Command::ProposeKey(proposal)).await
+    api.command(key_id.to_string(), Command::ProposeKey(proposal)).await
 }
 
 async fn accept_key(
@@ -171,7 +172,7 @@ async fn accept_key(
 ) -> Result<(StatusCode, Json<Accepted>), Refused> {
     api.authorise(&headers)?;
     let key_id = key_id(&id)?;
-    api.command(key_id, Command::AcceptKey(key_id)).await
+    api.command(key_id.to_string(), Command::AcceptKey(key_id)).await
 }
 
 async fn abandon_key(
@@ -181,15 +182,35 @@ async fn abandon_key(
 ) -> Result<(StatusCode, Json<Accepted>), Refused> {
     api.authorise(&headers)?;
     let key_id = key_id(&id)?;
-    api.command(key_id, Command::AbandonKey(key_id)).await
+    api.command(key_id.to_string(), Command::AbandonKey(key_id)).await
 }
 
-async fn list_peers(State(api): Api) -> Json<Peers> {
-    Json(Peers { peers: view::peers(&(api.peers)(), &api.definition) })
+async fn list_peers(State(api): Api) -> Result<Json<Peers>, Refused> {
+    let known = api.look(Engine::peers).await?;
+    Ok(Json(Peers { peers: view::peers(&(api.peers)(), &api.definition, &known) }))
+}
+
+/// Ends a quarantine, for the start of the peer that is connected now.
+async fn trust_peer(
+    State(api): Api,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+) -> Result<(StatusCode, Json<Accepted>), Refused> {
+    api.authorise(&headers)?;
+    let node = api.definition.nodes.iter().find(|(_, node)| node.name == name).map(|(id, _)| *id);
+    let node = node.ok_or_else(|| Refusal::new(Code::SenderUnknown, name.clone()))?;
+    let known = api.look(Engine::peers).await?;
+    let incarnation = known.iter().find(|peer| peer.node == node).and_then(|peer| peer.connected);
+    let incarnation = incarnation.ok_or_else(|| {
+        let next = "have it started and connected first: the start that is then there is the one to trust";
+        let body = ErrorBody::new("PEER_NOT_CONNECTED", "the peer is not connected to this node", &name, next);
+        Refused(StatusCode::CONFLICT, body)
+    })?;
+    api.command(name, Command::TrustPeer { node, incarnation }).await
 }
 
 async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
-    let (keys, requests) = api.look(|engine| (engine.keys(), engine.requests())).await?;
+    let (keys, requests, known) = api.look(|engine| (engine.keys(), engine.requests(), engine.peers())).await?;
     let peers = (api.peers)();
     let checks = api.checks(&peers);
     let node = api.definition.nodes.get(&api.me);
@@ -208,7 +229,7 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
         checks,
         finalised_block: api.health.borrow().block.number,
         keys: keys.iter().map(|key| view::key(key, &api.definition)).collect(),
-        peers: view::peers(&peers, &api.definition),
+        peers: view::peers(&peers, &api.definition, &known),
         open_requests: open.map(|view| view::request(view, &api.definition)).collect(),
     }))
 }
@@ -255,11 +276,12 @@ impl Shared {
         answered.await.map_err(|_| Code::Draining.into())
     }
 
-    async fn command(&self, key_id: KeyId, command: Command) -> Result<(StatusCode, Json<Accepted>), Refused> {
+    async fn command(&self, id: String, command: Command) -> Result<(StatusCode, Json<Accepted>), Refused> {
         let (answer, answered) = oneshot::channel();
-        self.call(Call::Operator(SessionId::from(key_id), command, answer))?;
+        let session = command.session(self.definition.network_id());
+        self.call(Call::Operator(session, command, answer))?;
         answered.await.map_err(|_| Code::Draining)??;
-        Ok((StatusCode::ACCEPTED, Json(Accepted { id: key_id.to_string() })))
+        Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
     }
 
     /// Compares the whole token whatever the first difference, so that its time tells nothing.

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 mod dkg;
+mod peer;
 mod request;
 mod setup;
 mod show;
@@ -64,6 +65,9 @@ enum Command {
     /// Generate keys together with the other members.
     #[command(subcommand)]
     Dkg(dkg::DkgCommand),
+    /// Decide about other members.
+    #[command(subcommand)]
+    Peer(peer::PeerCommand),
     /// Ask for operations and follow them.
     #[command(subcommand)]
     Request(request::RequestCommand),
@@ -176,6 +180,7 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Network(command) => setup::network(&command, output),
         Command::Status(args) => block_on(async move { show::status(&args, output).await }),
         Command::Dkg(command) => block_on(async move { dkg::run(command, output).await }),
+        Command::Peer(command) => block_on(async move { peer::run(command, output).await }),
         Command::Request(command) => block_on(async move { request::run(command, output).await }),
         Command::Devnet(command) => block_on(async move { devnet::run(command, output).await }),
     }

@@ -58,6 +58,10 @@ impl Client {
         self.call(Method::POST, &format!("/v1/keys/{key_id}/abandon"), None::<&()>).await
     }
 
+    pub(crate) async fn trust_peer(&self, name: &str) -> Result<Accepted, Failure> {
+        self.call(Method::POST, &format!("/v1/peers/{name}/trust"), None::<&()>).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.call(Method::GET, path, None::<&()>).await
     }

@@ -151,6 +151,8 @@ pub(crate) struct PeerView {
     pub(crate) organisation: String,
     pub(crate) region: String,
     pub(crate) connected: bool,
+    /// It came back with an older or a copied state, and is not signed with until an operator trusts it.
+    pub(crate) quarantined: bool,
     pub(crate) incarnation: Option<u64>,
     /// The last measured round trip, in microseconds.
     pub(crate) round_trip_us: Option<u64>,

@@ -3,7 +3,7 @@
 use super::json::{Check, Frames, KeyView, MemberView, OperationBody, PeerView, RequestView};
 use crate::chain::Health;
 use crate::net::PeerStatus;
-use firn_coordinator::view;
+use firn_coordinator::view::{self, PeerView as KnownPeer};
 use firn_proto::{Code, Definition, Incarnation, NodeId};
 
 pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> RequestView {
@@ -55,7 +55,7 @@ pub(super) fn key(view: &view::KeyView, definition: &Definition) -> KeyView {
     }
 }
 
-pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition) -> Vec<PeerView> {
+pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition, known: &[KnownPeer]) -> Vec<PeerView> {
     statuses
         .iter()
         .map(|status| {
@@ -66,6 +66,7 @@ pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition) -> Vec<Pee
                 organisation: node.map(|node| node.organisation.clone()).unwrap_or_default(),
                 region: node.map(|node| node.region.clone()).unwrap_or_default(),
                 connected: status.up.is_some(),
+                quarantined: known.iter().any(|peer| peer.node.0 == status.node && peer.quarantined),
                 incarnation: status.up.as_ref().map(|up| Incarnation::from_wire(up.incarnation).count().into()),
                 round_trip_us: status.round_trip.and_then(|measured| u64::try_from(measured.as_micros()).ok()),
                 refused: status.refused.as_ref().map(|r| format!("{}: {}", r.code.name, r.detail)),

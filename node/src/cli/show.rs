@@ -39,7 +39,11 @@ fn status_text(status: &Status, options: &str) -> String {
     }
     let _ = writeln!(text, "\npeers");
     for peer in &status.peers {
-        let state = if peer.connected { "connected".to_owned() } else { "MISSING".to_owned() };
+        let state = match (peer.connected, peer.quarantined) {
+            (_, true) => "QUARANTINED",
+            (true, false) => "connected",
+            (false, false) => "MISSING",
+        };
         let refused = peer.refused.as_deref().filter(|_| !peer.connected).unwrap_or_default();
         let _ = writeln!(text, "  {:<14} {:<18} {:<10} {state} {refused}", peer.name, peer.organisation, peer.region);
     }

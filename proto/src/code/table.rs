@@ -273,7 +273,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         Code::IncarnationBehind,
         "INCARNATION_BEHIND",
         "peers have met a newer start of this node than the one that runs",
-        "stop this copy if another runs; if the disk was restored, start it again until its start count passes the newest",
+        "stop this copy if another runs; else have the other members run `firn peer trust` for this node",
     ),
     Entry(
         Code::DkgMissing,
