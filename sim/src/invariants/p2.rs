@@ -24,7 +24,7 @@ impl Invariant for P2 {
         let mut authorised = world.requests().iter().filter(|posted| posted.authorised);
         match &entry.what {
             What::Signed { subject, digest, .. } if subject.0 != *digest => {
-                if authorised.any(|posted| posted.request.payload_digest(world.definition()) == *digest) {
+                if authorised.any(|posted| sight.wire.digest(posted.subject) == Some(*digest)) {
                     return None;
                 }
                 violation("P2", entry, format!("{digest} is signed, and no authorised request carries it"))

@@ -31,9 +31,8 @@ impl Invariant for T1 {
                 self.released.entry(*digest).or_default().insert(node);
             }
             What::Signed { digest, signature, .. } if !self.checked.contains(digest) => {
-                let keys = world.processes().flat_map(|(_, process)| process.engine.keys());
-                let mut group_keys = keys.filter_map(|key| key.group_key);
-                if !group_keys.any(|key| wire::verifies(&key, *digest, signature)) {
+                let mut keys = sight.wire.held().map(|(_, held)| held.group_key);
+                if !keys.any(|key| wire::verifies(&key, *digest, signature)) {
                     return None;
                 }
                 self.checked.insert(*digest);

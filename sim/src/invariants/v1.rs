@@ -44,13 +44,14 @@ impl V1 {
         digest: Option<Digest>,
         signature: &GroupSignature,
     ) -> Option<Violation> {
-        let (_, process) = sight.honest(entry)?;
+        let (id, _) = sight.honest(entry)?;
         let digest = digest?;
         let known = (digest, *signature.as_bytes());
         if self.0.contains(&known) {
             return None;
         }
-        let mut keys = process.engine.keys().into_iter().filter_map(|key| key.group_key);
+        let held = sight.wire.held().filter(|(node, _)| *node == id.node);
+        let mut keys = held.map(|(_, held)| held.group_key);
         if keys.any(|key| wire::verifies(&key, digest, signature)) {
             self.0.insert(known);
             return None;
