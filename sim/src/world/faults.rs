@@ -282,7 +282,8 @@ impl World {
         let (number, entropy) = (starts << 32 | name, [name, stream]);
         let clock = self.clocks.get(&id.node).copied().unwrap_or_default();
         let started = clock.monotonic(self.now);
-        let stale = self.has(Bug::OldBoot);
+        // The first start in this run is a boot of its own: peers remember the one in which the key was made.
+        let stale = self.has(Bug::OldBoot) && starts > 1;
         let boot = Boot { node: id.node, number, started, source: self.source, entropy, stale };
         match Process::start(&self.definition, &boot, disk) {
             Ok(mut process) => {

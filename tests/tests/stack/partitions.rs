@@ -57,10 +57,12 @@ fn stays_unsigned(lab: &Lab, node: usize, id: &str) {
     });
 }
 
-/// Every node shows each request as executed, with a signature.
+/// Every node shows each request as executed. One that was cut off may have it from the chain before it hears of the
+/// signature, which at least t others hold.
 fn everybody_knows(lab: &Lab, ids: &[&str]) {
-    for (node, id) in lab.net.all().flat_map(|node| ids.iter().map(move |id| (node, id))) {
-        let view = lab.net.in_state(node, id, "executed");
-        assert!(view["signature"].is_string(), "{} has no signature: {view}", lab.net.name(node));
+    for id in ids {
+        let views: Vec<_> = lab.net.all().map(|node| lab.net.in_state(node, id, "executed")).collect();
+        let holders = views.iter().filter(|view| view["signature"].is_string()).count();
+        assert!(holders >= 3, "{holders} nodes hold the signature: {views:?}");
     }
 }
