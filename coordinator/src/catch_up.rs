@@ -104,7 +104,6 @@ impl Engine {
             signed: requests(|state| state.signature.is_some()),
             keys: self.attempts.iter().filter(|(_, a)| certified(a.phase)).map(|(id, _)| *id).take(HEADS_MAX).collect(),
             seen: self.peers.get(&to).map(|peer| peer.seen).unwrap_or_default(),
-            audit: self.audited,
         }
     }
 
@@ -112,9 +111,7 @@ impl Engine {
     pub(crate) fn on_heads(&mut self, inbound: &Inbound<'_>, heads: &Heads) {
         let node = inbound.from;
         self.hear_of_ourselves(node, heads.seen);
-        let allowed = self.dues.entry(node).or_default().allow(self.now.monotonic);
-        self.hear_of_audit(inbound, heads.audit, allowed);
-        if allowed {
+        if self.dues.entry(node).or_default().allow(self.now.monotonic) {
             return self.answer_heads(node, heads);
         }
         self.dues.entry(node).or_default().heads = Some(heads.clone());

@@ -91,8 +91,7 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id) else { return };
         let Some(coordinator) = state.releasing.remove(&package) else { return };
         self.observe(Observation::ShareReleased { subject: id, coordinator });
-        let audit = self.audited;
-        let message = Message::SignatureShare(SignatureShare { package, share, next, audit });
+        let message = Message::SignatureShare(SignatureShare { package, share, next });
         self.send(coordinator, id.into(), message, Class::Protocol);
     }
 
