@@ -119,6 +119,7 @@ impl Probes {
             }
             Observation::Subject { state: "expired", .. } => self.fire("expired"),
             Observation::Evidence { .. } => self.fire("evidence"),
+            Observation::Quarantine { over: false, .. } => self.fire("quarantine"),
             Observation::KeyPhase { phase: "active", .. } => self.fire("key-active"),
             Observation::KeyEnded { key_id, .. } => {
                 let keys = process.and_then(|id| world.process(id)).map(|process| process.engine.keys());

@@ -6,8 +6,7 @@ use firn_sim::scenario::Scenario;
 use firn_sim::seeded::Bug;
 use std::path::Path;
 
-const VARIANTS: [(&str, Bug); 14] = [
-    ("restarts-in-turn", Bug::OldBoot),
+const VARIANTS: [(&str, Bug); 13] = [
     ("lossy-planet", Bug::LeakedShare),
     ("cable-cut-mid-round", Bug::LatePersist),
     ("cold-twin", Bug::StrayRequester),
