@@ -85,7 +85,7 @@ fn a_swarm_is_the_same_each_time_and_adds_up() {
 
 #[test]
 fn codes_are_explained_and_scenarios_listed() {
-    for code in ["SCENARIO_UNIT", "L1", "EXPECT", "3"] {
+    for code in ["SCENARIO_UNIT", "N1", "L1", "EXPECT", "takeover", "3"] {
         let (exit, shown, problems) = firn_sim(["explain", code]);
         assert_eq!((exit, shown.lines().count()), (0, 1), "{code}: {shown}{problems}");
     }

@@ -108,7 +108,7 @@ fn a_rate_is_a_count() {
 }
 
 /// Lines after the base, the code, the line of the problem (counted from the first of these lines), and what it says.
-const WRONG: [(&str, &str, usize, &str); 24] = [
+const WRONG: [(&str, &str, usize, &str); 26] = [
     ("name == 3", "SCENARIO_SYNTAX", 1, ""),
     ("[expects]", "SCENARIO_UNKNOWN_KEY", 1, "did you mean `expect`?"),
     ("[[fault]]\nat = \"1s\"\ncrahs = \"alpha/1\"", "SCENARIO_UNKNOWN_KEY", 3, "did you mean `crash`?"),
@@ -132,6 +132,8 @@ const WRONG: [(&str, &str, usize, &str); 24] = [
     ("[[fault]]\nat = \"3s\"\ntwin = \"alpha/*\"", "SCENARIO_VALUE", 3, "one node"),
     ("[[fault]]\nwhen = \"alpha/1 share-durabel\"\ncrash = \"*\"", "SCENARIO_UNKNOWN_NAME", 2, "\"share-durable\"?"),
     ("[[byzantine]]\nnode = \"alpha/1\"\nacts = [\"silence\"]", "SCENARIO_UNKNOWN_NAME", 3, "did you mean \"silent\"?"),
+    ("[expect]\nprobes = \"takeovr\"", "SCENARIO_UNKNOWN_NAME", 2, "did you mean \"takeover\"?"),
+    ("[expect]\nviolates = \"T9\"", "SCENARIO_UNKNOWN_NAME", 2, "T1"),
     ("[expect]\nsigned = \">= 120%\"", "SCENARIO_UNIT", 2, "\">= 99%\""),
 ];
 

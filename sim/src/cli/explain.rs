@@ -1,9 +1,9 @@
 //! What codes mean.
 
 use super::Output;
-use firn_sim::invariants;
 use firn_sim::scenario::problem::CODES;
 use firn_sim::verdict::Exit;
+use firn_sim::{invariants, probes};
 
 /// Verdicts that are not of one invariant.
 const OTHERS: [(&str, &str); 8] = [
@@ -45,5 +45,6 @@ fn entries() -> Vec<(String, String)> {
     let all = invariants::all();
     let safety = all.iter().map(|invariant| (invariant.id().to_owned(), invariant.statement().to_owned()));
     let pair = |(name, meaning): &(&str, &str)| ((*name).to_owned(), (*meaning).to_owned());
-    codes.chain(safety).chain(OTHERS.iter().map(pair)).collect()
+    let probes = probes::ALL.iter().map(|(name, meaning)| ((*name).to_owned(), format!("probe: {meaning}")));
+    codes.chain(safety).chain(OTHERS.iter().map(pair)).chain(probes).collect()
 }

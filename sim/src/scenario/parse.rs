@@ -8,6 +8,7 @@ use super::read::{Section, Value, document};
 use super::select;
 use super::{Byzantine, Expect, Key, KeyOrigin, Loss, Micros, Network, Organisation, Ppm, Scenario, Workload};
 use crate::geography::{Place, places};
+use crate::{invariants, probes};
 use firn_proto::NodeId;
 use std::collections::BTreeMap;
 
@@ -244,15 +245,14 @@ fn expect(value: &Value<'_>, nodes: usize) -> Result<Expect, Problem> {
     };
     expect.p99_floors_max = section.get("p99_latency", floors)?;
     expect.p50_floors_max = section.get("p50_latency", floors)?;
-    let texts = |value: &Value<'_>| {
-        value
-            .one_or_list()?
-            .iter()
-            .map(|item| item.read("SCENARIO_VALUE", "a name", |text| Some(text.to_owned())))
-            .collect()
+    let names = |value: &Value<'_>, what: &str, known: &[(&'static str, &str)]| {
+        let read = |item: &Value<'_>| item.name(what, known).map(str::to_owned);
+        value.one_or_list()?.iter().map(read).collect::<Result<Vec<_>, _>>()
     };
-    expect.probes = section.get("probes", texts)?.unwrap_or_default();
-    expect.violates = section.get("violates", texts)?.unwrap_or_default();
+    let probes = probes::ALL.map(|(name, _)| (name, name));
+    expect.probes = section.get("probes", |value| names(value, "a probe", &probes))?.unwrap_or_default();
+    let ids: Vec<_> = invariants::IDS.iter().chain(&["L1"]).map(|id| (*id, *id)).collect();
+    expect.violates = section.get("violates", |value| names(value, "an invariant", &ids))?.unwrap_or_default();
     expect.keys_active_min = section.get("keys_active", |value| {
         let count =
             |text: &str| text.strip_prefix(">=")?.trim().parse().ok().filter(|count| usize::from(*count) <= nodes);
