@@ -2,8 +2,9 @@
 
 use crate::ids::{Digest, SubjectId};
 use crate::point::Point;
-use alloy_primitives::{Address, B256, U256, address, keccak256};
+use alloy_primitives::{Address, B256, Keccak256, U256, address, keccak256};
 use alloy_sol_types::{SolStruct, SolValue, eip712_domain, sol};
+use std::sync::LazyLock;
 
 sol! {
     /// One call of a batch.
@@ -41,10 +42,21 @@ pub const VERIFIER_CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/Frost
 /// Creation code of `FrostAccount`, from the committed artifact.
 pub const ACCOUNT_CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/FrostAccount.bin"));
 
+/// The address of the one stateless verifier: a constant, whose computation hashes kilobytes of code.
+static VERIFIER: LazyLock<Address> = LazyLock::new(|| DEPLOYER.create2_from_code(B256::ZERO, VERIFIER_CODE));
+
+/// The hash over what the creation code of all accounts begins with: code, and the verifier as first argument.
+static ACCOUNT_HASH: LazyLock<Keccak256> = LazyLock::new(|| {
+    let mut hasher = Keccak256::new();
+    hasher.update(ACCOUNT_CODE);
+    hasher.update(VERIFIER.into_word());
+    hasher
+});
+
 /// The address of the one stateless verifier.
 #[must_use]
 pub fn verifier_address() -> Address {
-    DEPLOYER.create2_from_code(B256::ZERO, VERIFIER_CODE)
+    *VERIFIER
 }
 
 /// The creation code of the account of `group_key` with its constructor arguments.
@@ -57,7 +69,10 @@ pub fn account_init_code(group_key: &Point) -> Vec<u8> {
 /// The address of the account of `group_key`: every node computes it from its own key (docs/adr/0007).
 #[must_use]
 pub fn account_address(group_key: &Point) -> Address {
-    DEPLOYER.create2_from_code(B256::ZERO, account_init_code(group_key))
+    let mut hasher = ACCOUNT_HASH.clone();
+    hasher.update(group_key.x());
+    hasher.update(group_key.y());
+    DEPLOYER.create2(B256::ZERO, hasher.finalize())
 }
 
 /// The EIP-712 digest of `execute` for the account at `account`.

@@ -157,7 +157,13 @@ impl World {
             None => Geography::built_in(scenario)?,
         };
         let definition = setting::definition(scenario, &geography);
-        let mut world = Self {
+        let mut world = Self::bare(scenario, options, geography, definition);
+        world.give_key()?;
+        Ok(world)
+    }
+
+    fn bare(scenario: &Scenario, options: &Options, geography: Geography, definition: Definition) -> Self {
+        Self {
             chain: Chain::new(definition.chain.id, setting::strategies()),
             source: Source::new(scenario.seed),
             stray: if options.seeded == Some(Bug::StrayDraw) { options.fixtures.count_run() } else { 0 },
@@ -190,9 +196,7 @@ impl World {
             tallies: BTreeMap::new(),
             frame: None,
             batch: Batch::default(),
-        };
-        world.give_key()?;
-        Ok(world)
+        }
     }
 
     /// Puts the oracle and the adversary in place; before the first step.

@@ -2,10 +2,11 @@
 
 use super::World;
 use super::disk::{Disk, Image};
-use crate::geography::Invalid;
+use crate::geography::{Geography, Invalid};
 use crate::history::ProcessId;
 use crate::run::Options;
-use crate::scenario::{KeyOrigin, Scenario};
+use crate::scenario::parse::LATENCY;
+use crate::scenario::{Key, KeyOrigin, Network, Organisation, Scenario};
 use firn_proto::{Digest, KeyId, NodeId, Point};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ impl Fixtures {
 
 /// How many keys are kept: one of 7 members takes about 100 kB.
 const FIXTURES_MAX: usize = 512;
+
+/// Round trip between the nodes of a key generation beforehand.
+const DISTANCE: u64 = 20_000;
 
 /// How long a key generation without faults may take.
 const GENERATION: u64 = 600_000_000;
@@ -61,15 +65,29 @@ impl World {
         Ok(())
     }
 
+    /// A scenario of as many nodes, all at one place: a key must be the same whichever run asks for it first.
+    fn plain(&self) -> Scenario {
+        let region = "one-place".to_owned();
+        let count = u16::try_from(self.definition.nodes.len()).unwrap_or(u16::MAX);
+        let rtt = [((region.clone(), region.clone()), DISTANCE)].into();
+        let nodes = vec![(region, count)];
+        Scenario {
+            seed: 0,
+            network: Network { rtt, loss: None, bandwidth: None, latency: LATENCY.to_owned() },
+            organisations: vec![Organisation { name: "all".to_owned(), nodes, cloud: None }],
+            key: Key { origin: KeyOrigin::Generated { at: 0 }, ..self.scenario.key },
+            workload: Vec::new(),
+            faults: Vec::new(),
+            byzantine: Vec::new(),
+            until: None,
+            ..self.scenario.clone()
+        }
+    }
+
     fn generate(&self) -> Result<Fixture, Invalid> {
-        let mut workload = self.scenario.workload.clone();
-        workload.iter_mut().for_each(|workload| workload.count = 0);
-        let mut scenario =
-            Scenario { workload, seed: 0, faults: Vec::new(), byzantine: Vec::new(), ..self.scenario.clone() };
-        scenario.key.origin = KeyOrigin::Generated { at: 0 };
-        scenario.network.loss = None;
-        let options = Options { geography: Some(self.geography.clone()), ..Options::default() };
-        let mut world = Self::new(&scenario, &options)?;
+        let scenario = self.plain();
+        let geography = Geography::built_in(&scenario)?;
+        let mut world = Self::bare(&scenario, &Options::default(), geography, self.definition.clone());
         world.begin();
         let active = |world: &Self| {
             world.processes().all(|(_, process)| process.engine.keys().iter().any(|view| view.state == "active"))

@@ -1,7 +1,7 @@
 //! The host of processes: takes inputs one by one, and carries effects out in order.
 
 use super::frame::{Frame, Said, kind};
-use super::process::{Doing, Process, Release};
+use super::process::{Doing, Leaving, Process, Release};
 use super::{Occurrence, World};
 use crate::byzantine::{Corrupted, Deed};
 use crate::history::{ProcessId, What};
@@ -17,6 +17,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// How long a synced write takes, at least, and how much more by chance.
 const SYNC: (Micros, Micros) = (500, 1_000);
 
+/// How many inputs one sync may cover.
+const ROUND_MAX: usize = 32;
+
+/// The kind of a signature share.
+const SHARE: &str = "signature-share";
+
 impl World {
     /// Hands an event to a process.
     pub(super) fn input(&mut self, id: ProcessId, event: Event) {
@@ -29,14 +35,21 @@ impl World {
     /// Works until there is nothing to do, or something to wait for.
     pub(super) fn run(&mut self, id: ProcessId) {
         while let Some(process) = self.processes.get_mut(&id).filter(|process| process.is_free()) {
-            if let Some(deed) = process.work.deeds.pop_front() {
+            let work = &mut process.work;
+            let round_is_full = work.taken >= ROUND_MAX && !work.waiting.is_empty();
+            if let Some(leaving) = work.leaving.pop_front() {
+                self.leaves(id, leaving);
+                self.point(id, Point::Effect);
+            } else if let Some(deed) = work.deeds.pop_front() {
                 self.carry_out(id, deed);
-            } else if !process.work.batch.is_empty() {
-                self.sync(id);
-            } else if let Some(event) = process.work.replies.pop_front() {
+            } else if !round_is_full && let Some(event) = work.replies.pop_front() {
+                work.taken += 1;
                 self.step(id, event);
-            } else if let Some(event) = process.work.inputs.pop_front() {
+            } else if !round_is_full && let Some(event) = work.inputs.pop_front() {
+                work.taken += 1;
                 self.compute(id, event);
+            } else if !work.batch.is_empty() {
+                self.sync(id);
             } else {
                 return;
             }
@@ -94,6 +107,8 @@ impl World {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let mut batch = std::mem::take(&mut process.work.batch);
         let releases = std::mem::take(&mut process.work.releases);
+        process.work.leaving = std::mem::take(&mut process.work.waiting).into();
+        process.work.taken = 0;
         self.spoil_batch(id, &mut batch);
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.disk.sync(&batch);
@@ -113,7 +128,7 @@ impl World {
 
     fn released(&mut self, id: ProcessId, release: Release) {
         let Some(process) = self.processes.get_mut(&id) else { return };
-        let approved = process.disk.recoverable().approved.contains(&release.subject.into());
+        let approved = process.disk.visible().approved.contains(&release.subject.into());
         let again = !process.work.answered.insert(release.package);
         let Release { subject, digest, key_id, epoch, package, own } = release;
         let what = What::Released { subject, digest, key_id, epoch, package, own, approved, again };
@@ -198,7 +213,8 @@ impl World {
         let Some(boot) = self.processes.get(&id).map(|process| process.boot) else { return };
         match deed {
             Deed::Do(effect) => {
-                if self.must_sync_first(id, &effect) {
+                let reads_disk = matches!(&effect, Effect::AskVault(Request::Certify { .. }));
+                if reads_disk && self.processes.get(&id).is_some_and(|process| !process.work.batch.is_empty()) {
                     let Some(process) = self.processes.get_mut(&id) else { return };
                     process.work.deeds.push_front(Deed::Do(effect));
                     return self.sync(id);
@@ -217,20 +233,6 @@ impl World {
         }
     }
 
-    /// Whatever leaves the process waits for what was to be kept before.
-    fn must_sync_first(&self, id: ProcessId, effect: &Effect) -> bool {
-        let pending = self.processes.get(&id).is_some_and(|process| !process.work.batch.is_empty());
-        pending
-            && match effect {
-                Effect::Send { .. }
-                | Effect::AskChain { .. }
-                | Effect::SubmitToChain { .. }
-                | Effect::Answer { .. } => true,
-                Effect::AskVault(request) => matches!(request, Request::Certify { .. }),
-                Effect::Persist(_) | Effect::SetTimer { .. } | Effect::Penalise { .. } | Effect::Observe(_) => false,
-            }
-    }
-
     fn effect(&mut self, id: ProcessId, effect: Effect) {
         if self.forgets(&effect) {
             return;
@@ -242,14 +244,10 @@ impl World {
                     process.work.batch.records.extend(records);
                 }
             }
-            Effect::Send { to, session, message, .. } => self.say(id, &to, session, message),
+            Effect::Send { to, session, message, .. } => self.say(id, to, session, message),
             Effect::AskVault(request) => {
                 self.note_activation(id, &request);
-                if let Some(reply) = self.ask(id, request)
-                    && let Some(process) = self.processes.get_mut(&id)
-                {
-                    process.work.replies.push_back(Event::VaultReplied { reply });
-                }
+                self.ask(id, request).into_iter().for_each(|reply| self.leave(id, Leaving::Reply(reply)));
             }
             Effect::SetTimer { timer, at } => {
                 let Some(process) = self.processes.get_mut(&id) else { return };
@@ -257,11 +255,9 @@ impl World {
                 process.work.timers.insert((at.0, process.work.timer_count), timer);
                 self.arm(id, at.0);
             }
-            Effect::AskChain { subject, query } => self.ask_chain(id, subject, &query),
-            Effect::SubmitToChain { subject, account, execute, signature } => {
-                self.submit_to_chain(id, subject, account, &execute, &signature);
+            Effect::AskChain { .. } | Effect::SubmitToChain { .. } | Effect::Answer { .. } => {
+                self.leave(id, Leaving::Effect(effect));
             }
-            Effect::Answer { session, outcome } => self.record(Some(id), What::Answered { session, outcome }),
             Effect::Penalise { .. } => {}
             Effect::Observe(observation) => self.observed(id, observation),
         }
@@ -301,19 +297,48 @@ impl World {
         }
     }
 
-    /// Signs a message as the process and sends it to all of `to`.
-    fn say(&mut self, id: ProcessId, to: &[NodeId], session: SessionId, message: Message) {
+    /// Signs a message as the process, for all of `to`.
+    fn say(&mut self, id: ProcessId, to: Vec<NodeId>, session: SessionId, message: Message) {
         let message = self.spoil_message(message);
-        let (name, share) = (kind(&message), matches!(message, Message::SignatureShare(_)));
+        let name = kind(&message);
         let request = Request::Author { session, message: Box::new(message) };
         let Some(Reply::Envelope(bytes)) = self.ask(id, request) else { return };
-        let said = Said::new(bytes);
-        for to in to {
-            let frame = self.frame(id, *to, name, session, &said);
-            self.send(id, *to, frame);
+        self.leave(id, Leaving::Frame(to, name, session, Said::new(bytes)));
+    }
+
+    /// Lets something leave at once if nothing before it waits for a sync.
+    fn leave(&mut self, id: ProcessId, leaving: Leaving) {
+        match self.processes.get_mut(&id).map(|process| &mut process.work) {
+            Some(work) if work.batch.is_empty() => self.leaves(id, leaving),
+            Some(work) => work.waiting.push(leaving),
+            None => {}
         }
-        if share {
-            self.point(id, Point::ShareSent);
+    }
+
+    fn leaves(&mut self, id: ProcessId, leaving: Leaving) {
+        match leaving {
+            Leaving::Frame(to, kind, session, said) => {
+                for to in to {
+                    let frame = self.frame(id, to, kind, session, &said);
+                    self.send(id, to, frame);
+                }
+                if kind == SHARE {
+                    self.point(id, Point::ShareSent);
+                }
+            }
+            Leaving::Reply(reply) => {
+                if let Some(process) = self.processes.get_mut(&id) {
+                    process.work.replies.push_back(Event::VaultReplied { reply });
+                }
+            }
+            Leaving::Effect(Effect::AskChain { subject, query }) => self.ask_chain(id, subject, &query),
+            Leaving::Effect(Effect::SubmitToChain { subject, account, execute, signature }) => {
+                self.submit_to_chain(id, subject, account, &execute, &signature);
+            }
+            Leaving::Effect(Effect::Answer { session, outcome }) => {
+                self.record(Some(id), What::Answered { session, outcome });
+            }
+            Leaving::Effect(_) => {}
         }
     }
 

@@ -1,16 +1,19 @@
 //! A process: engine, vault, disk and the work that waits for them.
 
 use super::disk::{Batch, Disk};
+use super::frame::Said;
 use crate::byzantine::Deed;
 use crate::random::Source;
 use crate::scenario::Micros;
-use firn_coordinator::api::{Event, Timer};
+use firn_coordinator::api::{Effect, Event, Timer};
 use firn_coordinator::{Config, Engine};
 use firn_proto::commitments::CommitmentStatement;
-use firn_proto::{Definition, Digest, Epoch, Incarnation, KeyId, NodeId, SubjectId};
+use firn_proto::{Definition, Digest, Epoch, Incarnation, KeyId, NodeId, SessionId, SubjectId};
+use firn_vault::api::Reply;
 use firn_vault::{RootSecret, Vault};
 use rand_chacha::ChaCha20Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 use zeroize::Zeroizing;
 
 /// A running or stopped process of a node. Engine and vault of a stopped one are as they were at its end.
@@ -46,6 +49,12 @@ pub(super) struct Work {
     pub(super) deeds: VecDeque<Deed>,
     /// What the engine and the vault want kept.
     pub(super) batch: Batch,
+    /// What waits for the batch to be durable, in order.
+    pub(super) waiting: Vec<Leaving>,
+    /// What has waited and leaves now.
+    pub(super) leaving: VecDeque<Leaving>,
+    /// Inputs taken since the last sync.
+    pub(super) taken: usize,
     /// Shares that may be used once the batch is durable.
     pub(super) releases: Vec<Release>,
     pub(super) doing: Doing,
@@ -58,6 +67,16 @@ pub(super) struct Work {
     pub(super) answered: BTreeSet<Digest>,
     /// Whose shares have come in, by package.
     pub(super) shares: BTreeMap<Digest, BTreeSet<NodeId>>,
+}
+
+/// What may happen only after everything written before it is durable.
+pub(super) enum Leaving {
+    /// An envelope to these nodes.
+    Frame(Vec<NodeId>, &'static str, SessionId, Rc<Said>),
+    /// An effect that people or the chain notice.
+    Effect(Effect),
+    /// A reply of the vault.
+    Reply(Reply),
 }
 
 /// What a process waits for.
@@ -130,6 +149,7 @@ impl Process {
             && work.replies.is_empty()
             && work.deeds.is_empty()
             && work.batch.is_empty()
+            && work.leaving.is_empty()
             && self.is_free()
     }
 

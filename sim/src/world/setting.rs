@@ -1,7 +1,7 @@
 //! What a scenario's network consists of: the definition that all nodes hold, and requesters.
 
 use super::process::root;
-use crate::geography::Geography;
+use crate::geography::{Geography, Place};
 use crate::scenario::Scenario;
 use alloy_primitives::{Address, U256};
 use firn_proto::account::account_address;
@@ -23,15 +23,18 @@ pub(super) fn strategies() -> Vec<Address> {
     vec![Address::repeat_byte(0x33), Address::repeat_byte(0x44)]
 }
 
-/// The network definition of a scenario.
+/// The network definition of a scenario. Where the key has no diversity rule, nobody reads where nodes are: then all
+/// scenarios of one size have one definition, and share its key.
 pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definition {
+    let diverse = scenario.key.organisations_min > 1 || scenario.key.regions_min > 1;
     let nodes: Vec<_> = geography.places().keys().copied().collect();
     let node = |id: &NodeId| {
         let (author_key, vault_key) = root(*id).public_keys();
         let place = geography.places().get(id);
-        let label = |pick: fn(&crate::geography::Place) -> &String| place.map(pick).cloned().unwrap_or_default();
+        let place = place.filter(|_| diverse);
+        let label = |pick: fn(&Place) -> &String| place.map_or_else(|| "any".to_owned(), |place| pick(place).clone());
         definition::Node {
-            name: label(|place| &place.name),
+            name: format!("node-{id}"),
             organisation: label(|place| &place.organisation),
             region: label(|place| &place.region),
             provider: label(|place| &place.cloud),
@@ -41,6 +44,7 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
             addresses: Vec::new(),
         }
     };
+    let organisation = |place: &Place| if diverse { place.organisation.clone() } else { "any".to_owned() };
     let requesters = scenario.workload.iter().map(|workload| workload.requester).chain([1]).max().unwrap_or(1);
     let requester = |number: u16| Requester {
         name: format!("avs-{number}"),
@@ -51,7 +55,7 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
     Definition::new(definition::Content {
         name: "simulation".to_owned(),
         chain: definition::Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
-        organisations: scenario.organisations.iter().map(|organisation| organisation.name.clone()).collect(),
+        organisations: geography.places().values().map(organisation).collect(),
         nodes: nodes.iter().map(|id| (*id, node(id))).collect(),
         keys: vec![KeyDefinition {
             name: KEY_NAME.to_owned(),

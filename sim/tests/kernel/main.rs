@@ -1,6 +1,8 @@
 //! The kernel by itself: runs of scenarios built by hand.
 
 #[cfg(test)]
+mod crashes;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod runs;
