@@ -23,6 +23,11 @@ impl AuditLog {
         Some(Self { next: number.checked_add(1)?, head: hash(&entry) })
     }
 
+    /// How many entries there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.next
+    }
+
     /// Appends an entry and gives its record.
     pub(crate) fn append(&mut self, at: WallTime, note: &AuditNote<'_>) -> Record {
         let AuditNote { session, event, code, members, reference, evidence } = note;

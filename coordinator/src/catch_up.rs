@@ -104,6 +104,7 @@ impl Engine {
             signed: requests(|state| state.signature.is_some()),
             keys: self.attempts.iter().filter(|(_, a)| certified(a.phase)).map(|(id, _)| *id).take(HEADS_MAX).collect(),
             seen: self.peers.get(&to).map(|peer| peer.seen).unwrap_or_default(),
+            audit: self.audited,
         }
     }
 
@@ -111,7 +112,9 @@ impl Engine {
     pub(crate) fn on_heads(&mut self, inbound: &Inbound<'_>, heads: &Heads) {
         let node = inbound.from;
         self.hear_of_ourselves(node, heads.seen);
-        if self.dues.entry(node).or_default().allow(self.now.monotonic) {
+        let allowed = self.dues.entry(node).or_default().allow(self.now.monotonic);
+        self.hear_of_audit(inbound, heads.audit, allowed);
+        if allowed {
             return self.answer_heads(node, heads);
         }
         self.dues.entry(node).or_default().heads = Some(heads.clone());

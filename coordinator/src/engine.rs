@@ -71,6 +71,8 @@ pub struct Engine {
     /// Records for the next batch.
     pub(crate) unwritten: Vec<Record>,
     audit: AuditLog,
+    /// How many audit entries are durable before whatever leaves next.
+    pub(crate) audited: u64,
     effects: Vec<Effect>,
     local: VecDeque<(SessionId, Message)>,
 }
@@ -119,6 +121,7 @@ impl Engine {
             stirred: false,
             turn: (None, SubjectId::default()),
             unwritten: Vec::new(),
+            audited: audit.count(),
             audit,
             effects: Vec::new(),
             local: VecDeque::new(),
@@ -296,6 +299,7 @@ impl Engine {
     pub(crate) fn write(&mut self) {
         if !self.unwritten.is_empty() {
             let records = std::mem::take(&mut self.unwritten);
+            self.audited = self.audit.count();
             self.effect(Effect::Persist(records));
         }
     }

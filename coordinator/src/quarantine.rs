@@ -14,11 +14,14 @@ use firn_proto::{Code, Incarnation, Message, NodeId, SessionId, SubjectId, wire}
 use prost::Message as _;
 
 /// What is remembered of a peer, durably.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Peer {
     /// The newest of its boots that greeted us, or the one that an operator trusts.
     pub(crate) seen: Incarnation,
     pub(crate) quarantined: bool,
+    /// The longest audit log that it told of, and in its how-manieth start.
+    audit: u64,
+    told_in: u32,
 }
 
 impl Engine {
@@ -29,8 +32,7 @@ impl Engine {
             Some(peer) if peer.seen == incarnation || peer.quarantined && peer.seen.count() >= incarnation.count() => {}
             Some(peer) if peer.seen.count() >= incarnation.count() => self.quarantine(node, peer, incarnation),
             _ => {
-                let quarantined = known.is_some_and(|peer| peer.quarantined);
-                let record = self.remember(node, Peer { seen: incarnation, quarantined });
+                let record = self.remember(node, Peer { seen: incarnation, ..known.unwrap_or_default() });
                 self.unwritten.push(record);
             }
         }
@@ -53,7 +55,7 @@ impl Engine {
     /// An operator says that this boot of a peer is sound, and the only one.
     pub(crate) fn trust(&mut self, node: NodeId, incarnation: Incarnation) -> Result<(), Code> {
         let peer = self.peers.get(&node).copied().filter(|peer| peer.quarantined).ok_or(Code::PeerNotQuarantined)?;
-        let record = self.remember(node, Peer { seen: incarnation, quarantined: false });
+        let record = self.remember(node, Peer { seen: incarnation, ..Peer::default() });
         let note = AuditNote::new(SessionId::default(), "peer-trusted");
         self.persist(
             vec![record],
@@ -68,10 +70,25 @@ impl Engine {
         Ok(())
     }
 
+    /// A peer says how long its audit log is: never shorter than in an earlier boot, unless its disk was rolled back
+    /// meanwhile. With `keep`, what is news is written with the next batch.
+    pub(crate) fn hear_of_audit(&mut self, inbound: &Inbound<'_>, audit: u64, keep: bool) {
+        let (node, boot) = (inbound.from, inbound.incarnation);
+        let known = self.peers.get(&node).copied();
+        let Some(peer) = known.filter(|peer| peer.seen == boot && !peer.quarantined) else { return };
+        if boot.count() > peer.told_in && audit < peer.audit {
+            return self.quarantine(node, peer, boot);
+        }
+        let record = self.remember(node, Peer { audit: audit.max(peer.audit), told_in: boot.count(), ..peer });
+        if keep && audit > peer.audit {
+            self.unwritten.push(record);
+        }
+    }
+
     fn remember(&mut self, node: NodeId, peer: Peer) -> Record {
         self.peers.insert(node, peer);
-        let Peer { seen, quarantined } = peer;
-        let stored = wire::StoredPeer { schema: SCHEMA, seen: seen.to_wire(), quarantined };
+        let Peer { seen, quarantined, audit, told_in } = peer;
+        let stored = wire::StoredPeer { schema: SCHEMA, seen: seen.to_wire(), quarantined, audit, told_in };
         Record { family: Family::Peers, key: node.0.to_be_bytes().to_vec(), value: Some(stored.encode_to_vec()) }
     }
 
@@ -80,8 +97,8 @@ impl Engine {
         let stored: wire::StoredPeer =
             record::decode(value).filter(|stored: &wire::StoredPeer| stored.schema == SCHEMA)?;
         let node = NodeId(u16::from_be_bytes(record_key.try_into().ok()?));
-        let seen = Incarnation::from_wire(stored.seen);
-        self.peers.insert(node, Peer { seen, quarantined: stored.quarantined });
+        let wire::StoredPeer { quarantined, audit, told_in, .. } = stored;
+        self.peers.insert(node, Peer { seen: Incarnation::from_wire(stored.seen), quarantined, audit, told_in });
         Some(())
     }
 

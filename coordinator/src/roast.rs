@@ -269,6 +269,10 @@ impl Engine {
     /// A share: kept if it answers an open package of ours and its sender is among the signers.
     pub(crate) fn on_share(&mut self, inbound: &Inbound<'_>, share: &SignatureShare) {
         let id = SubjectId::from(inbound.session);
+        self.hear_of_audit(inbound, share.audit, false);
+        if self.is_quarantined(inbound.from) {
+            return self.ignored(inbound, Code::PeerQuarantined);
+        }
         share.next.iter().for_each(|next| self.pool(*next));
         let now = self.now.monotonic;
         let Some(state) = self.subjects.get_mut(&id) else { return };

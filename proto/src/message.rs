@@ -198,6 +198,8 @@ pub struct SignatureShare {
     pub share: PublicScalar,
     /// Commitments for the next attempts with the same coordinator, at most [`crate::limits::COMMITMENTS_NEXT_MAX`].
     pub next: Vec<Commitments>,
+    /// How many entries the sender's audit log has on disk: never fewer in a later boot.
+    pub audit: u64,
 }
 
 /// What a node knows, for catch-up: each list holds at most [`crate::limits::HEADS_MAX`] entries.
@@ -211,6 +213,8 @@ pub struct Heads {
     pub keys: Vec<KeyId>,
     /// The newest boot of the receiver that the sender has met; the zero one stands for none.
     pub seen: Incarnation,
+    /// How many entries the sender's audit log has on disk: never fewer in a later boot.
+    pub audit: u64,
 }
 
 impl SigningPackage {

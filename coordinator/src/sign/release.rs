@@ -91,7 +91,8 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id) else { return };
         let Some(coordinator) = state.releasing.remove(&package) else { return };
         self.observe(Observation::ShareReleased { subject: id, coordinator });
-        let message = Message::SignatureShare(SignatureShare { package, share, next });
+        let audit = self.audited;
+        let message = Message::SignatureShare(SignatureShare { package, share, next, audit });
         self.send(coordinator, id.into(), message, Class::Protocol);
     }
 

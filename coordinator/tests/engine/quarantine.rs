@@ -57,6 +57,30 @@ fn a_rolled_back_disk_signs_nothing_until_it_is_trusted() {
 }
 
 #[test]
+fn a_disk_that_is_rolled_back_within_one_start_is_noticed_by_who_was_told_of_more() {
+    let (mut bench, _) = Bench::ready(2, 3);
+    let host = &bench.hosts[&3];
+    let old = (host.records.clone(), host.sealed.clone());
+    bench.kill(2);
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    bench.deliver();
+    assert_eq!(bench.state(1, &request), "signed", "by 1 and 3");
+    bench.kill(3);
+    let host = bench.hosts.get_mut(&3).unwrap();
+    (host.records, host.sealed) = old;
+    bench.restart(3);
+    bench.restart(2);
+    bench.deliver();
+    assert_eq!([1, 2].map(|id| quarantined(&bench, id)), [vec![3], vec![]], "its count of starts has gone up");
+    trust(&mut bench, 1, 3, Incarnation::new(2, 0));
+    bench.rounds(2);
+    bench.restart(3);
+    bench.deliver();
+    assert_eq!(quarantined(&bench, 1), []);
+}
+
+#[test]
 fn two_processes_of_one_start_are_a_clone() {
     let (mut bench, _) = Bench::ready(2, 3);
     up(&mut bench, 1, 3, Incarnation::new(1, 9));

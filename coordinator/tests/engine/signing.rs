@@ -243,6 +243,7 @@ fn messages_of_other_sessions_twice_and_late_change_nothing() {
         package: firn_proto::Digest([1; 32]),
         share: PublicScalar::from_slice(&[1; 32]).unwrap(),
         next: Vec::new(),
+        audit: 0,
     };
     bench.say(4, 1, first.id().into(), &Message::SignatureShare(share));
     bench.say(

@@ -171,6 +171,7 @@ pub(super) fn share_to(share: &SignatureShare) -> wire::SignatureShare {
         package: share.package.0.to_vec(),
         share: share.share.as_bytes().to_vec(),
         next: share.next.iter().map(Commitments::to_wire).collect(),
+        audit: share.audit,
     }
 }
 
@@ -186,6 +187,7 @@ pub(super) fn share_from(
         package: digest(&wire.package)?,
         share: PublicScalar::from_slice(&wire.share)?,
         next: own_commitments(&wire.next, header, definition)?,
+        audit: wire.audit,
     })
 }
 
@@ -233,6 +235,7 @@ pub(super) fn heads_to(heads: &Heads) -> wire::Heads {
         signed: heads.signed.iter().map(|id| id.0.0.to_vec()).collect(),
         keys: heads.keys.iter().map(|id| id.0.0.to_vec()).collect(),
         seen: heads.seen.to_wire(),
+        audit: heads.audit,
     }
 }
 
@@ -246,6 +249,7 @@ pub(super) fn heads_from(wire: &wire::Heads) -> Result<Heads, Refusal> {
         signed: subjects(&wire.signed)?,
         keys: wire.keys.iter().map(|id| digest(id).map(KeyId)).collect::<Result<_, _>>()?,
         seen: Incarnation::from_wire(wire.seen),
+        audit: wire.audit,
     })
 }
 

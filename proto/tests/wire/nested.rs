@@ -38,6 +38,7 @@ fn commitments_are_their_senders_own() {
         package: vec![1; 32],
         share: crate::fixture::scalar(1).as_bytes().to_vec(),
         next: vec![others.to_wire()],
+        audit: 0,
     };
     assert_eq!(code(&definition, 16, &share), Some(Code::BodyMalformed));
     let forged = Commitments::seal(definition.network_id(), statement(1, 2), |digest| sign(2, digest));
@@ -119,6 +120,7 @@ fn at_most_two_commitments_ride_on_a_share() {
             package: vec![9; 32],
             share: crate::fixture::scalar(1).as_bytes().to_vec(),
             next: vec![next.clone(); count],
+            audit: 0,
         };
         assert_eq!(code(&definition, 16, &share).is_some(), refused, "{count}");
     }
@@ -215,7 +217,8 @@ fn code_of_certificate(definition: &Definition, certificate: wire::KeyCertificat
 #[test]
 fn lists_are_bounded_and_ascending() {
     let definition = definition();
-    let heads = |n: usize| wire::Heads { open: vec![vec![0; 32]; n], signed: Vec::new(), keys: Vec::new(), seen: 0 };
+    let heads =
+        |n: usize| wire::Heads { open: vec![vec![0; 32]; n], signed: Vec::new(), keys: Vec::new(), seen: 0, audit: 0 };
     assert_eq!(code(&definition, 19, &heads(HEADS_MAX)), None);
     assert_eq!(code(&definition, 19, &heads(HEADS_MAX + 1)), Some(Code::BodyMalformed));
     let round1 = |n: usize| wire::KeyRound1 {

@@ -92,12 +92,18 @@ fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
     let request = signed(slash(), 7, &definition).verify(&definition).unwrap();
     let (id, subject) = (request.id().into(), SessionId(digest(0x88)));
     let willing = |status, commitments| Message::Willingness(Willingness { status, commitments });
-    let share = SignatureShare { package: digest(0x99), share: scalar(11), next: vec![commitments(&definition, 1, 2)] };
+    let share = SignatureShare {
+        package: digest(0x99),
+        share: scalar(11),
+        next: vec![commitments(&definition, 1, 2)],
+        audit: 44,
+    };
     let heads = Heads {
         open: vec![SubjectId(digest(1))],
         signed: vec![SubjectId(digest(2))],
         keys: vec![KeyId(digest(3))],
         seen: Incarnation::new(2, 22),
+        audit: 45,
     };
     vec![
         ("RequestSpread", id, Message::RequestSpread { request: Box::new(request), origin: NodeId(2) }),
@@ -152,7 +158,7 @@ pub(crate) fn stored_subject() -> wire::StoredSubject {
 }
 
 pub(crate) fn stored_peer() -> wire::StoredPeer {
-    wire::StoredPeer { schema: 1, seen: Incarnation::new(7, 77).to_wire(), quarantined: true }
+    wire::StoredPeer { schema: 1, seen: Incarnation::new(7, 77).to_wire(), quarantined: true, audit: 46, told_in: 6 }
 }
 
 pub(crate) fn audit_entry() -> wire::AuditEntry {

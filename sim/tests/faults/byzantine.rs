@@ -40,6 +40,7 @@ fn random_bytes_and_words_out_of_place_do_not_stop_a_signature() {
         package: Digest([1; 32]),
         share: PublicScalar::from_slice(&[1; 32]).unwrap(),
         next: Vec::new(),
+        audit: 0,
     };
     for to in nodes(&world).into_iter().filter(|to| *to != 4) {
         for length in [0, 1, 100, 70_000] {
