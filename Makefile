@@ -77,7 +77,7 @@ lint: ## clippy over all targets, warnings are errors
 	@$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
 
 .PHONY: unit
-unit: ## Rust tests only, end-to-end ones included
+unit: setup ## Rust tests only, end-to-end ones included
 	$(call say,tests)
 	@$(CARGO) test --quiet $(WORKSPACE) --test stack -- --list >/dev/null # says so where namespaces are missing
 	@$(CARGO) nextest run $(WORKSPACE)
