@@ -11,6 +11,10 @@ use frost::keys::{KeyPackage, SigningShare};
 use rand_core::{CryptoRng, RngCore};
 use std::collections::BTreeMap;
 
+pub(crate) use hedged::Hedged;
+
+mod hedged;
+
 /// One pair of nonces. Neither cloned, shown nor stored.
 pub(crate) struct Nonces(frost::round1::SigningNonces);
 

@@ -5,7 +5,7 @@ use crate::api::{Decision, ReleaseRequest, Reply, Subject, Write};
 use crate::denial::Denial;
 use crate::held::HeldKey;
 use crate::limits::{OFFERS_MAX, RELEASED_MAX};
-use crate::nonces::{Nonces, PoolKey};
+use crate::nonces::{Hedged, Nonces, PoolKey};
 use crate::record::Kind;
 use crate::settle::Lock;
 use crate::suite::{self, frost};
@@ -40,20 +40,27 @@ impl Vault {
         if !(1..=OFFERS_MAX).contains(&count.into()) {
             return Err(Code::VaultRefused.into());
         }
+        let serials: Vec<_> = (0..count).map(|_| self.pools.next_serial()).collect();
         let held = self.certified(key_id, epoch)?;
         self.key_of(held)?.identifier_of(coordinator).ok_or(Code::VaultRefused)?;
         let share = held.package().signing_share();
-        let generated: Option<Vec<_>> = (0..count).map(|_| Nonces::generate(share, rng)).collect();
+        let (owner, incarnation) = (self.node, self.incarnation);
+        let pair = |serial| {
+            let mut hedged = Hedged::new(&mut *rng, pool, (owner, incarnation), serial, now);
+            Some((serial, Nonces::generate(share, &mut hedged)?))
+        };
+        let generated: Option<Vec<_>> = serials.into_iter().map(pair).collect();
         self.pools.drop_expired(now);
-        let mut offer = |(nonces, (hiding, binding))| {
+        let expires = WallTime(now.0.saturating_add(NONCE_LIFETIME_SECONDS));
+        let mut offer = |(serial, (nonces, (hiding, binding)))| {
             let statement = CommitmentStatement {
                 key_id,
                 epoch,
                 coordinator,
-                owner: self.node,
-                incarnation: self.incarnation,
-                serial: self.pools.next_serial(),
-                expires: WallTime(now.0.saturating_add(NONCE_LIFETIME_SECONDS)),
+                owner,
+                incarnation,
+                serial,
+                expires,
                 hiding,
                 binding,
             };

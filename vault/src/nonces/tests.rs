@@ -1,10 +1,12 @@
 //! Signing vectors through our layer.
 
 use super::*;
+use crate::api::{Reply, Request};
 use crate::suite::SecretScalar;
-use crate::testing::{Script, hex_at};
+use crate::testing::{EPOCH, NOW, Net, Script, hex_at, rng};
 use firn_proto::Identifier;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Runs commit and sign of every signer in a vector file.
 fn check_signing_vectors(text: &str) {
@@ -44,4 +46,29 @@ fn rfc_9591_vectors_pass() {
 #[test]
 fn vectors_with_big_identifiers_pass() {
     check_signing_vectors(include_str!("../../tests/vectors/vectors-big-identifier.json"));
+}
+
+#[test]
+fn r38_a_generator_that_repeats_itself_repeats_no_nonce() {
+    let (mut net, certificate) = Net::certified(2, 3);
+    let (key_id, epoch, node) = (certificate.key_id(), EPOCH, NodeId(11));
+    let mut seen = BTreeSet::new();
+    for start in 0..3 {
+        for coordinator in [11, 12, 11] {
+            // However many bytes it has given since: a machine that was copied may go on from anywhere.
+            for skipped in 0..4 {
+                let mut repeating = rng(7);
+                repeating.fill_bytes(&mut [0; 32][..skipped * 8]);
+                let ask = Request::Commit { key_id, epoch, coordinator: NodeId(coordinator), count: 2, now: NOW };
+                let decision = net.host(node).vault.handle(ask, &mut repeating);
+                let Reply::Committed(offered) = decision.reply else { panic!("{:?}", decision.reply) };
+                for offered in offered {
+                    let statement = offered.statement();
+                    assert!(seen.insert(statement.hiding.compressed()), "start {start}: a hiding nonce came again");
+                    assert!(seen.insert(statement.binding.compressed()), "start {start}: a binding nonce came again");
+                }
+            }
+        }
+        net.restart(node);
+    }
 }
