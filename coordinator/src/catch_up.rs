@@ -98,11 +98,16 @@ impl Engine {
             let picked = self.in_turn().filter(move |(_, state)| state.request().is_some() && pick(state));
             picked.map(|(id, _)| *id).take(HEADS_MAX).collect::<Vec<_>>()
         };
-        let certified = |phase: Phase| matches!(phase, Phase::Certified | Phase::Active);
         Heads {
             open: requests(State::is_open),
-            signed: requests(|state| state.signature.is_some()),
-            keys: self.attempts.iter().filter(|(_, a)| certified(a.phase)).map(|(id, _)| *id).take(HEADS_MAX).collect(),
+            signed: requests(|state| state.signature.is_some() || state.executed),
+            keys: self
+                .attempts
+                .iter()
+                .filter(|(_, a)| a.phase == Phase::Active)
+                .map(|(id, _)| *id)
+                .take(HEADS_MAX)
+                .collect(),
             seen: self.peers.get(&to).map(|peer| peer.seen).unwrap_or_default(),
             audit: self.audited,
         }
@@ -144,22 +149,21 @@ impl Engine {
         }
     }
 
-    /// Certificates that a peer lacks, and activations, which are harmless to hear twice.
-    fn tell_keys(&mut self, to: NodeId, known: &BTreeSet<KeyId>) {
-        let certified = self.attempts.iter().filter(|(_, attempt)| attempt.certificate.is_some());
+    /// Certificates and activations of keys that are not yet active at a peer.
+    fn tell_keys(&mut self, to: NodeId, active: &BTreeSet<KeyId>) {
+        let lacking = |id: &KeyId| !active.contains(id);
+        let certified = self.attempts.iter().filter(|(id, attempt)| attempt.certificate.is_some() && lacking(id));
         let certified: Vec<_> = certified.map(|(id, _)| *id).collect();
-        certified.into_iter().for_each(|key_id| self.tell_key(key_id, to, !known.contains(&key_id)));
+        certified.into_iter().for_each(|key_id| self.tell_key(key_id, to));
     }
 
-    /// A key's activation, after its certificate where the peer lacks it.
-    pub(crate) fn tell_key(&mut self, key_id: KeyId, to: NodeId, certificate_too: bool) {
+    /// A key's certificate, and its activation if that is known.
+    pub(crate) fn tell_key(&mut self, key_id: KeyId, to: NodeId) {
         let Some(attempt) = self.attempts.get(&key_id) else { return };
         let Some(certificate) = attempt.certificate.clone() else { return };
         let activation = attempt.activation;
         let session = certificate.activation(self.definition.network_id()).into();
-        if certificate_too {
-            self.send(to, key_id.into(), Message::KeyCertificate(Box::new(certificate)), Class::Protocol);
-        }
+        self.send(to, key_id.into(), Message::KeyCertificate(Box::new(certificate)), Class::Protocol);
         if let Some(signature) = activation {
             self.send(to, session, Message::Signed(signature), Class::Protocol);
         }
@@ -172,7 +176,7 @@ impl Engine {
         self.send(to, id.into(), message, Class::Protocol);
     }
 
-    /// A member did not know a subject: it gets that and our answer, not faster than it could ask on its timers.
+    /// A member did not know a subject: it gets that, our answer and the signature, not faster than it could ask on its timers.
     pub(crate) fn tell_again(&mut self, id: SubjectId, to: NodeId) {
         let now = self.now.monotonic;
         let Some(state) = self.subjects.get_mut(&id) else { return };
@@ -185,10 +189,11 @@ impl Engine {
             Subject::Request(_) => None,
         };
         match certified {
-            Some(key_id) => self.tell_key(key_id, to, true),
+            Some(key_id) => self.tell_key(key_id, to),
             None => self.tell_request(id, to),
         }
         self.tell_status(id, to);
+        self.tell_outcome(id, to);
     }
 
     /// Our answer to a subject again, for a peer that may have missed it.

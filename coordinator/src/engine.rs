@@ -215,7 +215,9 @@ impl Engine {
             Message::Solicit { .. } => self.on_solicit(inbound),
             Message::SigningPackage(package) => self.on_package(inbound, package),
             Message::SignatureShare(share) => self.on_share(inbound, share),
-            Message::ShareRefused { package, code } => self.on_share_refused(inbound, *package, *code),
+            Message::ShareRefused { package, code, shunned } => {
+                self.on_share_refused(inbound, *package, *code, *shunned);
+            }
             Message::Signed(signature) => self.on_signed(inbound, signature),
             Message::Heads(heads) => self.on_heads(inbound, heads),
             Message::CommitmentsWanted { epoch, count } => self.on_commitments_wanted(inbound, *epoch, *count),

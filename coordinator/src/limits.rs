@@ -116,6 +116,9 @@ pub const CATCH_UP_MS: u64 = 5_000;
 /// Shortest and longest pause between two calls for commitments. The first is a round trip; each is twice the one before.
 pub const SOLICIT_MS: (u64, u64) = (100, 15_000);
 
+/// How many sets of members a coordinator looks at for one in which all sign with each other.
+pub const SUBSETS_MAX: u32 = 256;
+
 /// Pause between two peers to whom we say what we know, in turn, so that what was lost on a living channel is repaired.
 pub const ANTI_ENTROPY_MS: u64 = 30_000;
 

@@ -111,7 +111,9 @@ impl Engine {
         let code = Code::PeerQuarantined;
         let answer = match message {
             _ if !self.is_quarantined(inbound.from) => return true,
-            Message::SigningPackage(package) => Some(Message::ShareRefused { package: package.hash(), code }),
+            Message::SigningPackage(package) => {
+                Some(Message::ShareRefused { package: package.hash(), code, shunned: Some(inbound.from) })
+            }
             Message::Solicit { .. } => {
                 Some(Message::Willingness(Willingness { status: Status::NotYet(code), commitments: None }))
             }

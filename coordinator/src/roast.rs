@@ -8,9 +8,9 @@ use crate::api::{Class, Effect, Observation, Timer};
 use crate::arithmetic::Session;
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
-use crate::limits::{EXCUSES_MAX, QUEUE_LOOKS_MAX, SESSIONS_MAX, SOLICIT_MS};
+use crate::limits::{EXCUSES_MAX, QUEUE_LOOKS_MAX, SESSIONS_MAX, SOLICIT_MS, SUBSETS_MAX};
 use crate::sign::State;
-use firn_proto::definition::KeyDefinition;
+use firn_proto::definition::{Content, KeyDefinition};
 use firn_proto::diversity::eligible_subset;
 use firn_proto::message::{SignatureShare, SigningPackage, Status};
 use firn_proto::time::MonotonicTime;
@@ -30,6 +30,8 @@ pub(crate) struct Coordinator {
     missed: BTreeMap<NodeId, u32>,
     /// How many refusals of each member since its last share did not count as missed.
     excuses: BTreeMap<NodeId, usize>,
+    /// Who has refused to sign together with whom since the last call for commitments.
+    conflicts: BTreeSet<(NodeId, NodeId)>,
     /// Which call for commitments comes next; timers of others are stale.
     round: u32,
     /// How often the pause between calls has doubled.
@@ -110,6 +112,7 @@ impl Engine {
             coordinator.round = round.saturating_add(1);
             coordinator.pauses = pauses.saturating_add(1);
             coordinator.anybody = true;
+            coordinator.conflicts.clear();
         }
         self.set_timer(Timer::Solicit { subject: id, round: round.saturating_add(1) }, pause);
         self.open_attempt(id);
@@ -202,8 +205,7 @@ impl Engine {
             let supply = |node: &NodeId| !supplied || !self.pools.is_empty(key_id, *node, self.now.wall);
             let mut nodes = self.by_distance(key.nodes().filter(|node| may(node) && willing(node) && supply(node)));
             nodes.sort_by_key(missed);
-            let enough = nodes.len() >= usize::from(key.threshold);
-            enough.then(|| eligible_subset(&self.definition, key, &nodes)).flatten()
+            agreeing(&self.definition, key, &coordinator.conflicts, &nodes, &mut { SUBSETS_MAX })
         };
         let found = subset(false, true).or_else(|| subset(true, true).filter(|_| ahead));
         // What others want as well, it waits for in line; what this subject alone lacks must not hold them up.
@@ -328,7 +330,13 @@ impl Engine {
         self.open_attempt(id);
     }
 
-    pub(crate) fn on_share_refused(&mut self, inbound: &Inbound<'_>, package: Digest, code: Code) {
+    pub(crate) fn on_share_refused(
+        &mut self,
+        inbound: &Inbound<'_>,
+        package: Digest,
+        code: Code,
+        shunned: Option<NodeId>,
+    ) {
         let id = SubjectId::from(inbound.session);
         let Some(state) = self.subjects.get_mut(&id) else { return };
         let Some(coordinator) = &mut state.coordinator else { return };
@@ -336,11 +344,14 @@ impl Engine {
         if !attempt.package.commitments.contains_key(&inbound.from) {
             return self.ignored(inbound, Code::PackageInvalid);
         }
+        // Each keeps its own list of whom it does not sign with: one of the two is left out, and that may be either.
+        let shunned = shunned.filter(|other| *other != inbound.from && attempt.package.commitments.contains_key(other));
+        let is_new = shunned.is_some_and(|other| coordinator.conflicts.insert((inbound.from, other)));
         // What an honest member says after a restart or behind a block: excused a bounded number of times.
-        let excusable = matches!(code, Code::CommitmentUnknown | Code::ChainBehind);
+        let excusable = is_new || matches!(code, Code::CommitmentUnknown | Code::ChainBehind);
         let excuses = coordinator.excuses.entry(inbound.from).or_default();
         if excusable && *excuses < EXCUSES_MAX {
-            *excuses += 1;
+            *excuses += usize::from(!is_new);
         } else {
             let missed = coordinator.missed.entry(inbound.from).or_default();
             *missed = missed.saturating_add(1);
@@ -413,4 +424,23 @@ impl Engine {
     pub(crate) fn is_signing(&self, id: SubjectId) -> bool {
         self.subjects.get(&id).is_some_and(State::is_signing)
     }
+}
+
+/// The nearest eligible subset of `nodes` in which nobody refuses to sign with another: of each such pair one is left out.
+/// Whoever disagrees with many is soon the one, since only n - t members can be spared. Looks at so many sets of nodes.
+fn agreeing(
+    definition: &Content,
+    key: &KeyDefinition,
+    conflicts: &BTreeSet<(NodeId, NodeId)>,
+    nodes: &[NodeId],
+    looks: &mut u32,
+) -> Option<Vec<NodeId>> {
+    *looks = looks.checked_sub(1).filter(|_| nodes.len() >= usize::from(key.threshold))?;
+    let Some((by, of)) = conflicts.iter().find(|(by, of)| nodes.contains(by) && nodes.contains(of)) else {
+        return eligible_subset(definition, key, nodes);
+    };
+    [of, by].into_iter().find_map(|out| {
+        let rest: Vec<_> = nodes.iter().copied().filter(|node| node != out).collect();
+        agreeing(definition, key, conflicts, &rest, looks)
+    })
 }

@@ -295,10 +295,10 @@ impl Engine {
             return self.ignored(inbound, Code::SenderUnknown);
         }
         let Some(state) = self.subjects.get_mut(&id) else { return };
-        if !state.is_open() {
-            return self.tell_outcome(id, inbound.from);
-        }
         let unknown = willingness.status == Status::NotYet(Code::SubjectUnknown);
+        if !state.is_open() {
+            return if unknown { self.tell_again(id, inbound.from) } else { self.tell_outcome(id, inbound.from) };
+        }
         if unknown && matches!(state.answers.get(&inbound.from), Some(Status::Declined(_))) {
             return;
         }

@@ -72,6 +72,8 @@ pub enum Message {
         package: Digest,
         /// Why.
         code: Code,
+        /// The signer in it with whom the sender does not sign, if that is why.
+        shunned: Option<NodeId>,
     },
     /// The finished signature.
     Signed(GroupSignature),
@@ -207,9 +209,9 @@ pub struct SignatureShare {
 pub struct Heads {
     /// Open subjects.
     pub open: Vec<SubjectId>,
-    /// Signed subjects.
+    /// Subjects whose outcome the sender knows: the signature, or that the chain executed it.
     pub signed: Vec<SubjectId>,
-    /// Certified keys.
+    /// Keys that are active at the sender.
     pub keys: Vec<KeyId>,
     /// The newest boot of the receiver that the sender has met; the zero one stands for none.
     pub seen: Incarnation,
@@ -288,8 +290,9 @@ impl Message {
             Self::Solicit { attempt } => (14, wire::Solicit { attempt: *attempt }.encode_to_vec()),
             Self::SigningPackage(package) => (15, package.to_wire().encode_to_vec()),
             Self::SignatureShare(share) => (16, share_to(share).encode_to_vec()),
-            Self::ShareRefused { package, code } => {
-                (17, wire::ShareRefused { package: package.0.to_vec(), code: code.to_wire() }.encode_to_vec())
+            Self::ShareRefused { package, code, shunned } => {
+                let shunned = shunned.map_or(0, |node| node.0.into());
+                (17, wire::ShareRefused { package: package.0.to_vec(), code: code.to_wire(), shunned }.encode_to_vec())
             }
             Self::Signed(signature) => (18, wire::Signed { signature: signature.as_bytes().to_vec() }.encode_to_vec()),
             Self::Heads(heads) => (19, heads_to(heads).encode_to_vec()),
@@ -325,7 +328,8 @@ impl Message {
             16 => Self::SignatureShare(share_from(&strict(body)?, header, definition)?),
             17 => {
                 let refused: wire::ShareRefused = strict(body)?;
-                Self::ShareRefused { package: digest(&refused.package)?, code: code(refused.code)? }
+                let shunned = (refused.shunned != 0).then(|| node(refused.shunned)).transpose()?;
+                Self::ShareRefused { package: digest(&refused.package)?, code: code(refused.code)?, shunned }
             }
             18 => Self::Signed(GroupSignature::from_slice(&strict::<wire::Signed>(body)?.signature)?),
             19 => Self::Heads(heads_from(&strict(body)?)?),

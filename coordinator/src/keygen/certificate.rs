@@ -102,7 +102,7 @@ impl Engine {
             return;
         }
         attempt.answered.insert(from, now);
-        self.tell_key(key_id, to, true);
+        self.tell_key(key_id, to);
     }
 
     /// The bound has passed while the certificate is incomplete: says again what we have said, as any of it may be lost.

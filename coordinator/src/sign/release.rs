@@ -19,7 +19,7 @@ impl Engine {
             return self.refuse_package(id, package, Code::PackageInvalid);
         }
         let now = self.now.wall;
-        let shunned = package.commitments.keys().any(|owner| self.is_quarantined(*owner));
+        let shunned = self.shunned(package).is_some();
         let refuse = match self.subjects.get(&id) {
             None => match self.unknown(id) {
                 Status::NotYet(code) | Status::Declined(code) => Some(code),
@@ -97,9 +97,15 @@ impl Engine {
     }
 
     fn refuse_package(&mut self, id: SubjectId, package: &SigningPackage, code: Code) {
-        let message = Message::ShareRefused { package: package.hash(), code };
+        let shunned = self.shunned(package).filter(|_| code == Code::PeerQuarantined);
+        let message = Message::ShareRefused { package: package.hash(), code, shunned };
         self.send(package.coordinator, id.into(), message, Class::Protocol);
         self.answer_is_refusal(id, package.coordinator, code);
+    }
+
+    /// A signer of a package with whom we do not sign.
+    fn shunned(&self, package: &SigningPackage) -> Option<NodeId> {
+        package.commitments.keys().copied().find(|owner| self.is_quarantined(*owner))
     }
 
     /// The vault refused to release: its coordinator learns why.
@@ -114,7 +120,8 @@ impl Engine {
         } else {
             self.observe(Observation::Ignored { from: coordinator, session: id.into(), code });
         }
-        self.send(coordinator, id.into(), Message::ShareRefused { package, code }, Class::Protocol);
+        let refusal = Message::ShareRefused { package, code, shunned: None };
+        self.send(coordinator, id.into(), refusal, Class::Protocol);
         self.answer_is_refusal(id, coordinator, code);
     }
 
@@ -177,8 +184,14 @@ impl Engine {
 
     pub(crate) fn on_signed(&mut self, inbound: &Inbound<'_>, signature: &GroupSignature) {
         let id = SubjectId::from(inbound.session);
-        let Some(state) = self.subjects.get(&id).filter(|state| state.signature.is_none()) else { return };
-        let Some(group_key) = self.subject_group_key(id) else { return };
+        let Some(state) = self.subjects.get(&id) else {
+            // Whoever brought the request in kept it from us: asks for it, unless it is one that we refused.
+            if self.unknown(id) == Status::NotYet(Code::SubjectUnknown) {
+                self.answer_unknown(inbound);
+            }
+            return;
+        };
+        let Some(group_key) = self.subject_group_key(id).filter(|_| state.signature.is_none()) else { return };
         if signature.verifies(&group_key, state.subject.digest(&self.definition)) {
             if let Some(since) = state.ranks.ripe {
                 self.round_trips.served(inbound.from, self.now.monotonic.0.saturating_sub(since.0));

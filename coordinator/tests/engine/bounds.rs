@@ -127,7 +127,7 @@ fn a_member_that_lost_its_commitments_is_asked_again_at_once() {
     bench.kill(3);
     bench.liars.insert(2, |message, _| match message {
         Message::SignatureShare(share) => {
-            Some(Message::ShareRefused { package: share.package, code: Code::CommitmentUnknown })
+            Some(Message::ShareRefused { package: share.package, code: Code::CommitmentUnknown, shunned: None })
         }
         other => Some(other.clone()),
     });

@@ -114,6 +114,24 @@ fn a_package_with_a_quarantined_members_commitments_is_refused() {
 }
 
 #[test]
+fn who_shuns_a_member_that_the_coordinator_trusts_still_signs() {
+    // Two of five shun a third, of which the coordinator has heard nothing, and four are needed.
+    let (mut bench, _) = Bench::ready(4, 5);
+    for (by, of) in [(4, 2), (5, 2)] {
+        up(&mut bench, by, of, Incarnation::new(1, 9));
+    }
+    bench.watched = Some(1);
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    bench.deliver();
+    while bench.state(1, &request) != "signed" {
+        assert!(bench.log.iter().filter(|line| line.contains("attempt")).count() < 4, "{:#?}", bench.log);
+        bench.fire(1, "Solicit");
+        bench.deliver();
+    }
+}
+
+#[test]
 fn old_envelopes_judge_nobody() {
     let (mut bench, _) = Bench::ready(2, 3);
     let request = bench.request(7);

@@ -155,7 +155,7 @@ fn a_member_that_refuses_every_package_cannot_stop_a_signature() {
         let (mut bench, _) = Bench::ready(3, 5);
         bench.liars.insert(liar, |message, _| match message {
             Message::SignatureShare(share) => {
-                Some(Message::ShareRefused { package: share.package, code: Code::CommitmentUnknown })
+                Some(Message::ShareRefused { package: share.package, code: Code::CommitmentUnknown, shunned: None })
             }
             other => Some(other.clone()),
         });
@@ -250,7 +250,7 @@ fn messages_of_other_sessions_twice_and_late_change_nothing() {
         4,
         1,
         key_id.into(),
-        &Message::ShareRefused { package: firn_proto::Digest([1; 32]), code: Code::Draining },
+        &Message::ShareRefused { package: firn_proto::Digest([1; 32]), code: Code::Draining, shunned: None },
     );
     bench.deliver();
     assert_eq!(bench.evidence.len(), evidence);

@@ -78,7 +78,7 @@ fn a_refused_first_attempt_falls_back_to_the_willing_at_once() {
 
 fn refuse(message: &Message, code: Code) -> Option<Message> {
     match message {
-        Message::SignatureShare(share) => Some(Message::ShareRefused { package: share.package, code }),
+        Message::SignatureShare(share) => Some(Message::ShareRefused { package: share.package, code, shunned: None }),
         other => Some(other.clone()),
     }
 }
@@ -143,6 +143,22 @@ fn an_owner_answers_a_coordinator_that_asks_without_end_a_few_times() {
     bench.sent.clear();
     (0..10).for_each(|_| bench.fire(1, "Pools"));
     assert_eq!(count(&bench, "CommitmentsWanted"), 0);
+}
+
+#[test]
+fn a_member_from_whom_a_request_is_kept_asks_for_it_when_it_hears_the_signature() {
+    let (mut bench, _) = warm(3, 5);
+    bench.dropped.insert((1, 5));
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    bench.deliver();
+    assert_eq!((bench.state(1, &request), bench.state(5, &request)), ("signed", "none"));
+    // A corrupted coordinator would not say it, but any other member that knows the signature may.
+    bench.dropped.clear();
+    let signature = bench.hosts[&2].engine.request(request.id()).unwrap().signature.unwrap();
+    bench.say(2, 5, request.id().into(), &Message::Signed(signature));
+    bench.deliver();
+    assert_eq!(bench.state(5, &request), "signed", "{:#?}", bench.log);
 }
 
 #[test]

@@ -113,7 +113,16 @@ fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
         ("Solicit", subject, Message::Solicit { attempt: 4 }),
         ("SigningPackage", subject, Message::SigningPackage(Box::new(signing_package(&definition)))),
         ("SignatureShare", subject, Message::SignatureShare(share)),
-        ("ShareRefused", subject, Message::ShareRefused { package: digest(0x99), code: Code::CommitmentUnknown }),
+        (
+            "ShareRefused",
+            subject,
+            Message::ShareRefused { package: digest(0x99), code: Code::CommitmentUnknown, shunned: None },
+        ),
+        (
+            "ShareRefused.shunned",
+            subject,
+            Message::ShareRefused { package: digest(0x99), code: Code::PeerQuarantined, shunned: Some(NodeId(3)) },
+        ),
         ("Signed", subject, Message::Signed(group_signature())),
         ("CommitmentsWanted", digest_session(), Message::CommitmentsWanted { epoch: Epoch(1), count: 5 }),
         ("CommitmentsOffered", digest_session(), Message::CommitmentsOffered(vec![commitments(&definition, 1, 2)])),

@@ -51,7 +51,7 @@ fn random_bytes_and_words_out_of_place_do_not_stop_a_signature() {
                 Message::KeyAccept,
                 Message::Solicit { attempt: u32::MAX },
                 Message::SignatureShare(share.clone()),
-                Message::ShareRefused { package: Digest([1; 32]), code: Code::Draining },
+                Message::ShareRefused { package: Digest([1; 32]), code: Code::Draining, shunned: None },
                 Message::Relay(vec![1, 2, 3]),
             ] {
                 let envelope = voice.envelope(session, message);
