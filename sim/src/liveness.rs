@@ -11,6 +11,7 @@ use crate::invariants::wire;
 use crate::scenario::{FaultKind, Micros};
 use crate::verdict::{CoreSize, RequestReport, Violation};
 use crate::world::World;
+use firn_coordinator::api::Observation;
 use ground::Ground;
 use track::Track;
 
@@ -57,6 +58,15 @@ impl Liveness {
                 let valid = || world.key().is_some_and(|(_, key)| wire::verifies(&key, *digest, signature));
                 let track = self.tracks.iter_mut().find(|track| track.is(world, (*subject).into()));
                 if let Some((track, process)) = track.zip(entry.process).filter(|_| honest && valid()) {
+                    track.signed(entry.at, process.node);
+                    changed = true;
+                }
+            }
+            // One corrupted member may have withheld the signature and executed it; the chain's word ends the wait as well.
+            What::Observed(Observation::Subject { subject, state: "executed", .. }) => {
+                let track = self.tracks.iter_mut().find(|track| track.is(world, (*subject).into()));
+                if let Some((track, process)) = track.zip(entry.process).filter(|(_, id)| !world.is_corrupted(id.node))
+                {
                     track.signed(entry.at, process.node);
                     changed = true;
                 }

@@ -21,20 +21,36 @@ struct Attempt {
     bad: BTreeSet<NodeId>,
 }
 
+/// Evidence that a process owes by a time, of one of these culprits, since what it was shown in a session.
+#[derive(Debug)]
+struct Due {
+    by: Micros,
+    process: ProcessId,
+    session: SessionId,
+    culprits: BTreeSet<NodeId>,
+    what: &'static str,
+}
+
 /// What an honest process was shown, and by when it has to say so.
 #[derive(Debug, Default)]
 pub struct A2 {
     attempts: BTreeMap<(ProcessId, SessionId), BTreeMap<Digest, Attempt>>,
     round1: BTreeMap<(ProcessId, SessionId, NodeId, Incarnation), KeyRound1>,
-    due: Vec<(Micros, ProcessId, BTreeSet<NodeId>, &'static str)>,
+    due: Vec<Due>,
     accused: BTreeSet<(ProcessId, NodeId)>,
     signed: BTreeSet<(ProcessId, SessionId)>,
 }
 
 impl A2 {
-    fn expect(&mut self, at: Micros, process: ProcessId, culprits: BTreeSet<NodeId>, what: &'static str) {
+    fn expect(
+        &mut self,
+        at: Micros,
+        (process, session): (ProcessId, SessionId),
+        culprits: BTreeSet<NodeId>,
+        what: &'static str,
+    ) {
         if !culprits.iter().any(|culprit| self.accused.contains(&(process, *culprit))) {
-            self.due.push((at + BOUND, process, culprits, what));
+            self.due.push(Due { by: at + BOUND, process, session, culprits, what });
         }
     }
 
@@ -59,7 +75,7 @@ impl A2 {
                 let complete = attempt.shares.len() == attempt.signers.len() && !attempt.bad.is_empty();
                 if complete && !self.signed.contains(&(process, session)) {
                     let bad = std::mem::take(&mut attempt.bad);
-                    self.expect(entry.at, process, bad, "a share that does not fit");
+                    self.expect(entry.at, (process, session), bad, "a share that does not fit");
                 }
             }
             // An attempt that a signer refuses is over.
@@ -99,7 +115,7 @@ impl A2 {
         }
         let known = self.round1.entry((process, session, sender, incarnation)).or_insert_with(|| package.clone());
         if known != package {
-            self.expect(entry.at, process, BTreeSet::from([sender]), "two round-1 packages");
+            self.expect(entry.at, (process, session), BTreeSet::from([sender]), "two round-1 packages");
         }
     }
 
@@ -108,12 +124,12 @@ impl A2 {
         self.round1.retain(|(at, ..), _| *at != process);
         self.signed.retain(|(at, _)| *at != process);
         self.accused.retain(|(at, _)| *at != process);
-        self.due.retain(|(_, at, ..)| *at != process);
+        self.due.retain(|due| due.process != process);
     }
 
     fn overdue(&mut self, now: Micros) -> Option<Violation> {
-        let index = self.due.iter().position(|(by, ..)| *by < now)?;
-        let (by, process, culprits, what) = self.due.swap_remove(index);
+        let index = self.due.iter().position(|due| due.by < now)?;
+        let Due { by, process, culprits, what, .. } = self.due.swap_remove(index);
         let culprits: Vec<_> = culprits.iter().map(|node| node.0).collect();
         let detail = format!("{what} of one of {culprits:?} was seen in full, and no evidence came");
         Some(Violation { id: "A2", at: by, node: Some(process.node), detail })
@@ -145,13 +161,18 @@ impl Invariant for A2 {
                     }
                 }
                 What::Delivered { from, .. } => self.delivered(entry, sight, id, *from),
-                What::Signed { subject, .. } => {
-                    self.signed.insert((id, (*subject).into()));
-                    self.attempts.remove(&(id, (*subject).into()));
+                // The signature may have come from another coordinator; shares that are still on their way are nobody's.
+                What::Observed(Observation::Subject { subject, state: "signed", .. }) => {
+                    let session = (*subject).into();
+                    self.signed.insert((id, session));
+                    self.attempts.remove(&(id, session));
+                    // Errors of several that cancel out spoil nothing, and the aggregate is all that is looked at.
+                    let spoilt = |due: &Due| (due.process, due.session, due.by) != (id, session, entry.at + BOUND);
+                    self.due.retain(spoilt);
                 }
                 What::Observed(Observation::Evidence { culprit, .. }) => {
                     self.accused.insert((id, *culprit));
-                    self.due.retain(|(_, process, culprits, _)| *process != id || !culprits.contains(culprit));
+                    self.due.retain(|due| due.process != id || !due.culprits.contains(culprit));
                 }
                 What::Observed(Observation::Subject { subject, state: "refused" | "expired" | "executed", .. }) => {
                     self.attempts.remove(&(id, (*subject).into()));

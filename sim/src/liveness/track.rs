@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub struct Track {
     request: usize,
     windows: Windows,
-    /// When each node first knew the signature.
+    /// When each node first knew the signature, or saw it executed.
     signed: BTreeMap<NodeId, Micros>,
     accepted: bool,
     refused: Option<Code>,
@@ -70,7 +70,7 @@ impl Track {
         self.refused = self.refused.or_else(|| outcome.err());
     }
 
-    /// A node knows the signature.
+    /// A node knows the signature, or that it was executed.
     pub fn signed(&mut self, at: Micros, node: NodeId) {
         self.signed.entry(node).or_insert(at);
     }
