@@ -51,7 +51,7 @@ impl<R: RngCore + CryptoRng> RngCore for Hedged<'_, R> {
             self.inner.fill_bytes(&mut *random);
             self.blocks = self.blocks.wrapping_add(1);
             let hasher = CanonicalHasher::new("firn/nonce-randomness/v1").field(self.context.0);
-            let block = Zeroizing::new(hasher.number(self.blocks).field(&*random).finish().0);
+            let block = Zeroizing::new(hasher.number(self.blocks).field(random.as_slice()).finish().0);
             chunk.iter_mut().zip(block.iter()).for_each(|(byte, hashed)| *byte = *hashed);
         }
     }
