@@ -17,6 +17,7 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod point;
+pub mod polynomial;
 pub mod request;
 pub mod signature;
 pub mod time;

@@ -6,7 +6,7 @@
 /// A seeded bug.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Bug {
-    /// A restarted process takes up its previous incarnation and generator state: nonces come again.
+    /// A restarted process takes up its previous incarnation, generator state and time: nonces come again.
     OldBoot,
     /// A copied share signs for a thief, beside every ledger.
     LeakedShare,

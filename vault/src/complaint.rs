@@ -4,11 +4,11 @@
 //! the same x as in its vault key. Anybody can then decrypt that one share and test it.
 
 use crate::dealing::Route;
-pub use crate::polynomial::evaluate;
 use crate::root::DecryptionKey;
 use crate::suite::{SecretScalar, point, projective};
 use firn_proto::digest::CanonicalHasher;
 use firn_proto::message::{KeyComplaint, KeyShares};
+use firn_proto::polynomial::evaluate;
 use firn_proto::{Identifier, KeyId, NetworkId, Point, PublicScalar};
 use hkdf::Hkdf;
 use k256::elliptic_curve::bigint::U256;

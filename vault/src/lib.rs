@@ -18,7 +18,6 @@ mod lifecycle;
 mod limits;
 mod nonces;
 mod open;
-mod polynomial;
 mod record;
 mod release;
 #[cfg(test)]

@@ -5,15 +5,13 @@
 use crate::limits::OFFERS_MAX;
 use crate::suite::{self, frost};
 use firn_proto::commitments::Commitments;
+use firn_proto::digest::CanonicalHasher;
 use firn_proto::time::WallTime;
 use firn_proto::{Epoch, KeyId, NodeId, Point, PublicScalar};
 use frost::keys::{KeyPackage, SigningShare};
 use rand_core::{CryptoRng, RngCore};
 use std::collections::BTreeMap;
-
-pub(crate) use hedged::Hedged;
-
-mod hedged;
+use zeroize::Zeroizing;
 
 /// One pair of nonces. Neither cloned, shown nor stored.
 pub(crate) struct Nonces(frost::round1::SigningNonces);
@@ -36,6 +34,36 @@ impl Nonces {
         PublicScalar::from_slice(&frost::round2::sign(package, &self.0, key).ok()?.serialize()).ok()
     }
 }
+
+/// A generator whose output also depends on a context. A machine may give the same bytes again, after a restart or in a copy: the
+/// same nonces come of it only where the context is the same as well.
+pub(crate) struct Hedged<'a, R>(pub(crate) &'a mut R, pub(crate) CanonicalHasher);
+
+impl<R: RngCore + CryptoRng> RngCore for Hedged<'_, R> {
+    fn next_u32(&mut self) -> u32 {
+        rand_core::impls::next_u32_via_fill(self)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        rand_core::impls::next_u64_via_fill(self)
+    }
+
+    fn fill_bytes(&mut self, dest: &mut [u8]) {
+        self.0.fill_bytes(dest);
+        for chunk in dest.chunks_mut(32) {
+            self.1 = self.1.clone().field(&*chunk);
+            let block = Zeroizing::new(self.1.clone().finish().0);
+            chunk.iter_mut().zip(block.iter()).for_each(|(byte, hashed)| *byte = *hashed);
+        }
+    }
+
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), rand_core::Error> {
+        self.fill_bytes(dest);
+        Ok(())
+    }
+}
+
+impl<R: CryptoRng> CryptoRng for Hedged<'_, R> {}
 
 /// For which key and epoch, and for which coordinator alone.
 pub(crate) type PoolKey = (KeyId, Epoch, NodeId);

@@ -12,6 +12,7 @@ use crate::suite::{self, frost};
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::commitments::{CommitmentStatement, Commitments};
 use firn_proto::definition::KeyDefinition;
+use firn_proto::digest::CanonicalHasher;
 use firn_proto::diversity::is_eligible;
 use firn_proto::limits::{COMMITMENTS_NEXT_MAX, NONCE_LIFETIME_SECONDS};
 use firn_proto::message::SigningPackage;
@@ -46,8 +47,9 @@ impl Vault {
         let share = held.package().signing_share();
         let (owner, incarnation) = (self.node, self.incarnation);
         let pair = |serial| {
-            let mut hedged = Hedged::new(&mut *rng, pool, (owner, incarnation), serial, now);
-            Some((serial, Nonces::generate(share, &mut hedged)?))
+            // The share goes in as well, so the key and the owner do.
+            let context = CanonicalHasher::new("firn/nonce-context/v1").number(incarnation.to_wire()).number(serial);
+            Some((serial, Nonces::generate(share, &mut Hedged(&mut *rng, context.number(now.0)))?))
         };
         let generated: Option<Vec<_>> = serials.into_iter().map(pair).collect();
         self.pools.drop_expired(now);

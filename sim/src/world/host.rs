@@ -2,13 +2,13 @@
 
 use super::frame::{Frame, Said, kind};
 use super::process::{Doing, Leaving, Process, Release};
-use super::{Occurrence, World};
+use super::{EPOCH, Occurrence, World};
 use crate::byzantine::{Corrupted, Deed};
 use crate::history::{ProcessId, What};
 use crate::scenario::{FaultKind, Micros, Point};
 use crate::seeded::Bug;
 use firn_coordinator::api::{Effect, Event};
-use firn_proto::time::{MonotonicTime, Time};
+use firn_proto::time::{MonotonicTime, Time, WallTime};
 use firn_proto::{Epoch, Message, NodeId, SessionId};
 use firn_vault::Vault;
 use firn_vault::api::{Reply, Request};
@@ -356,8 +356,10 @@ impl World {
 
     /// Asks the vault; its writes join the batch, and its reply waits for them.
     fn ask(&mut self, id: ProcessId, request: Request) -> Option<Reply> {
+        let old_boot = self.has(Bug::OldBoot);
         let Self { processes, definition, .. } = self;
         let process = processes.get_mut(&id)?;
+        let request = if old_boot { at_the_same_time(request) } else { request };
         let request = match request {
             Request::Certify { key_id, stored: None } => {
                 // What it certifies is what storage gives back, not what memory remembers.
@@ -397,4 +399,14 @@ impl World {
         }
         Some(decision.reply)
     }
+}
+
+/// What a bug makes of a request for nonces: the clock shows what it has always shown.
+fn at_the_same_time(mut request: Request) -> Request {
+    match &mut request {
+        Request::Commit { now, .. } => *now = WallTime(EPOCH),
+        Request::Release(ask) => ask.now = WallTime(EPOCH),
+        _ => {}
+    }
+    request
 }

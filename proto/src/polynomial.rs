@@ -1,24 +1,28 @@
 //! Public arithmetic on commitments to polynomials.
 
-use crate::suite::{point, projective};
-use firn_proto::{Identifier, Point};
+use crate::ids::Identifier;
+use crate::point::Point;
 use k256::ProjectivePoint;
 
 /// The committed polynomial's value times G at a member's identifier, by Horner's rule; `None` for the identity.
 #[must_use]
 pub fn evaluate(commitment: &[Point], x: Identifier) -> Option<Point> {
-    let elements: Vec<_> = commitment.iter().map(projective).collect();
-    point(&evaluate_elements(&elements, x))
+    let elements: Vec<_> = commitment.iter().map(|point| point.to_affine().into()).collect();
+    Point::from_affine(&evaluate_elements(&elements, x).to_affine())
 }
 
 /// As [`evaluate`], on curve points. Variable time: every input is public.
-pub(crate) fn evaluate_elements(commitment: &[ProjectivePoint], x: Identifier) -> ProjectivePoint {
+#[must_use]
+pub fn evaluate_elements(commitment: &[ProjectivePoint], x: Identifier) -> ProjectivePoint {
     let horner = |sum: ProjectivePoint, coefficient: &ProjectivePoint| times_small(&sum, x.0) + coefficient;
     commitment.iter().rev().fold(ProjectivePoint::IDENTITY, horner)
 }
 
 /// The commitment to the sum of polynomials of one length.
-pub(crate) fn sum<'a>(commitments: impl Iterator<Item = &'a [Point]>, length: usize) -> Vec<ProjectivePoint> {
+///
+/// # Panics
+/// Where a commitment has another length: lengths are checked before any arithmetic.
+pub fn sum<'a>(commitments: impl Iterator<Item = &'a [Point]>, length: usize) -> Vec<ProjectivePoint> {
     let mut total = vec![ProjectivePoint::IDENTITY; length];
     for commitment in commitments {
         assert_eq!(commitment.len(), length, "commitment lengths are checked before any arithmetic");
