@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_proto::account::Execute;
 use firn_proto::certificate::KeyProposal;
 use firn_proto::message::BlockReference;
-use firn_proto::time::MonotonicTime;
+use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{
     Code, Digest, Identifier, Incarnation, KeyId, Message, NetworkId, NodeId, Request, SessionId, SubjectId, Verified,
 };
@@ -53,6 +53,8 @@ pub enum Event {
     ChainFinalised {
         /// The block.
         block: BlockReference,
+        /// When it was made, by the chain's clock.
+        time: WallTime,
     },
     /// An answer to [`Effect::AskChain`].
     ChainReplied {
@@ -393,7 +395,7 @@ pub enum Observation {
         culprit: NodeId,
         /// What it did.
         code: Code,
-        /// Its signed envelopes.
+        /// Its signed envelopes; after that of a share that does not fit, the wire form of the package that it answers.
         envelopes: Vec<Vec<u8>>,
     },
     /// A peer's quarantine has begun, or is over.

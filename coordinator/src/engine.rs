@@ -15,7 +15,7 @@ use crate::sign::lent::Lent;
 use crate::sign::offer::Want;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::BlockReference;
-use firn_proto::time::{MonotonicTime, Time};
+use firn_proto::time::{MonotonicTime, Time, WallTime};
 use firn_proto::{Code, Definition, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId, Verified};
 use firn_vault::api::{Reply, Request as VaultRequest};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,6 +39,8 @@ pub struct Engine {
     pub(crate) incarnation: Incarnation,
     pub(crate) now: Time,
     pub(crate) finalised: BlockReference,
+    /// When that block was made, by the chain's clock.
+    pub(crate) finalised_time: WallTime,
     pub(crate) connected: BTreeMap<NodeId, Incarnation>,
     /// The last boot of each peer that we have seen.
     pub(crate) boots: BTreeMap<NodeId, Incarnation>,
@@ -66,6 +68,8 @@ pub struct Engine {
     pub(crate) sessions: BTreeSet<SubjectId>,
     pub(crate) queue: Queue,
     pub(crate) stirred: bool,
+    /// Up to which subject the last finalised block was looked at.
+    pub(crate) chain_turn: SubjectId,
     /// Whose turn it was to hear what we know, and from which subject on.
     pub(crate) turn: (Option<NodeId>, SubjectId),
     /// Records for the next batch.
@@ -102,6 +106,7 @@ impl Engine {
             incarnation: config.incarnation,
             now: Time::default(),
             finalised: BlockReference::default(),
+            finalised_time: WallTime::default(),
             connected: BTreeMap::new(),
             boots: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -119,6 +124,7 @@ impl Engine {
             sessions: BTreeSet::new(),
             queue: Queue::default(),
             stirred: false,
+            chain_turn: SubjectId::default(),
             turn: (None, SubjectId::default()),
             unwritten: Vec::new(),
             audited: audit.count(),
@@ -153,7 +159,7 @@ impl Engine {
             Event::RoundTrip { node, milliseconds } => self.round_trips.measured(node, milliseconds),
             Event::TimerFired(timer) => self.timer(timer),
             Event::Submitted { request } => self.submitted(*request),
-            Event::ChainFinalised { block } => self.chain_finalised(block),
+            Event::ChainFinalised { block, time } => self.chain_finalised(block, time),
             Event::ChainReplied { subject, answer } => self.chain_replied(subject, answer),
             Event::SubmissionSettled { subject, outcome } => self.submission_settled(subject, outcome),
             Event::VaultReplied { reply } => self.vault_replied(reply),

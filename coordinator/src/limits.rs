@@ -27,6 +27,10 @@ pub const KEY_PROPOSALS_PER_MEMBER_MAX: usize = 4;
 /// Open requests, in equal parts for each requester. Each holds about 4 kB with its commitments: 4 MB.
 pub const OPEN_SUBJECTS_MAX: usize = 1_000;
 
+/// Requests whose end the finalised chain has not shown yet, signed ones included: each requester has an equal part. Ten in a
+/// second fill it in 13 minutes, which is how long finality takes.
+pub const UNSETTLED_SUBJECTS_MAX: usize = 8_000;
+
 /// Refused requests of members remembered with our answer: as many as may be open, 2 x 40 bytes each, 80 kB.
 pub const REFUSALS_MAX: usize = OPEN_SUBJECTS_MAX;
 
@@ -119,6 +123,13 @@ pub const SOLICIT_MS: (u64, u64) = (100, 15_000);
 /// How many sets of members a coordinator looks at for one in which all sign with each other.
 pub const SUBSETS_MAX: u32 = 256;
 
+/// A coordinator has packages of one subject answered, and is offered commitments for it, this often at once, and then once per
+/// `COORDINATOR_MS`: n - t + 1 attempts at 100 members twice over; later 8 MB of audit a day at most.
+pub const COORDINATOR_BURST: u64 = 64;
+
+/// See [`COORDINATOR_BURST`].
+pub const COORDINATOR_MS: u64 = 5_000;
+
 /// Pause between two peers to whom we say what we know, in turn, so that what was lost on a living channel is repaired.
 pub const ANTI_ENTROPY_MS: u64 = 30_000;
 
@@ -137,5 +148,8 @@ pub const RELAY_LOST_MS: u64 = 20 * 60 * 1_000;
 /// How long after its deadline an unsigned request is closed, in seconds: a clock that is wrong by less closes nothing.
 pub const EXPIRY_GRACE_SECONDS: u64 = 600;
 
-/// Ended requests that the vault is told of with one finalised block: 64 x about 0.2 ms, once for each in a boot.
+/// Requests that end with one finalised block, one way or another: 64 x (0.2 ms and two records of up to 5 kB), in one batch.
 pub const SETTLED_PER_BLOCK: usize = 64;
+
+/// Requests whose nonce the chain is asked for with one finalised block: a quarter of what its queue holds.
+pub const QUERIES_PER_BLOCK: usize = 256;

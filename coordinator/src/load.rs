@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::limits::{
     CLOSED_SUBJECTS_MAX, KEY_ATTEMPTS_MAX, KEY_PROPOSALS_PER_MEMBER_MAX, OPEN_SUBJECTS_MAX, POOL_MAX, REFUSALS_MAX,
-    SESSIONS_MAX,
+    SESSIONS_MAX, UNSETTLED_SUBJECTS_MAX,
 };
 
 /// One counter.
@@ -40,7 +40,7 @@ impl Engine {
             subjects(load(
                 "closed requests",
                 self.subjects.len().saturating_sub(open),
-                CLOSED_SUBJECTS_MAX.saturating_mul(2),
+                CLOSED_SUBJECTS_MAX.saturating_add(UNSETTLED_SUBJECTS_MAX),
             )),
             transient("coordinated subjects", coordinated, OPEN_SUBJECTS_MAX.saturating_add(KEY_ATTEMPTS_MAX)),
             transient("sessions", signing, SESSIONS_MAX.saturating_add(KEY_ATTEMPTS_MAX)),

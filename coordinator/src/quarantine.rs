@@ -22,6 +22,8 @@ pub(crate) struct Peer {
     /// The longest audit log that it told of, and in its how-manieth start.
     audit: u64,
     told_in: u32,
+    /// How much of `audit` is written down.
+    kept: u64,
 }
 
 impl Engine {
@@ -79,15 +81,17 @@ impl Engine {
         if boot.count() > peer.told_in && audit < peer.audit {
             return self.quarantine(node, peer, boot);
         }
-        let record = self.remember(node, Peer { audit: audit.max(peer.audit), told_in: boot.count(), ..peer });
-        if keep && audit > peer.audit {
+        let keep = keep && audit > peer.kept;
+        let kept = if keep { audit } else { peer.kept };
+        let record = self.remember(node, Peer { audit: audit.max(peer.audit), told_in: boot.count(), kept, ..peer });
+        if keep {
             self.unwritten.push(record);
         }
     }
 
     fn remember(&mut self, node: NodeId, peer: Peer) -> Record {
         self.peers.insert(node, peer);
-        let Peer { seen, quarantined, audit, told_in } = peer;
+        let Peer { seen, quarantined, audit, told_in, .. } = peer;
         let stored = wire::StoredPeer { schema: SCHEMA, seen: seen.to_wire(), quarantined, audit, told_in };
         Record { family: Family::Peers, key: node.0.to_be_bytes().to_vec(), value: Some(stored.encode_to_vec()) }
     }
@@ -98,7 +102,8 @@ impl Engine {
             record::decode(value).filter(|stored: &wire::StoredPeer| stored.schema == SCHEMA)?;
         let node = NodeId(u16::from_be_bytes(record_key.try_into().ok()?));
         let wire::StoredPeer { quarantined, audit, told_in, .. } = stored;
-        self.peers.insert(node, Peer { seen: Incarnation::from_wire(stored.seen), quarantined, audit, told_in });
+        self.peers
+            .insert(node, Peer { seen: Incarnation::from_wire(stored.seen), quarantined, audit, told_in, kept: audit });
         Some(())
     }
 

@@ -4,12 +4,16 @@
 use crate::api::{ChainQuery, Effect, Observation, SubmissionOutcome, Timer};
 use crate::audit::AuditNote;
 use crate::engine::Engine;
-use crate::limits::{EXPIRY_GRACE_SECONDS, RELAY_LOST_MS, RELAY_MS, RELAY_RETRY_MS, SETTLED_PER_BLOCK};
+use crate::limits::{
+    EXPIRY_GRACE_SECONDS, QUERIES_PER_BLOCK, RELAY_LOST_MS, RELAY_MS, RELAY_RETRY_MS, SETTLED_PER_BLOCK,
+};
 use firn_proto::account::nonce_of;
 use firn_proto::limits::EXECUTION_GRACE_SECONDS;
 use firn_proto::message::BlockReference;
+use firn_proto::time::WallTime;
 use firn_proto::{Code, SubjectId};
 use firn_vault::api::{Request as VaultRequest, Settlement};
+use std::ops::Bound::{Excluded, Unbounded};
 
 impl Engine {
     pub(crate) fn arm_relay(&mut self, id: SubjectId) {
@@ -49,20 +53,28 @@ impl Engine {
     }
 
     /// Every finalised block: what has executed, what has expired, and which locks are free. An account nonce that is unused
-    /// when the request's validity is over stays so, whatever became of the request here.
-    pub(crate) fn chain_finalised(&mut self, block: BlockReference) {
+    /// when the request's validity is over stays so, whatever became of the request here. Over it is by the chain's clock, never
+    /// by ours: a block that is not final yet may have executed it.
+    pub(crate) fn chain_finalised(&mut self, block: BlockReference, time: WallTime) {
         self.finalised = block;
+        self.finalised_time = time;
         let (mut queries, mut expired, mut executed) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, state) in self.subjects.iter().filter(|(_, state)| !state.settled) {
+        // So many per block, going on where the last block stopped: none of them can keep the others out, or fill a batch.
+        let from = self.chain_turn;
+        let in_turn = self.subjects.range((Excluded(from), Unbounded)).chain(self.subjects.range(..=from));
+        for (id, state) in in_turn.filter(|(_, state)| !state.settled) {
+            let ended = executed.len().saturating_add(expired.len());
+            if ended >= SETTLED_PER_BLOCK || queries.len() >= QUERIES_PER_BLOCK {
+                break;
+            }
+            self.chain_turn = *id;
             let Some(request) = state.request() else { continue };
-            let is_past = |grace: u64| request.deadline().0.saturating_add(grace) < self.now.wall.0;
+            let is_past = |grace: u64| request.deadline().0.saturating_add(grace) < time.0;
             let is_over = is_past(EXECUTION_GRACE_SECONDS);
             let query = ChainQuery::NonceUsed { account: request.account(), nonce: nonce_of(*id) };
-            let ended = executed.len().saturating_add(expired.len());
             match (state.executed, state.closed, state.signature) {
-                (true, ..) if ended < SETTLED_PER_BLOCK => executed.push(*id),
-                (true, ..) => {}
-                _ if is_over && ended < SETTLED_PER_BLOCK => {
+                (true, ..) => executed.push(*id),
+                _ if is_over => {
                     expired.push(*id);
                     queries.push((*id, query));
                 }
@@ -89,7 +101,7 @@ impl Engine {
 
     /// The finalised chain shows the request's nonce as unused: where its validity is over, for ever.
     pub(crate) fn not_executed(&mut self, id: SubjectId) {
-        let now = self.now.wall;
+        let now = self.finalised_time;
         let Some(state) = self.subjects.get(&id).filter(|state| state.closed.is_some()) else { return };
         let deadline = state.request().map(|request| request.deadline().0.saturating_add(EXECUTION_GRACE_SECONDS));
         if deadline.is_some_and(|deadline| deadline < now.0) {

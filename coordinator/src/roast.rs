@@ -26,11 +26,14 @@ pub(crate) struct Coordinator {
     open: BTreeMap<Digest, Attempt>,
     /// Members whose share did not fit. They take no further part in this subject.
     malicious: BTreeSet<NodeId>,
+    /// How many attempts each member has failed, by silence or refusal, for whatever reason. Never forgiven for this subject:
+    /// who has failed least comes first, so that an excuse cannot buy another turn before those who never failed.
+    failed: BTreeMap<NodeId, u32>,
     /// How many packages each member has left unanswered since its last share.
     missed: BTreeMap<NodeId, u32>,
     /// How many refusals of each member since its last share did not count as missed.
     excuses: BTreeMap<NodeId, usize>,
-    /// Who has refused to sign together with whom since the last call for commitments.
+    /// Who has refused to sign together with whom.
     conflicts: BTreeSet<(NodeId, NodeId)>,
     /// Which call for commitments comes next; timers of others are stale.
     round: u32,
@@ -112,7 +115,6 @@ impl Engine {
             coordinator.round = round.saturating_add(1);
             coordinator.pauses = pauses.saturating_add(1);
             coordinator.anybody = true;
-            coordinator.conflicts.clear();
         }
         self.set_timer(Timer::Solicit { subject: id, round: round.saturating_add(1) }, pause);
         self.open_attempt(id);
@@ -165,7 +167,9 @@ impl Engine {
         }
         let Some(answer) = answer else { return };
         self.is_informed(id, inbound.from, answer);
-        if answer == Status::Willing {
+        let now = self.now.monotonic;
+        if answer == Status::Willing && self.subjects.get_mut(&id).is_some_and(|state| state.may_ask(inbound.from, now))
+        {
             return self.offer(id, inbound.from);
         }
         let message = firn_proto::message::Willingness { status: answer, commitments: None };
@@ -195,6 +199,11 @@ impl Engine {
         let may = |node: &NodeId| {
             self.is_here(*node) && !coordinator.malicious.contains(node) && (coordinator.anybody || missed(node) == 0)
         };
+        // Where no t members that are here agree, some no longer mean what they said, or lied.
+        let here: Vec<_> =
+            key.nodes().filter(|node| self.is_here(*node) && !coordinator.malicious.contains(node)).collect();
+        let possible = agreeing(&self.definition, key, &coordinator.conflicts, &here, &mut { SUBSETS_MAX }).is_some();
+        let conflicts = if possible { &coordinator.conflicts } else { &BTreeSet::new() };
         // The first attempt of who took the request in asks nobody whether it is willing.
         let ahead = state.origin == self.me && coordinator.attempts == 0 && state.request().is_some();
         let subset = |unanswered: bool, supplied: bool| {
@@ -204,8 +213,8 @@ impl Engine {
             };
             let supply = |node: &NodeId| !supplied || !self.pools.is_empty(key_id, *node, self.now.wall);
             let mut nodes = self.by_distance(key.nodes().filter(|node| may(node) && willing(node) && supply(node)));
-            nodes.sort_by_key(missed);
-            agreeing(&self.definition, key, &coordinator.conflicts, &nodes, &mut { SUBSETS_MAX })
+            nodes.sort_by_key(|node| (coordinator.failed.get(node).copied().unwrap_or_default(), missed(node)));
+            agreeing(&self.definition, key, conflicts, &nodes, &mut { SUBSETS_MAX })
         };
         let found = subset(false, true).or_else(|| subset(true, true).filter(|_| ahead));
         // What others want as well, it waits for in line; what this subject alone lacks must not hold them up.
@@ -310,6 +319,7 @@ impl Engine {
         let Some((key, _)) = self.order(id) else { return };
         let certificate = self.attempts.get(&key_id).and_then(|attempt| attempt.certificate.as_ref());
         let Some(verifying) = certificate.map(|certificate| certificate.verifying_shares().clone()) else { return };
+        let package = attempt.package.encoded();
         for (node, (share, envelope)) in &attempt.shares {
             let fits = key.identifier_of(*node).is_some_and(|identifier| {
                 verifying.get(&identifier).is_some_and(|point| attempt.session.share_fits(identifier, point, share))
@@ -320,12 +330,13 @@ impl Engine {
             if let Some(coordinator) = self.subjects.get_mut(&id).and_then(|state| state.coordinator.as_mut()) {
                 coordinator.malicious.insert(*node);
             }
-            let (code, evidence) = (Code::ShareInvalid, vec![envelope.clone()]);
+            // The package belongs to the proof: others have not seen it.
+            let (code, evidence) = (Code::ShareInvalid, [envelope.clone(), package.clone()]);
             let (note, reference) = (AuditNote::new(id, "share-invalid"), attempt.package.hash().0);
             let (members, reference) = (&[*node], &reference);
             let note = AuditNote { code: Some(code), members, reference, evidence: &evidence, ..note };
             self.persist(Vec::new(), note);
-            self.observe(Observation::Evidence { culprit: *node, code, envelopes: evidence });
+            self.observe(Observation::Evidence { culprit: *node, code, envelopes: evidence.into() });
         }
         self.open_attempt(id);
     }
@@ -341,9 +352,11 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id) else { return };
         let Some(coordinator) = &mut state.coordinator else { return };
         let Some(attempt) = coordinator.open.get(&package) else { return };
-        if !attempt.package.commitments.contains_key(&inbound.from) {
+        if !attempt.package.commitments.contains_key(&inbound.from) || attempt.shares.contains_key(&inbound.from) {
             return self.ignored(inbound, Code::PackageInvalid);
         }
+        let failed = coordinator.failed.entry(inbound.from).or_default();
+        *failed = failed.saturating_add(1);
         // Each keeps its own list of whom it does not sign with: one of the two is left out, and that may be either.
         let shunned = shunned.filter(|other| *other != inbound.from && attempt.package.commitments.contains_key(other));
         let is_new = shunned.is_some_and(|other| coordinator.conflicts.insert((inbound.from, other)));
@@ -375,8 +388,11 @@ impl Engine {
         let Some(attempt) = coordinator.open.get_mut(&package).filter(|attempt| !attempt.stalled) else { return };
         attempt.stalled = true;
         for node in attempt.package.commitments.keys().filter(|node| !attempt.shares.contains_key(node)) {
-            let missed = coordinator.missed.entry(*node).or_default();
-            *missed = missed.saturating_add(1);
+            for count in
+                [&mut coordinator.missed, &mut coordinator.failed].map(|counts| counts.entry(*node).or_default())
+            {
+                *count = count.saturating_add(1);
+            }
         }
         // Each hanging attempt has a signer of its own that is silent, so more than n - t + 1 of them are old news.
         let excess = coordinator.open.len().saturating_sub(state.answers.len().max(1));

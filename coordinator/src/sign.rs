@@ -8,7 +8,8 @@ use crate::audit::AuditNote;
 use crate::election;
 use crate::engine::{Engine, Inbound};
 use crate::keygen::Phase;
-use crate::limits::{CLOSED_SUBJECTS_MAX, RECHECK_MS};
+use crate::limits::{CLOSED_SUBJECTS_MAX, COORDINATOR_BURST, COORDINATOR_MS, RECHECK_MS};
+use crate::pace::Pace;
 use crate::roast::Coordinator;
 use crate::sign::ranks::Ranks;
 use alloy_primitives::{Address, B256};
@@ -49,6 +50,8 @@ pub(crate) struct State {
     packages: BTreeMap<NodeId, SigningPackage>,
     /// Whom to tell if the vault refuses a package that it was asked about.
     releasing: BTreeMap<Digest, NodeId>,
+    /// What each coordinator may still ask of us for this subject, so that none can have us write or compute without end.
+    asked: BTreeMap<NodeId, Pace>,
     /// Refusals by our vault that are on record.
     refused: BTreeSet<(NodeId, Code)>,
     pub(crate) coordinator: Option<Coordinator>,
@@ -76,6 +79,7 @@ impl State {
             told: BTreeMap::new(),
             packages: BTreeMap::new(),
             releasing: BTreeMap::new(),
+            asked: BTreeMap::new(),
             refused: BTreeSet::new(),
             coordinator: None,
             ranks: Ranks::default(),
@@ -93,8 +97,13 @@ impl State {
         self.signature.is_none() && self.closed.is_none() && !self.executed
     }
 
+    /// Whether a coordinator may ask for a share, or for commitments, once more.
+    pub(crate) fn may_ask(&mut self, coordinator: NodeId, now: MonotonicTime) -> bool {
+        self.asked.entry(coordinator).or_insert_with(|| Pace::new(COORDINATOR_BURST, COORDINATOR_MS)).allow(now)
+    }
+
     /// Whether nothing more happens to it.
-    fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.closed.is_some() || self.executed
     }
 

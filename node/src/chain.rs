@@ -13,6 +13,7 @@ use firn_coordinator::api::{ChainAnswer, ChainQuery, Event, SlashFacts, Submissi
 use firn_proto::account::{Execute, IFrostAccount};
 use firn_proto::message::BlockReference;
 use firn_proto::request::eigenlayer::{IAllocationManager, OperatorSet};
+use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, GroupSignature, SubjectId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,11 +126,14 @@ impl Chain {
     async fn watch(self: Arc<Self>, events: mpsc::Sender<Event>, health: watch::Sender<Health>) {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut last = Health::default();
+        let (mut last, mut time) = (Health::default(), WallTime::default());
         loop {
             poll.tick().await;
             let found = match tokio::time::timeout(ANSWER, self.checked_block()).await {
-                Ok(Ok(block)) => Health { block, problem: None },
+                Ok(Ok((block, at))) => {
+                    time = at;
+                    Health { block, problem: None }
+                }
                 Ok(Err(Trouble::Unavailable(code))) => Health { problem: Some(code), ..last },
                 Ok(Err(Trouble::Reverted)) | Err(_) => Health { problem: Some(Code::ChainUnavailable), ..last },
             };
@@ -142,15 +146,15 @@ impl Chain {
             let news = found.problem.is_none() && found.block != last.block;
             last = found;
             health.send_replace(found);
-            let event = Event::ChainFinalised { block: found.block };
+            let event = Event::ChainFinalised { block: found.block, time };
             if news && events.send(event).await.is_err() {
                 return;
             }
         }
     }
 
-    /// The finalised block of the right chain.
-    async fn checked_block(&self) -> Result<BlockReference, Trouble> {
+    /// The finalised block of the right chain, and its time.
+    async fn checked_block(&self) -> Result<(BlockReference, WallTime), Trouble> {
         let id = self.provider.get_chain_id().await.map_err(unavailable)?;
         if id != self.chain_id {
             return Err(Trouble::Unavailable(Code::ChainIdMismatch));
@@ -180,7 +184,7 @@ impl Chain {
     }
 
     async fn answer(&self, query: &ChainQuery) -> Result<ChainAnswer, Trouble> {
-        let block = self.checked_block().await?;
+        let (block, _) = self.checked_block().await?;
         match query {
             ChainQuery::NonceUsed { account, nonce } => {
                 let used = self.read(*account, IFrostAccount::nonceUsedCall { nonce: *nonce }, block).await?;
@@ -231,10 +235,10 @@ impl Chain {
         C::abi_decode_returns_validate(&answer).map_err(|_| Trouble::Reverted)
     }
 
-    async fn finalised(&self) -> Result<BlockReference, Trouble> {
+    async fn finalised(&self) -> Result<(BlockReference, WallTime), Trouble> {
         let block = self.provider.get_block(BlockId::finalized()).await.map_err(unavailable)?;
         let header = block.ok_or(Trouble::Unavailable(Code::ChainUnavailable))?.header;
-        Ok(BlockReference { number: header.number, hash: Digest(header.hash.0) })
+        Ok((BlockReference { number: header.number, hash: Digest(header.hash.0) }, WallTime(header.timestamp)))
     }
 
     /// Simulates, sends, and waits for the receipt.

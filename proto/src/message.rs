@@ -223,10 +223,20 @@ impl SigningPackage {
     /// Hash of the package: what a share answers and what the durable marker records.
     #[must_use]
     pub fn hash(&self) -> Digest {
-        crate::digest::CanonicalHasher::new("firn/signing-package/v1")
-            .field(self.subject.0.0)
-            .field(self.to_wire().encode_to_vec())
-            .finish()
+        Self::hash_of(self.subject, &self.encoded())
+    }
+
+    /// The wire form: with the subject, what the hash is of.
+    #[must_use]
+    pub fn encoded(&self) -> Vec<u8> {
+        self.to_wire().encode_to_vec()
+    }
+
+    /// Hash of the package for `subject` with this wire form: whoever has that needs nothing else to tell which package a
+    /// signed share answers.
+    #[must_use]
+    pub fn hash_of(subject: SubjectId, wire: &[u8]) -> Digest {
+        crate::digest::CanonicalHasher::new("firn/signing-package/v1").field(subject.0.0).field(wire).finish()
     }
 
     fn to_wire(&self) -> wire::SigningPackage {

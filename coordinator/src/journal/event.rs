@@ -6,6 +6,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::message::BlockReference;
 use firn_proto::request::SignedRequest;
+use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, Incarnation, KeyId, NodeId, SubjectId, envelope, wire};
 use wire::journal_command::Command as WireCommand;
 use wire::journal_event::Event as WireEvent;
@@ -43,7 +44,9 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
         Event::RoundTrip { node, milliseconds } => WireEvent::RoundTrip(peer(*node, *milliseconds)),
         Event::TimerFired(timer) => WireEvent::TimerFired(timer_to(*timer)),
         Event::Submitted { request } => WireEvent::Submitted(request.signed().to_wire()),
-        Event::ChainFinalised { block } => WireEvent::ChainFinalised(block_to(*block)),
+        Event::ChainFinalised { block, time } => {
+            WireEvent::ChainFinalised(wire::JournalFinalised { block: Some(block_to(*block)), time: time.0 })
+        }
         Event::ChainReplied { subject, answer } => WireEvent::ChainReplied(chain_to(*subject, answer)),
         Event::SubmissionSettled { subject, outcome } => WireEvent::SubmissionSettled(submission_to(*subject, outcome)),
         Event::VaultReplied { reply } => WireEvent::VaultReplied(reply::reply_to(reply)),
@@ -77,7 +80,9 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
             let request = SignedRequest::from_wire(&request).ok()?.verify(definition).ok()?;
             Event::Submitted { request: Box::new(request) }
         }
-        WireEvent::ChainFinalised(block) => Event::ChainFinalised { block: block_from(&block)? },
+        WireEvent::ChainFinalised(finalised) => {
+            Event::ChainFinalised { block: block_from(finalised.block.as_ref()?)?, time: WallTime(finalised.time) }
+        }
         WireEvent::ChainReplied(chain) => {
             Event::ChainReplied { subject: subject(&chain.subject)?, answer: chain_from(chain)? }
         }

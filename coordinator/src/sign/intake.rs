@@ -3,7 +3,7 @@
 use super::State;
 use crate::api::{Class, Effect, Observation};
 use crate::engine::{Engine, Inbound};
-use crate::limits::{OPEN_SUBJECTS_MAX, REFUSAL_RETRY_MS, REFUSALS_MAX};
+use crate::limits::{OPEN_SUBJECTS_MAX, REFUSAL_RETRY_MS, REFUSALS_MAX, UNSETTLED_SUBJECTS_MAX};
 use firn_proto::account::account_address;
 use firn_proto::message::{Status, Willingness};
 use firn_proto::request::Request;
@@ -92,9 +92,12 @@ impl Engine {
             return Err(Code::AccountMismatch);
         }
         // Each requester has a part of its own, so that none can keep the others out.
-        let part = OPEN_SUBJECTS_MAX.checked_div(self.definition.requesters.len()).unwrap_or_default().max(1);
-        let open = self.subjects.values().filter(|state| state.is_open()).filter_map(State::request);
-        if open.filter(|other| other.requester() == request.requester()).count() >= part {
+        let part = |all: usize| all.checked_div(self.definition.requesters.len()).unwrap_or_default().max(1);
+        let theirs = |state: &&State| state.request().is_some_and(|other| other.requester() == request.requester());
+        let count = |counts: fn(&&State) -> bool| self.subjects.values().filter(theirs).filter(counts).count();
+        if count(|state| state.is_open()) >= part(OPEN_SUBJECTS_MAX)
+            || count(|state| !state.is_settled()) >= part(UNSETTLED_SUBJECTS_MAX)
+        {
             return Err(Code::RequestLimit);
         }
         // What the chain shows as lapsed can never execute: the requester may mean something else by its nonce.

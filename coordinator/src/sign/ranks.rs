@@ -139,14 +139,14 @@ impl Engine {
         }
     }
 
-    /// The ranks that we told have had their time: without a sign of life of any, all are told again, and more.
+    /// The ranks that we told have had their time: all are told again, and more. A sign of life buys them the time once.
     pub(crate) fn widen(&mut self, id: SubjectId) {
         let Some((key, order)) = self.order(id) else { return };
         let pause = self.takeover_pause(&key, &order).saturating_mul(RANKS_TOLD as u64);
         let Some(state) = self.subjects.get_mut(&id).filter(|state| state.is_open()) else { return };
         let looks = state.ranks.looks.unwrap_or_default();
         state.ranks.looks = Some(looks.saturating_add(1));
-        let alive = std::mem::take(&mut state.ranks.alive) || state.coordinator.is_some();
+        let alive = std::mem::take(&mut state.ranks.alive) && looks == 0 || state.coordinator.is_some();
         if !alive {
             state.ranks.width = state.ranks.width.saturating_add(RANKS_TOLD).min(key.members.len());
             state.ranks.informed.clear();

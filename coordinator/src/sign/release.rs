@@ -63,6 +63,10 @@ impl Engine {
     fn release(&mut self, id: SubjectId, package: SigningPackage) {
         let (hash, coordinator) = (package.hash(), package.coordinator);
         let Some(own) = package.commitments.get(&self.me).map(|own| *own.statement()) else { return };
+        let now = self.now.monotonic;
+        if !self.subjects.get_mut(&id).is_some_and(|state| state.may_ask(coordinator, now)) {
+            return self.refuse_package(id, &package, Code::RequestLimit);
+        }
         let first = match self.lent.take(&own, hash) {
             Ok(first) => first,
             Err(code) => return self.refuse_package(id, &package, code),

@@ -94,6 +94,8 @@ pub(crate) struct Bench {
     pub(crate) log: Vec<String>,
     pub(crate) watched: Option<u16>,
     pub(crate) now: u64,
+    /// By how many seconds all wall clocks are ahead of the chain's.
+    pub(crate) ahead: u64,
     pub(crate) block: u64,
     pub(crate) facts: fn(&mut SlashFacts),
     /// Milliseconds there and back.
@@ -124,6 +126,7 @@ impl Bench {
             log: Vec::new(),
             watched: None,
             now: 0,
+            ahead: 0,
             block: 10,
             facts: |_| {},
             distance: |_, _| 0,
@@ -236,8 +239,9 @@ impl Bench {
     pub(crate) fn block_final(&mut self) {
         self.block += 1;
         let block = BlockReference { number: self.block, hash: Digest::default() };
+        let time = WallTime(WALL + self.now / 1000);
         for id in self.hosts.keys().copied().collect::<Vec<_>>() {
-            self.event(id, Event::ChainFinalised { block });
+            self.event(id, Event::ChainFinalised { block, time });
         }
     }
 
@@ -276,7 +280,7 @@ impl Bench {
 
     pub(crate) fn event(&mut self, id: u16, event: Event) {
         let mut events = VecDeque::from([event]);
-        let now = Time { monotonic: MonotonicTime(self.now), wall: WallTime(WALL + self.now / 1000) };
+        let now = Time { monotonic: MonotonicTime(self.now), wall: WallTime(WALL + self.now / 1000 + self.ahead) };
         while let Some(event) = events.pop_front() {
             let Some(host) = self.hosts.get_mut(&id).filter(|host| host.alive) else { return };
             let seen = show::event(&event);

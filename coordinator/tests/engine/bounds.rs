@@ -3,7 +3,7 @@
 use crate::bench::{AVS, Bench, definition};
 use alloy_primitives::Address;
 use firn_coordinator::api::Event;
-use firn_coordinator::limits::OPEN_SUBJECTS_MAX;
+use firn_coordinator::limits::{COORDINATOR_BURST, OPEN_SUBJECTS_MAX};
 use firn_proto::definition::{Definition, Requester};
 use firn_proto::message::{Heads, SigningPackage};
 use firn_proto::{Code, Incarnation, Message, NodeId, SessionId};
@@ -54,6 +54,58 @@ fn a_clock_that_jumps_and_comes_back_closes_nothing() {
     bench.now = 1_000;
     bench.rounds(2);
     assert_eq!(bench.state(1, &request), "signed");
+}
+
+#[test]
+fn only_the_chains_clock_ends_a_request() {
+    let (mut bench, _) = Bench::ready(2, 3);
+    bench.facts = |facts| facts.slashable = false;
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    bench.deliver();
+    bench.ahead = 1_000_000;
+    bench.block_final();
+    bench.deliver();
+    assert_eq!(bench.state(1, &request), "waiting");
+    (bench.ahead, bench.now) = (0, 1_000_000_000);
+    bench.block_final();
+    assert_eq!(bench.state(1, &request), "expired");
+}
+
+#[test]
+fn requests_that_expire_together_end_so_many_per_block() {
+    let (mut bench, _) = Bench::ready(2, 3);
+    bench.facts = |facts| facts.slashable = false;
+    let requests: Vec<_> = (0..150).map(|nonce| bench.request(nonce)).collect();
+    requests.iter().for_each(|request| bench.submit(1, request));
+    bench.deliver();
+    bench.now = 1_000_000_000;
+    let expired = |bench: &Bench| requests.iter().filter(|request| bench.state(1, request) == "expired").count();
+    for ended in [64, 128, 150] {
+        bench.block_final();
+        assert_eq!(expired(&bench), ended);
+    }
+}
+
+#[test]
+fn one_coordinator_gets_so_many_commitments_for_a_subject() {
+    let (mut bench, _) = Bench::ready(3, 4);
+    bench.kill(1);
+    bench.kill(4);
+    let request = bench.request(7);
+    bench.submit(3, &request);
+    bench.deliver();
+    bench.sent.clear();
+    for attempt in 0..500 {
+        bench.say(2, 3, request.id().into(), &Message::Solicit { attempt });
+        bench.deliver();
+    }
+    let offers = bench.sent.iter().filter(|flight| {
+        let verified = firn_proto::envelope::verify(&flight.bytes, &bench.definition).unwrap();
+        flight.to == 2 && matches!(verified.content(), Message::Willingness(said) if said.commitments.is_some())
+    });
+    let offers = offers.count();
+    assert!((1..=COORDINATOR_BURST).contains(&(offers as u64)), "{offers} commitments");
 }
 
 #[test]

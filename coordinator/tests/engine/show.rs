@@ -80,7 +80,7 @@ pub(crate) fn event(event: &Event) -> String {
         Event::TimerFired(timer) => format!("timer {}", timer_name(timer)),
         Event::VaultReplied { reply } => format!("vault {}", reply_name(reply)),
         Event::ChainReplied { .. } => "chain".to_owned(),
-        Event::ChainFinalised { block } => format!("block {}", block.number),
+        Event::ChainFinalised { block, .. } => format!("block {}", block.number),
         Event::Submitted { .. } => "submitted".to_owned(),
         Event::SubmissionSettled { .. } => "settled".to_owned(),
         Event::Operator(_) => "operator".to_owned(),

@@ -169,6 +169,30 @@ fn a_member_that_refuses_every_package_cannot_stop_a_signature() {
 }
 
 #[test]
+fn who_refuses_after_lending_its_share_gets_no_other_attempt() {
+    let (mut bench, _) = Bench::ready(3, 5);
+    bench.watched = Some(1);
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    let share = loop {
+        let next = bench.flights.front().unwrap().clone();
+        bench.deliver_at(0);
+        if next.name == "SignatureShare" {
+            break next;
+        }
+    };
+    let verified = firn_proto::envelope::verify(&share.bytes, &bench.definition).unwrap();
+    let Message::SignatureShare(said) = verified.content() else { unreachable!() };
+    let refusal = Message::ShareRefused { package: said.package, code: Code::CommitmentUnknown, shunned: None };
+    bench.say(share.from, 1, request.id().into(), &refusal);
+    bench.flights.rotate_right(1);
+    bench.deliver();
+    assert_eq!(bench.state(1, &request), "signed");
+    let attempts = bench.log.iter().filter(|line| line.contains("  attempt ")).count();
+    assert_eq!(attempts, 1, "{:#?}", bench.log);
+}
+
+#[test]
 fn a_member_that_offers_no_commitments_is_left_out() {
     let (mut bench, _) = Bench::ready(3, 5);
     bench.liars.insert(2, |message, _| match message {

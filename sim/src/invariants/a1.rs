@@ -5,6 +5,7 @@ use super::{Invariant, Sight, violation};
 use crate::history::{Entry, What};
 use crate::verdict::Violation;
 use firn_coordinator::api::Observation;
+use firn_proto::message::SigningPackage;
 use firn_proto::{Definition, KeyId, Message, NodeId, Verified, envelope};
 use firn_vault::complaint::{Verdict, judge};
 
@@ -19,7 +20,7 @@ impl Invariant for A1 {
 
     fn statement(&self) -> &'static str {
         "No evidence that an honest node presents names an honest node, and each is proof to others: two contradicting \
-         envelopes of one boot, a judged complaint, or a share that does not fit its package (DESIGN section 7, rule 8)."
+         envelopes of one boot, a judged complaint, or a share with the package that it does not fit (DESIGN section 7, rule 8)."
     }
 
     fn see(&mut self, entry: &Entry, sight: &Sight<'_>) -> Option<Violation> {
@@ -38,14 +39,19 @@ impl Invariant for A1 {
 
 /// Whom these envelopes prove guilty, by their contents alone and what was said in the same sessions.
 #[must_use]
-pub fn proves(definition: &Definition, wire: &Wire, envelopes: &[Vec<u8>]) -> Option<NodeId> {
-    let verified: Option<Vec<_>> = envelopes.iter().map(|bytes| envelope::verify(bytes, definition).ok()).collect();
+pub fn proves(definition: &Definition, wire: &Wire, evidence: &[Vec<u8>]) -> Option<NodeId> {
+    let verify = |bytes: &Vec<u8>| envelope::verify(bytes, definition).ok();
+    if let [share, package] = evidence
+        && let Some(share) = verify(share)
+        && let Message::SignatureShare(said) = share.content()
+    {
+        let (sender, subject) = (share.header().sender, share.header().session.into());
+        let answers = SigningPackage::hash_of(subject, package) == said.package;
+        let fits = wire.share_fits(definition, said.package, sender, &said.share);
+        return (answers && fits == Some(false)).then_some(sender);
+    }
+    let verified: Option<Vec<_>> = evidence.iter().map(verify).collect();
     match verified?.as_slice() {
-        [share] => {
-            let Message::SignatureShare(said) = share.content() else { return None };
-            let sender = share.header().sender;
-            (wire.share_fits(definition, said.package, sender, &said.share) == Some(false)).then_some(sender)
-        }
         [first, second] => equivocates(first, second).then_some(first.header().sender),
         [round1, dealing, complaint] => judged(definition, round1, dealing, complaint),
         _ => None,

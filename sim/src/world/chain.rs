@@ -1,10 +1,12 @@
 //! A chain as nodes see it: facts at a finalised block, and payloads that execute once.
 
+use super::EPOCH;
 use crate::scenario::Micros;
 use alloy_primitives::{Address, Bytes, U256};
 use firn_coordinator::api::{ChainAnswer, ChainQuery, SlashFacts, SubmissionOutcome};
 use firn_proto::account::{Execute, account_address, execute_digest, verifier_address};
 use firn_proto::message::BlockReference;
+use firn_proto::time::WallTime;
 use firn_proto::{Digest, GroupSignature, Point};
 use std::collections::BTreeMap;
 
@@ -68,6 +70,12 @@ impl Chain {
     /// The newest block as seen by a node that is this far behind.
     pub(super) fn block(&self, behind: Micros) -> BlockReference {
         BlockReference { number: FIRST + self.now.saturating_sub(behind) / SLOT, hash: Digest::default() }
+    }
+
+    /// The newest finalised block as who is so far behind sees it, and its time.
+    pub(super) fn finalised(&self, behind: Micros) -> (BlockReference, WallTime) {
+        let block = self.block(behind);
+        (block, WallTime(EPOCH + (block.number - FIRST) * SLOT / 1_000_000))
     }
 
     pub(super) fn answer(&self, query: &ChainQuery, behind: Micros) -> ChainAnswer {

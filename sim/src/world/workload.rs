@@ -246,7 +246,8 @@ impl World {
     pub(super) fn block(&mut self) {
         for (id, boot) in self.processes.iter().map(|(id, process)| (*id, process.boot)).collect::<Vec<_>>() {
             if !self.chain_is_down(id.node) {
-                let event = Box::new(Event::ChainFinalised { block: self.chain.block(self.chain_lag(id.node)) });
+                let (block, time) = self.chain.finalised(self.chain_lag(id.node));
+                let event = Box::new(Event::ChainFinalised { block, time });
                 let delay = self.chain_delay(id, 0);
                 self.after(delay, Occurrence::Input { process: id, boot, event });
             }
