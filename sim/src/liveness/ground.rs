@@ -188,8 +188,7 @@ impl Ground {
             FaultKind::ChainDown { nodes } | FaultKind::ChainLag { nodes, .. } => nodes.contains(&node),
             _ => false,
         });
-        let wall = EPOCH.saturating_add(world.now() / 1_000_000);
-        let late = posted.request.deadline().0 < wall.saturating_add(CLOCK_ERROR_MS_MAX / 1_000);
+        let late = duty_ends(posted) < world.now();
         let free = !blind && !late && posted.authorised && self.ready.contains(&node);
         free && has_room(world) && !self.is_rival_bound(world, node, posted)
     }
@@ -209,6 +208,13 @@ impl Ground {
     pub fn knows(&self, committee: &Committee, subject: SubjectId) -> Members {
         committee.members(self.known.get(&subject).into_iter().flatten().copied())
     }
+}
+
+/// Until when members have to sign a request: its deadline, less what their clocks may differ by.
+#[must_use]
+pub fn duty_ends(posted: &PostedRequest) -> Micros {
+    let seconds = posted.request.deadline().0.saturating_sub(EPOCH + CLOCK_ERROR_MS_MAX / 1_000);
+    seconds.saturating_mul(1_000_000)
 }
 
 /// Other requests with the same requester nonce.

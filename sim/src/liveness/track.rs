@@ -2,7 +2,7 @@
 
 use super::bound::{Shape, Terms};
 use super::core::{Committee, Graph, Members};
-use super::ground::{Ground, rivals};
+use super::ground::{self, Ground, rivals};
 use super::windows::Windows;
 use crate::scenario::{FaultKind, Micros};
 use crate::verdict::{End, RequestReport, Violation};
@@ -132,7 +132,8 @@ impl Track {
                 }
                 let missing = Members(core.0 & !signed.0);
                 let due = window.since.saturating_add(bound);
-                if due < now && !missing.is_empty() && found.is_none() {
+                // Time passes without an event: a window that is still open may have ended with the members' duty.
+                if due < now && due <= ground::duty_ends(posted) && !missing.is_empty() && found.is_none() {
                     found = Some((due, window.since, *core, missing));
                 }
             }
