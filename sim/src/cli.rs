@@ -2,8 +2,6 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    clippy::print_stdout,
-    clippy::print_stderr,
     reason = "the command line reads and writes files, runs seeds in parallel and prints"
 )]
 
@@ -20,6 +18,7 @@ mod replay;
 mod reports;
 mod run;
 mod swarm;
+mod terminal;
 
 /// Firn's simulator: real engines and vaults in virtual time.
 #[derive(Parser)]
@@ -139,7 +138,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain { code } => explain::explain(code.as_deref(), cli.output),
     };
     ExitCode::from(exit.unwrap_or_else(|problem| {
-        eprintln!("firn-sim: {problem}");
+        terminal::warn(&problem);
         Exit::BadScenario
     }) as u8)
 }

@@ -102,3 +102,20 @@ fn what_is_no_journal_is_said_to_be_none() {
     assert_eq!(exit, 4);
     assert!(problems.contains("JOURNAL_"), "{problems}");
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for arg in ["explain", "list"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firn-sim"));
+        command.arg(arg).stdout(writer);
+        if arg == "list" {
+            command.arg(folder);
+        }
+        let output = command.output().unwrap();
+        let problems = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), problems.as_str()), (Some(0), ""), "{arg}");
+    }
+}

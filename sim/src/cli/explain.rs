@@ -1,6 +1,7 @@
 //! What codes mean.
 
 use super::Output;
+use super::terminal::print;
 use firn_sim::scenario::problem::CODES;
 use firn_sim::verdict::Exit;
 use firn_sim::{invariants, probes};
@@ -31,12 +32,11 @@ pub(crate) fn explain(code: Option<&str>, output: Output) -> Result<Exit, String
     }
     if output == Output::Json {
         let of = |(name, meaning): &&(String, String)| serde_json::json!({ "code": name, "meaning": meaning });
-        println!("{}", serde_json::Value::from_iter(found.iter().map(of)));
+        print(&format!("{}\n", serde_json::Value::from_iter(found.iter().map(of))));
         return Ok(Exit::Pass);
     }
-    for (name, meaning) in found {
-        println!("{name:<26} {meaning}");
-    }
+    let lines = found.iter().map(|(name, meaning)| format!("{name:<26} {meaning}\n"));
+    print(&lines.collect::<String>());
     Ok(Exit::Pass)
 }
 

@@ -1,6 +1,7 @@
 //! Scenario files on disk.
 
 use super::Output;
+use super::terminal::print;
 use firn_sim::geography::{Geography, Matrix};
 use firn_sim::scenario::Scenario;
 use firn_sim::verdict::Exit;
@@ -57,12 +58,12 @@ pub(crate) fn list(paths: &[PathBuf], output: Output) -> Result<Exit, String> {
             let scenario = &file.scenario;
             serde_json::json!({ "name": scenario.name, "about": scenario.about, "path": file.path, "seed": scenario.seed })
         };
-        println!("{}", serde_json::Value::from_iter(files.iter().map(of)));
+        print(&format!("{}\n", serde_json::Value::from_iter(files.iter().map(of))));
         return Ok(Exit::Pass);
     }
     for File { scenario, .. } in &files {
         let about = scenario.about.split_whitespace().collect::<Vec<_>>().join(" ");
-        println!("{:<34} {about}", scenario.name);
+        print(&format!("{:<34} {about}\n", scenario.name));
     }
     Ok(Exit::Pass)
 }

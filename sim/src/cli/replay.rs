@@ -4,6 +4,7 @@ use super::Output;
 use super::files::read;
 use super::reports::{Reports, Story};
 use super::run::run_judged;
+use super::terminal::print;
 use firn_coordinator::journal;
 use firn_sim::run::Options;
 use firn_sim::verdict::Exit;
@@ -34,19 +35,18 @@ fn replay_journal(file: &Path, output: Output) -> Result<Exit, String> {
     let replay = match journal::replay(&bytes) {
         Ok(replay) => replay,
         Err(error @ journal::JournalError::Differs { .. }) => {
-            println!("{}: {error}", file.display());
+            print(&format!("{}: {error}\n", file.display()));
             return Ok(Exit::NonDeterminism);
         }
         Err(error) => return Err(format!("{}: {error}", file.display())),
     };
-    if output == Output::Json {
-        let digest = replay.effects.to_string();
-        println!(
-            "{}",
-            serde_json::json!({ "steps": replay.steps, "effects": digest, "tail": format!("{:?}", replay.tail) })
-        );
+    let (steps, effects, tail) = (replay.steps, replay.effects, replay.tail);
+    print(&if output == Output::Json {
+        let document =
+            serde_json::json!({ "steps": steps, "effects": effects.to_string(), "tail": format!("{tail:?}") });
+        format!("{document}\n")
     } else {
-        println!("{} steps replayed with equal effects ({}), tail: {:?}", replay.steps, replay.effects, replay.tail);
-    }
+        format!("{steps} steps replayed with equal effects ({effects}), tail: {tail:?}\n")
+    });
     Ok(Exit::Pass)
 }

@@ -1,6 +1,7 @@
 //! Reports as files and on the terminal.
 
 use super::Output;
+use super::terminal::print;
 use firn_sim::report::{self, Record, Run};
 use firn_sim::run::Finished;
 use firn_sim::verdict::Exit;
@@ -47,7 +48,7 @@ impl<'a> Reports<'a> {
         };
         let record = Record::new(&run);
         if self.output == Output::Text {
-            print!("{}", report::line(&record));
+            print(&report::line(&record));
         }
         if let Some(folder) = self.folder {
             let stem = format!("{}-{}", record.scenario, record.seed);
@@ -61,8 +62,8 @@ impl<'a> Reports<'a> {
     /// Totals, and the reports over all runs.
     pub(crate) fn finish(&self) -> Result<(), String> {
         match self.output {
-            Output::Text => print!("{}", report::totals(&self.records)),
-            Output::Json => print!("{}", report::json(&self.records)),
+            Output::Text => print(&report::totals(&self.records)),
+            Output::Json => print(&report::json(&self.records)),
         }
         let Some(folder) = self.folder else { return Ok(()) };
         write(folder, "report.json", &report::json(&self.records))?;

@@ -3,6 +3,7 @@
 use super::files::{File, load};
 use super::pool::in_order;
 use super::reports::{Reports, Story};
+use super::terminal::print;
 use super::{Output, RunArgs};
 use firn_proto::NodeId;
 use firn_sim::run::{Finished, Options, crash_points, difference, run as run_once};
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &RunArgs, output: Output) -> Result<Exit, String> {
     failure?;
     reports.finish()?;
     if args.crash_points {
-        println!("{} crash points tried", jobs.len());
+        print(&format!("{} crash points tried\n", jobs.len()));
     }
     Ok(worst)
 }

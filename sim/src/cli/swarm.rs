@@ -4,6 +4,7 @@ use super::files::{File, read};
 use super::pool::in_order;
 use super::reports::{Reports, Story};
 use super::run::{run_judged, worse};
+use super::terminal::{print, warn};
 use super::{Output, SwarmArgs};
 use firn_sim::run::{Options, run as run_once};
 use firn_sim::scenario::Scenario;
@@ -51,18 +52,18 @@ pub(crate) fn swarm(args: &SwarmArgs, output: Output) -> Result<Exit, String> {
             if counts.failed <= SAVED_MAX
                 && let Some(path) = shrink_into(&scenario, &args.corpus, SHRINK_RUNS)
             {
-                println!("     shrunk to {}", path.display());
+                print(&format!("     shrunk to {}\n", path.display()));
             }
         }
     });
     problem?;
     let seconds = started.elapsed().as_secs().max(1);
     counts.next = first.wrapping_add(counts.seeds);
-    println!("{}", counts.text(first, seconds, output == Output::Json));
+    print(&format!("{}\n", counts.text(first, seconds, output == Output::Json)));
     if let (Some(path), Some(tally)) = (&args.tally, &mut tally) {
         tally.add(&counts);
         tally.write(path)?;
-        println!("{} seeds in all, {} failed", tally.seeds, tally.failed);
+        print(&format!("{} seeds in all, {} failed\n", tally.seeds, tally.failed));
     }
     if args.report.is_some() {
         reports.finish()?;
@@ -85,10 +86,10 @@ fn one(seed: u64, twice: bool, options: &mut Options) -> (Story, Scenario) {
 fn of_commit() -> u64 {
     let output = Command::new("git").args(["rev-parse", "HEAD"]).output().ok().filter(|output| output.status.success());
     let Some(hash) = output.and_then(|output| String::from_utf8(output.stdout).ok()) else {
-        eprintln!("firn-sim: NO COMMIT TO TAKE SEEDS FROM (git rev-parse HEAD failed): the same fixed seeds as always");
+        warn(&"NO COMMIT TO TAKE SEEDS FROM (git rev-parse HEAD failed): the same fixed seeds as always");
         return 1;
     };
-    println!("seeds of commit {}", hash.trim());
+    print(&format!("seeds of commit {}\n", hash.trim()));
     seed_of_commit(hash.trim())
 }
 
@@ -97,7 +98,7 @@ pub(crate) fn shrink_file(file: &Path, corpus: &Path, runs_max: u32) -> Result<E
     let File { scenario, .. } = read(file)?;
     match shrink_into(&scenario, corpus, runs_max) {
         Some(path) => {
-            println!("{}", path.display());
+            print(&format!("{}\n", path.display()));
             Ok(Exit::Pass)
         }
         None => Err(format!("{}: passes, so there is nothing to shrink", file.display())),
@@ -125,7 +126,7 @@ fn shrink_into(scenario: &Scenario, corpus: &Path, runs_max: u32) -> Option<Path
     match saved {
         Ok(()) => Some(path),
         Err(error) => {
-            eprintln!("firn-sim: {}: {error}", path.display());
+            warn(&format_args!("{}: {error}", path.display()));
             None
         }
     }
