@@ -25,7 +25,7 @@ mod terminal;
 #[command(
     name = "firn-sim",
     version,
-    after_help = "Exit codes: 0 pass, 1 safety, 2 liveness, 3 not deterministic, 4 bad scenario, 5 a probe never fired."
+    after_help = "Exit codes: 0 pass, 1 safety, 2 liveness, 3 not deterministic, 4 wrong scenario or arguments, or nothing to run, 5 a probe never fired."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -128,7 +128,14 @@ struct SwarmArgs {
 
 /// Runs the command.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // clap's own code for wrong arguments is 2, which means liveness here. Nobody may be there to read.
+            let _ = answer.print();
+            return ExitCode::from(if answer.use_stderr() { Exit::BadScenario } else { Exit::Pass } as u8);
+        }
+    };
     let exit = match cli.command {
         Command::Run(args) => run::run(&args, cli.output),
         Command::Swarm(args) => swarm::swarm(&args, cli.output),

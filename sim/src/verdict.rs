@@ -110,7 +110,7 @@ pub enum Exit {
     Liveness = 2,
     /// 3: two runs of one scenario differ.
     NonDeterminism = 3,
-    /// 4: not a scenario.
+    /// 4: not a scenario, wrong arguments, or nothing to run.
     BadScenario = 4,
     /// 5: a probe that had to fire did not.
     ProbeMissing = 5,

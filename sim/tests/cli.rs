@@ -119,3 +119,15 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         assert_eq!((output.status.code(), problems.as_str()), (Some(0), ""), "{arg}");
     }
 }
+
+#[test]
+fn wrong_arguments_are_not_taken_for_liveness() {
+    for args in [&["run", "--twise"][..], &["explode"], &["run"], &[], &["swarm", "--seeds", "many"]] {
+        let (exit, shown, problems) = firn_sim(args);
+        assert_eq!((exit, shown.as_str()), (4, ""), "{args:?}: {problems}");
+        assert!(problems.contains("Usage:"), "{args:?}: {problems}");
+    }
+    for arg in ["--help", "--version"] {
+        assert_eq!(firn_sim([arg]).0, 0, "{arg}");
+    }
+}

@@ -17,7 +17,7 @@ const OTHERS: [(&str, &str); 8] = [
     ("1", "exit code: a safety invariant is violated, or a checker that had to fire did not"),
     ("2", "exit code: liveness, or an expectation, is violated"),
     ("3", "exit code: two runs of one scenario differ; the first differing event is named"),
-    ("4", "exit code: not a scenario, or a file cannot be read"),
+    ("4", "exit code: not a scenario, wrong arguments, a file that cannot be read, or nothing to run"),
     ("5", "exit code: a probe that the scenario demands never fired"),
 ];
 
