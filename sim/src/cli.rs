@@ -88,7 +88,7 @@ struct RunArgs {
     #[arg(long)]
     seed: Option<u64>,
     /// Run this many seeds instead of what the file says.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
     /// Run everything twice, and compare every event.
     #[arg(long)]
@@ -104,7 +104,7 @@ struct RunArgs {
 #[derive(Args)]
 struct SwarmArgs {
     /// How many seeds.
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed.
     #[arg(long, conflicts_with = "from_commit")]

@@ -131,3 +131,27 @@ fn wrong_arguments_are_not_taken_for_liveness() {
         assert_eq!(firn_sim([arg]).0, 0, "{arg}");
     }
 }
+
+#[test]
+fn nothing_run_is_not_passed() {
+    let folder = |name: &str| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder.to_str().unwrap().to_owned()
+    };
+    let (empty, full, file) = (folder("empty"), folder("full"), scenario("two-requests"));
+    std::fs::copy(&file, Path::new(&full).join("two-requests.toml")).unwrap();
+    for (args, says) in [
+        (&["run", &empty][..], "no scenario (.toml) in"),
+        (&["run", &empty, &empty], "no scenario (.toml) in"),
+        (&["run", &full, "--runs", "0"], "0 is not in 1.."),
+        (&["swarm", "--seeds", "0"], "0 is not in 1.."),
+        (&["swarm", "--time-limit", "0s"], "before the first seed"),
+    ] {
+        let (exit, shown, problems) = firn_sim(args);
+        assert_eq!(exit, 4, "{args:?}: {shown}{problems}");
+        assert!(problems.contains(says), "{args:?}: {problems}");
+    }
+    let (exit, shown, problems) = firn_sim(["run", &full, &empty]);
+    assert_eq!(exit, 0, "an empty folder beside one that is not: {shown}{problems}");
+}

@@ -16,7 +16,8 @@ pub(crate) struct File {
     pub(crate) geography: Option<Geography>,
 }
 
-/// Reads files, and all `.toml` files of folders by name.
+/// Reads files, and all `.toml` files of folders by name. A folder may be empty, but not all of them: what reads no scenario
+/// would pass without having tried anything.
 pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<File>, String> {
     let mut files = Vec::new();
     for path in paths {
@@ -29,6 +30,10 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<File>, String> {
         } else {
             files.push(read(path)?);
         }
+    }
+    if files.is_empty() {
+        let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(format!("nothing to run: no scenario (.toml) in {}", paths.join(", ")));
     }
     Ok(files)
 }

@@ -59,12 +59,17 @@ impl<'a> Reports<'a> {
         Ok(())
     }
 
-    /// Totals, and the reports over all runs.
+    /// Totals on the terminal, and the reports over all runs.
     pub(crate) fn finish(&self) -> Result<(), String> {
         match self.output {
             Output::Text => print(&report::totals(&self.records)),
             Output::Json => print(&report::json(&self.records)),
         }
+        self.write()
+    }
+
+    /// The reports over all runs.
+    pub(crate) fn write(&self) -> Result<(), String> {
         let Some(folder) = self.folder else { return Ok(()) };
         write(folder, "report.json", &report::json(&self.records))?;
         write(folder, "probes.json", &report::probes(&self.records))?;

@@ -57,6 +57,9 @@ pub(crate) fn swarm(args: &SwarmArgs, output: Output) -> Result<Exit, String> {
         }
     });
     problem?;
+    if counts.seeds == 0 {
+        return Err("nothing ran: the time limit was over before the first seed".to_owned());
+    }
     let seconds = started.elapsed().as_secs().max(1);
     counts.next = first.wrapping_add(counts.seeds);
     print(&format!("{}\n", counts.text(first, seconds, output == Output::Json)));
@@ -65,9 +68,8 @@ pub(crate) fn swarm(args: &SwarmArgs, output: Output) -> Result<Exit, String> {
         tally.write(path)?;
         print(&format!("{} seeds in all, {} failed\n", tally.seeds, tally.failed));
     }
-    if args.report.is_some() {
-        reports.finish()?;
-    }
+    // Only failures are kept one by one: totals over them would say that all failed, or that nothing ran.
+    reports.write()?;
     Ok(worst)
 }
 

@@ -232,7 +232,7 @@ pub fn json(records: &[Record]) -> String {
         failed: records.iter().filter(|record| record.failed()).count(),
         requests: records.iter().map(|record| record.requests.len()).sum(),
         signed: records.iter().map(|record| record.ended("signed")).sum(),
-        simulated_ms: records.iter().map(|record| record.simulated_ms).sum(),
+        simulated_ms: simulated_ms(records),
         events: records.iter().map(|record| record.events).sum(),
     };
     text(&Document { schema: "firn.sim-report.v1", runs: records, totals })
@@ -269,6 +269,11 @@ pub fn probes(records: &[Record]) -> String {
         }
     }
     text(&Document { schema: "firn.sim-probes.v1", runs: records.len(), probes })
+}
+
+/// Virtual time of all runs. A sum of no floats at all would be -0.
+pub(super) fn simulated_ms(records: &[Record]) -> f64 {
+    records.iter().fold(0.0, |sum, record| sum + record.simulated_ms)
 }
 
 fn text(document: &impl Serialize) -> String {

@@ -1,6 +1,6 @@
 //! The terminal: one dense line for each run, and one for all of them.
 
-use super::record::Record;
+use super::record::{Record, simulated_ms};
 use std::fmt::Write as _;
 
 /// One line for a run, and below it what went wrong and how to see it again.
@@ -66,7 +66,7 @@ pub(super) fn failure(record: &Record) -> String {
 pub fn totals(records: &[Record]) -> String {
     let failed: Vec<_> = records.iter().filter(|record| record.failed()).collect();
     let sum = |end: &str| records.iter().map(|record| record.ended(end)).sum::<u64>();
-    let seconds = records.iter().map(|record| record.simulated_ms).sum::<f64>() / 1_000.0;
+    let seconds = simulated_ms(records) / 1_000.0;
     let mut text = format!(
         "{} runs, {} failed; {} requests: {} signed, {} refused, {} expired, {} excused, {} violated; {seconds:.0} s simulated, {} events\n",
         records.len(),

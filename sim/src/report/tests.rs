@@ -103,6 +103,8 @@ fn the_terminal_gets_one_line_for_a_run_and_more_where_it_failed() {
             .starts_with("2 runs, 1 failed; 6 requests: 2 signed, 1 refused, 1 expired, 1 excused, 1 violated; 140 s")
     );
     assert!(totals.contains("first failure: exactly-t-left (safety), again: firn-sim"), "{totals}");
+    let none = super::totals(&[]);
+    assert!(none.starts_with("0 runs, 0 failed;") && none.contains("; 0 s simulated"), "{none}");
 }
 
 #[test]
