@@ -37,28 +37,32 @@ impl Finished {
     }
 }
 
-/// Expectations that were not met.
+/// Expectations that were not met. Where there is nothing to measure, nothing is met.
 fn missed(finished: &Finished) -> Vec<String> {
     let expect = &finished.outcome.scenario.expect;
     let requests = &finished.outcome.requests;
     let mut missed = Vec::new();
     let signed = requests.iter().filter(|request| request.end == End::Signed).count();
-    if let Some(share) = (signed * 1_000_000).checked_div(requests.len()) {
-        let share = u32::try_from(share).unwrap_or(u32::MAX);
-        let seen = format!("{signed} of {} requests were signed", requests.len());
-        if let Some(least) = expect.signed_min.filter(|least| share < *least) {
-            missed.push(format!("{seen}, expected >= {}", write_share(least)));
-        }
-        if let Some(most) = expect.signed_max.filter(|most| share > *most) {
-            missed.push(format!("{seen}, expected <= {}", write_share(most)));
-        }
+    let share = (signed * 1_000_000).checked_div(requests.len());
+    let share = share.map(|share| u32::try_from(share).unwrap_or(u32::MAX));
+    let seen = match share {
+        Some(_) => format!("{signed} of {} requests were signed", requests.len()),
+        None => "no request was posted".to_owned(),
+    };
+    if let Some(least) = expect.signed_min.filter(|least| share.is_none_or(|share| share < *least)) {
+        missed.push(format!("{seen}, expected signed >= {}", write_share(least)));
+    }
+    if let Some(most) = expect.signed_max.filter(|most| share.is_none_or(|share| share > *most)) {
+        missed.push(format!("{seen}, expected signed <= {}", write_share(most)));
     }
     for (percent, most) in [(50, expect.p50_floors_max), (99, expect.p99_floors_max)] {
-        let seen = percentile(requests, percent);
-        if let (Some(most), Some(seen)) = (most, seen.filter(|seen| most.is_some_and(|most| *seen > u64::from(most)))) {
-            let seen = write_factor(u32::try_from(seen).unwrap_or(u32::MAX));
-            missed.push(format!("p{percent} of latency is {seen} floor, expected <= {} floor", write_factor(most)));
-        }
+        let Some(most) = most else { continue };
+        let seen = match percentile(requests, percent) {
+            Some(seen) if seen <= u64::from(most) => continue,
+            Some(seen) => format!("is {} floor", write_factor(u32::try_from(seen).unwrap_or(u32::MAX))),
+            None => "has no sample, as no signature came to where its request was posted".to_owned(),
+        };
+        missed.push(format!("p{percent} of latency {seen}, expected <= {} floor", write_factor(most)));
     }
     if let Some(least) = expect.keys_active_min {
         let active = active(finished);

@@ -155,3 +155,24 @@ fn nothing_run_is_not_passed() {
     let (exit, shown, problems) = firn_sim(["run", &full, &empty]);
     assert_eq!(exit, 0, "an empty folder beside one that is not: {shown}{problems}");
 }
+
+#[test]
+fn what_was_not_measured_was_not_met() {
+    let text = std::fs::read_to_string(scenario("two-requests")).unwrap();
+    let signed = "signed = \"100%\"";
+    let latency = "p50_latency = \"<= 9x floor\"\np99_latency = \"<= 9x floor\"";
+    let none: String = text.split_inclusive("\n\n").filter(|part| !part.contains("[[workload]]")).collect();
+    // All nodes are down from the beginning.
+    let down = format!("{text}\n[[fault]]\nat = \"0s\"\ncrash = \"*\"\n");
+    for (name, text, expected, says) in [
+        ("none-signed", &none, signed, &["no request was posted, expected signed >= 100%"][..]),
+        ("none-at-most", &none, "signed = \"<= 50%\"", &["no request was posted, expected signed <= 50%"]),
+        ("none-timed", &none, latency, &["p50 of latency has no sample", "p99 of latency has no sample"]),
+        ("none-known", &down, latency, &["p50 of latency has no sample", "p99 of latency has no sample"]),
+    ] {
+        let path = written(&format!("{name}.toml"), &text.replace(signed, expected));
+        let (exit, shown, problems) = firn_sim(["run".as_ref(), path.as_os_str()]);
+        assert_eq!(exit, 2, "{name}: {shown}{problems}");
+        assert!(says.iter().all(|says| shown.contains(says)), "{name}: {shown}");
+    }
+}
