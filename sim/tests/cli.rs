@@ -176,3 +176,20 @@ fn what_was_not_measured_was_not_met() {
         assert!(says.iter().all(|says| shown.contains(says)), "{name}: {shown}");
     }
 }
+
+#[test]
+fn what_cannot_be_shrunk_says_why() {
+    let text = std::fs::read_to_string(scenario("two-requests")).unwrap();
+    let signed = "signed = \"100%\"";
+    for (name, expected, says) in [
+        ("shrink-passes", signed, "passes, so there is nothing to shrink"),
+        ("shrink-expect", "signed = \"<= 50%\"", "fails only its [expect] table (2 of 2 requests were signed"),
+        ("shrink-probe", "probes = \"rival-refused\"", "(a probe never fired); no invariant is violated"),
+        ("shrink-checker", "violates = \"T1\"", "(an invariant that had to be violated was not)"),
+    ] {
+        let path = written(&format!("{name}.toml"), &text.replace(signed, expected));
+        let (exit, shown, problems) = firn_sim(["shrink".as_ref(), path.as_os_str()]);
+        assert_eq!((exit, shown.as_str()), (4, ""), "{name}: {problems}");
+        assert!(problems.contains(says), "{name}: {problems}");
+    }
+}

@@ -49,10 +49,12 @@ pub(crate) fn swarm(args: &SwarmArgs, output: Output) -> Result<Exit, String> {
         worst = worse(worst, story.exit);
         if story.exit != Exit::Pass && problem.is_ok() {
             problem = reports.take(&story);
-            if counts.failed <= SAVED_MAX
-                && let Some(path) = shrink_into(&scenario, &args.corpus, SHRINK_RUNS)
-            {
-                print(&format!("     shrunk to {}\n", path.display()));
+            if counts.failed <= SAVED_MAX {
+                match shrink_into(&scenario, &args.corpus, SHRINK_RUNS) {
+                    Ok(Some(path)) => print(&format!("     shrunk to {}\n", path.display())),
+                    Ok(None) => {}
+                    Err(unsaved) => warn(&unsaved),
+                }
             }
         }
     });
@@ -97,27 +99,47 @@ fn of_commit() -> u64 {
 
 /// Shrinks a file and saves what is left.
 pub(crate) fn shrink_file(file: &Path, corpus: &Path, runs_max: u32) -> Result<Exit, String> {
-    let File { scenario, .. } = read(file)?;
-    match shrink_into(&scenario, corpus, runs_max) {
+    let File { scenario, geography, .. } = read(file)?;
+    if geography.is_some() {
+        let next = "which a smaller scenario elsewhere would not find; give its round trips under [network.rtt]";
+        return Err(format!("{}: its latency matrix is a file beside it, {next}", file.display()));
+    }
+    match shrink_into(&scenario, corpus, runs_max)? {
         Some(path) => {
             print(&format!("{}\n", path.display()));
             Ok(Exit::Pass)
         }
-        None => Err(format!("{}: passes, so there is nothing to shrink", file.display())),
+        None => Err(format!("{}: {}", file.display(), unshrinkable(&scenario))),
     }
 }
 
-/// Saves the smallest scenario with the same first violation; nothing if there is none, or it cannot be saved.
-fn shrink_into(scenario: &Scenario, corpus: &Path, runs_max: u32) -> Option<PathBuf> {
+/// Why a scenario without a violation cannot be shrunk: it passes, or fails in what a smaller one need not fail in.
+fn unshrinkable(scenario: &Scenario) -> String {
+    let (finished, exit, _) = run_judged(scenario, &mut Options::default(), false, false);
+    let missed = finished.outcome.violations.into_iter().map(|one| one.detail).collect::<Vec<_>>().join("; ");
+    let why = match exit {
+        Exit::Pass => return "passes, so there is nothing to shrink".to_owned(),
+        Exit::ProbeMissing => "a probe never fired",
+        Exit::Safety if missed.is_empty() => "an invariant that had to be violated was not",
+        _ => &missed,
+    };
+    format!("fails only its [expect] table ({why}); no invariant is violated, so there is nothing to shrink")
+}
+
+/// Saves the smallest scenario with the same first violation; nothing if there is none.
+fn shrink_into(scenario: &Scenario, corpus: &Path, runs_max: u32) -> Result<Option<PathBuf>, String> {
     let options = options();
     let violation = |scenario: &Scenario| run_once(scenario, &options).outcome.violations.first().cloned();
-    let (id, mut detail) = violation(scenario).map(|violation| (violation.id, violation.detail))?;
+    let Some((id, mut detail)) = violation(scenario).map(|violation| (violation.id, violation.detail)) else {
+        return Ok(None);
+    };
     let mut fails = |scenario: &Scenario| {
         let found = violation(scenario).filter(|violation| violation.id == id)?;
         detail = found.detail;
         Some(found.at)
     };
-    let mut small = shrink(scenario, runs_max, &mut fails)?.scenario;
+    let Some(smallest) = shrink(scenario, runs_max, &mut fails) else { return Ok(None) };
+    let mut small = smallest.scenario;
     let detail = violation(&small).map_or(detail, |violation| violation.detail);
     small.name = format!("{}-{}", id.to_lowercase(), small.seed);
     small.about = format!("Violated {id}: {detail}.");
@@ -125,13 +147,7 @@ fn shrink_into(scenario: &Scenario, corpus: &Path, runs_max: u32) -> Option<Path
     let text =
         format!("# {id}: {}\n# Again: firn-sim run {}\n{}", detail.replace('\n', " "), path.display(), small.to_toml());
     let saved = fs::create_dir_all(corpus).and_then(|()| fs::write(&path, text));
-    match saved {
-        Ok(()) => Some(path),
-        Err(error) => {
-            warn(&format_args!("{}: {error}", path.display()));
-            None
-        }
-    }
+    saved.map(|()| Some(path.clone())).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 impl Tally {
