@@ -193,3 +193,23 @@ fn what_cannot_be_shrunk_says_why() {
         assert!(problems.contains(says), "{name}: {problems}");
     }
 }
+
+#[test]
+fn a_scenario_on_a_matrix_of_the_user_runs_in_its_folder() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("matrix");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = std::fs::read_to_string(scenario("two-requests")).unwrap();
+    let (regions, ours) = ("eu-central-1 = 1, eu-west-1 = 1", "moon = 2");
+    let text = text.replace(regions, ours).replace("us-east-1", "mars");
+    std::fs::write(folder.join("ours.toml"), format!("{text}\n[network]\nlatency = \"solar\"\n")).unwrap();
+    let run = || firn_sim(["run".as_ref(), folder.as_os_str()]);
+    let _ = std::fs::remove_file(folder.join("solar.matrix.toml"));
+    let (exit, _, problems) = run();
+    assert!(exit == 4 && problems.contains("put solar.matrix.toml beside the scenario"), "{problems}");
+    let matrix = "name = \"solar\"\ndate = \"2026-01\"\nsource = \"ours\"\nlicence = \"any\"\n\
+        [rtt.moon]\nmoon = { p50 = \"2ms\" }\nmars = { p50 = \"900ms\" }\n[rtt.mars]\nmars = { p50 = \"3ms\" }\n";
+    std::fs::write(folder.join("solar.matrix.toml"), matrix).unwrap();
+    let (exit, shown, problems) = run();
+    assert_eq!(exit, 0, "{shown}{problems}");
+    assert!(shown.contains("1 runs, 0 failed"), "{shown}");
+}

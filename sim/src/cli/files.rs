@@ -16,7 +16,10 @@ pub(crate) struct File {
     pub(crate) geography: Option<Geography>,
 }
 
-/// Reads files, and all `.toml` files of folders by name. A folder may be empty, but not all of them: what reads no scenario
+/// What the name of a latency matrix ends in.
+const MATRIX: &str = ".matrix.toml";
+
+/// Reads files, and all `.toml` files of folders by name, but for latency matrices. A folder may be empty, but not all of them: what reads no scenario
 /// would pass without having tried anything.
 pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<File>, String> {
     let mut files = Vec::new();
@@ -24,7 +27,8 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<File>, String> {
         if path.is_dir() {
             let entries = fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
             let mut inside: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-            inside.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+            let is_scenario = |name: &str| name.ends_with(".toml") && !name.ends_with(MATRIX);
+            inside.retain(|path| path.file_name().is_some_and(|name| is_scenario(&name.to_string_lossy())));
             inside.sort();
             files.extend(inside.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?);
         } else {
@@ -43,7 +47,7 @@ pub(crate) fn read(path: &Path) -> Result<File, String> {
     let at = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
     let text = fs::read_to_string(path).map_err(|error| at(&error))?;
     let scenario = Scenario::parse(&text).map_err(|problem| at(&problem))?;
-    let matrix = path.with_file_name(format!("{}.matrix.toml", scenario.network.latency));
+    let matrix = path.with_file_name(format!("{}{MATRIX}", scenario.network.latency));
     let placed = match fs::read_to_string(&matrix) {
         Ok(text) => {
             let own = Matrix::parse(&text).map_err(|invalid| format!("{}: {invalid}", matrix.display()))?;

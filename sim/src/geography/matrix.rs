@@ -118,7 +118,7 @@ impl Matrix {
         let unknown = || Invalid {
             line: None,
             detail: format!(
-                "no latency matrix \"{name}\": put {name}.toml beside the scenario, or use one of: {names}"
+                "no latency matrix \"{name}\": put {name}.matrix.toml beside the scenario, or use one of: {names}"
             ),
         };
         Self::parse(BUILT_IN.iter().find(|(known, _)| *known == name).ok_or_else(unknown)?.1)

@@ -72,7 +72,7 @@ fn a_matrix_of_the_user_is_read_strictly() {
     );
     assert!(refused("p90", "p99").starts_with("line 7: unknown field `p99`"), "{}", refused("p90", "p99"));
     assert!(refused("date =", "day =").starts_with("line 2: unknown field `day`"));
-    assert!(Matrix::built_in("azure").unwrap_err().to_string().contains("put azure.toml beside the scenario"));
+    assert!(Matrix::built_in("azure").unwrap_err().to_string().contains("put azure.matrix.toml beside the scenario"));
 }
 
 #[test]
