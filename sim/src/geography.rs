@@ -83,6 +83,15 @@ impl Geography {
     }
 }
 
+/// The regions of the first two nodes between which there is no round trip.
+pub(crate) fn apart(scenario: &Scenario, matrix: &Matrix) -> Option<(String, String)> {
+    let places = places(&scenario.organisations);
+    let pairs =
+        places.iter().flat_map(|(a, from)| places.iter().filter(move |(b, _)| *b != a).map(move |(_, to)| (from, to)));
+    let missing = |(from, to): &(&Place, &Place)| between(scenario, matrix, &from.region, &to.region).is_err();
+    pairs.into_iter().find(missing).map(|(from, to)| (from.region.clone(), to.region.clone()))
+}
+
 /// Names and places of the nodes, in the order of their ids.
 pub(crate) fn places(organisations: &[Organisation]) -> BTreeMap<NodeId, Place> {
     let mut places = BTreeMap::new();

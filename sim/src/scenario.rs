@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 mod fault;
 pub mod names;
-mod near;
+pub mod near;
 pub mod parse;
+mod place;
 pub mod problem;
 pub(crate) mod quantity;
 mod read;

@@ -108,7 +108,7 @@ fn a_rate_is_a_count() {
 }
 
 /// Lines after the base, the code, the line of the problem (counted from the first of these lines), and what it says.
-const WRONG: [(&str, &str, usize, &str); 26] = [
+const WRONG: [(&str, &str, usize, &str); 28] = [
     ("name == 3", "SCENARIO_SYNTAX", 1, ""),
     ("[expects]", "SCENARIO_UNKNOWN_KEY", 1, "did you mean `expect`?"),
     ("[[fault]]\nat = \"1s\"\ncrahs = \"alpha/1\"", "SCENARIO_UNKNOWN_KEY", 3, "did you mean `crash`?"),
@@ -126,7 +126,14 @@ const WRONG: [(&str, &str, usize, &str); 26] = [
     ("[[fault]]\nat = \"3s\"", "SCENARIO_FAULT_KIND", 1, "no kind"),
     ("[[fault]]\nat = \"3s\"\ncrash = \"*\"\npause = \"*\"", "SCENARIO_FAULT_KIND", 1, "crash, pause"),
     ("[[fault]]\nat = \"3s\"\ncrash = \"aplha/1\"", "SCENARIO_EMPTY_SELECTION", 3, "did you mean \"alpha/1\"?"),
-    ("[[fault]]\nat = \"3s\"\ncrash = \"region:ap-*\"", "SCENARIO_EMPTY_SELECTION", 3, "there are eu-central-1"),
+    ("[[fault]]\nat = \"3s\"\ncrash = \"region:ap-*\"", "SCENARIO_EMPTY_SELECTION", 3, "there are region:eu-central-1"),
+    (
+        "[[fault]]\nat = \"3s\"\ncrash = \"region:eu-wst-1\"",
+        "SCENARIO_EMPTY_SELECTION",
+        3,
+        "mean \"region:eu-west-1\"?",
+    ),
+    ("[[fault]]\nat = \"3s\"\ncrash = \"org:beat\"", "SCENARIO_EMPTY_SELECTION", 3, "mean \"org:beta\"?"),
     ("[[fault]]\nat = \"3s\"\ncrash = \"regon:eu-*\"", "SCENARIO_UNKNOWN_NAME", 3, "did you mean \"region\"?"),
     ("[[fault]]\nat = \"3s\"\npartition = [\"*\", \"alpha/1\"]", "SCENARIO_EMPTY_SELECTION", 3, "partition[1]"),
     ("[[fault]]\nat = \"3s\"\ntwin = \"alpha/*\"", "SCENARIO_VALUE", 3, "one node"),
@@ -154,6 +161,55 @@ fn thresholds_fit_their_nodes() {
     {
         let problem = Scenario::parse(&BASE.replace("3 of 5", threshold)).expect_err(threshold);
         assert!(problem.to_string().contains(says), "{problem}");
+    }
+}
+
+#[test]
+fn diversity_fits_its_nodes_and_organisations_have_names_of_their_own() {
+    for (from, to, line, key, says) in [
+        (
+            "5\"\n",
+            "5\"\norganisations_min = 3\n",
+            12,
+            "key.organisations_min",
+            "3, but the nodes are in 2 organisations",
+        ),
+        ("alpha", "beta", 7, "org[1].name", "two organisations are called beta"),
+    ] {
+        let problem = Scenario::parse(&BASE.replace(from, to)).expect_err(to);
+        assert_eq!((problem.code, problem.line, problem.key.as_str()), ("SCENARIO_VALUE", line, key), "{problem}");
+        assert!(problem.detail.contains(says), "{problem}");
+    }
+    // Of three regions, four are too many.
+    let text = BASE.replace("3 of 5", "4 of 5") + "regions_min = 4\n";
+    let problem = Scenario::parse(&text).expect_err("4 of 3 regions");
+    assert_eq!((problem.line, problem.key.as_str()), (12, "key.regions_min"), "{problem}");
+}
+
+#[test]
+fn regions_and_matrices_on_no_map_are_named_with_line_key_and_near_match() {
+    let rtt = "[network.rtt]\n\"eu-west-1 moon\" = \"2s\"\n";
+    for (text, code, line, key, says) in [
+        (
+            BASE.replace("us-east-1", "us-est-1"),
+            "SCENARIO_UNKNOWN_NAME",
+            5,
+            "org[0].nodes.us-est-1",
+            "did you mean `us-east-1`?",
+        ),
+        (
+            BASE.replace("us-east-1", "atlantis"),
+            "SCENARIO_UNKNOWN_NAME",
+            5,
+            "org[0].nodes.atlantis",
+            "it has ap-northeast",
+        ),
+        (with(rtt).replace("us-east-1", "moon"), "SCENARIO_VALUE", 5, "org[0].nodes.moon", "and moon in the matrix"),
+        (with("[network]\nlatency = \"aws\"\n"), "SCENARIO_UNKNOWN_NAME", 13, "network.latency", "aws.matrix.toml"),
+    ] {
+        let problem = Scenario::parse(&text).unwrap().place(&text, None).expect_err(key);
+        assert_eq!((problem.code, problem.line, problem.key.as_str()), (code, line, key), "{problem}");
+        assert!(problem.detail.contains(says), "{problem}");
     }
 }
 

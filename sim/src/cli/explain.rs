@@ -2,6 +2,7 @@
 
 use super::Output;
 use super::terminal::print;
+use firn_sim::scenario::near::nearest;
 use firn_sim::scenario::problem::CODES;
 use firn_sim::verdict::Exit;
 use firn_sim::{invariants, probes};
@@ -27,8 +28,7 @@ pub(crate) fn explain(code: Option<&str>, output: Output) -> Result<Exit, String
     let found: Vec<_> =
         all.iter().filter(|(name, _)| code.is_none_or(|code| name.eq_ignore_ascii_case(code))).collect();
     if found.is_empty() {
-        let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(format!("nothing is called {}; there are {}", code.unwrap_or_default(), names.join(", ")));
+        return Err(unknown(code.unwrap_or_default(), &all));
     }
     if output == Output::Json {
         let of = |(name, meaning): &&(String, String)| serde_json::json!({ "code": name, "meaning": meaning });
@@ -38,6 +38,15 @@ pub(crate) fn explain(code: Option<&str>, output: Output) -> Result<Exit, String
     let lines = found.iter().map(|(name, meaning)| format!("{name:<26} {meaning}\n"));
     print(&lines.collect::<String>());
     Ok(Exit::Pass)
+}
+
+fn unknown(code: &str, all: &[(String, String)]) -> String {
+    let lower = |name: &str| name.to_lowercase();
+    let names: Vec<_> = all.iter().map(|(name, _)| lower(name)).collect();
+    let near = nearest(&lower(code), names.iter().map(String::as_str));
+    let near = near.and_then(|near| all.iter().map(|(name, _)| name).find(|name| lower(name) == near));
+    let hint = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+    format!("nothing is called {code}{hint}; `firn-sim explain` alone lists everything")
 }
 
 fn entries() -> Vec<(String, String)> {

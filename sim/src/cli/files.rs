@@ -5,7 +5,9 @@ use super::terminal::print;
 use firn_sim::geography::{Geography, Matrix};
 use firn_sim::scenario::Scenario;
 use firn_sim::verdict::Exit;
+use std::fmt::Display;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A scenario and where it stands.
@@ -44,19 +46,18 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<File>, String> {
 
 /// Reads one file.
 pub(crate) fn read(path: &Path) -> Result<File, String> {
-    let at = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
+    let at = |what: &dyn Display| format!("{}: {what}", path.display());
     let text = fs::read_to_string(path).map_err(|error| at(&error))?;
     let scenario = Scenario::parse(&text).map_err(|problem| at(&problem))?;
     let matrix = path.with_file_name(format!("{}{MATRIX}", scenario.network.latency));
-    let placed = match fs::read_to_string(&matrix) {
-        Ok(text) => {
-            let own = Matrix::parse(&text).map_err(|invalid| format!("{}: {invalid}", matrix.display()))?;
-            Geography::new(&scenario, &own).map(Some)
-        }
-        Err(_) => Geography::built_in(&scenario).map(|_| None),
+    let at_matrix = |what: &dyn Display| format!("{}: {what}", matrix.display());
+    let own = match fs::read_to_string(&matrix) {
+        Ok(text) => Some(Matrix::parse(&text).map_err(|invalid| at_matrix(&invalid))?),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(at_matrix(&error)),
     };
-    let geography = placed.map_err(|invalid| at(&format!("`network.latency`: {invalid} [SCENARIO_VALUE]")))?;
-    Ok(File { path: path.to_owned(), scenario, geography })
+    let placed = scenario.place(&text, own.as_ref()).map_err(|problem| at(&problem))?;
+    Ok(File { path: path.to_owned(), scenario, geography: own.map(|_| placed) })
 }
 
 /// Prints names and sentences.

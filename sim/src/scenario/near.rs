@@ -1,8 +1,10 @@
 //! The known word nearest to a misspelt one.
 
-/// The nearest of `known` by edit distance, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let room = (word.chars().count() / 3).max(2);
+/// The nearest of `known` by edit distance, if it is near enough to be meant. No word is near to one that shares nothing with it.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = word.chars().count();
+    let room = (letters / 3).max(2).min(letters.saturating_sub(1));
     let scored = known.into_iter().map(|candidate| (distance(word, candidate), candidate));
     scored.filter(|(distance, _)| *distance <= room).min().map(|(_, candidate)| candidate)
 }
@@ -48,5 +50,7 @@ mod tests {
     fn a_far_word_is_not_suggested() {
         assert_eq!(nearest("partion", ["partition", "one-way"]), Some("partition"));
         assert_eq!(nearest("volcano", ["partition", "one-way"]), None);
+        assert_eq!(nearest("9", ["0", "N1"]), None);
+        assert_eq!(nearest("N9", ["0", "N1"]), Some("N1"));
     }
 }

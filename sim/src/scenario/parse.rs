@@ -10,7 +10,7 @@ use super::{Byzantine, Expect, Key, KeyOrigin, Loss, Micros, Network, Organisati
 use crate::geography::{Place, places};
 use crate::{invariants, probes};
 use firn_proto::NodeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The matrix of files that name none.
 pub const LATENCY: &str = "aws-2025-07";
@@ -63,11 +63,9 @@ impl Scenario {
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let document = document(text)?;
         let root = Section::root(text, document.get_ref(), keys(""))?;
-        let organisations =
-            root.need("org", |list| list.list()?.iter().map(organisation).collect::<Result<Vec<_>, _>>())?;
-        unique_names(&root, &organisations)?;
+        let organisations = root.need("org", organisations)?;
         let places = places(&organisations);
-        let key = root.need("key", |value| key(value, places.len()))?;
+        let key = root.need("key", |value| key(value, &places))?;
         let workload = many(&root, "workload", |value| workload(value, &places))?;
         Ok(Self {
             name: root.need("name", |value| value.read("SCENARIO_VALUE", "a short name in kebab-case", kebab))?,
@@ -104,6 +102,21 @@ fn kebab(text: &str) -> Option<String> {
     (!text.is_empty() && text.chars().all(fits)).then(|| text.to_owned())
 }
 
+fn organisations(list: &Value<'_>) -> Result<Vec<Organisation>, Problem> {
+    let mut all: Vec<Organisation> = Vec::new();
+    for item in list.list()? {
+        let one = organisation(&item)?;
+        if all.iter().any(|other| other.name == one.name) {
+            let twice = |value: &Value<'_>| {
+                Err(value.problem("SCENARIO_VALUE", format!("two organisations are called {}", one.name)))
+            };
+            item.open_section()?.need("name", twice)?;
+        }
+        all.push(one);
+    }
+    Ok(all)
+}
+
 fn organisation(value: &Value<'_>) -> Result<Organisation, Problem> {
     let section = value.section(keys("org"))?;
     let nodes = section.need("nodes", |value| {
@@ -114,15 +127,9 @@ fn organisation(value: &Value<'_>) -> Result<Organisation, Problem> {
     Ok(Organisation { name, nodes, cloud: section.get("cloud", |value| value.text().map(str::to_owned))? })
 }
 
-fn unique_names(root: &Section<'_>, organisations: &[Organisation]) -> Result<(), Problem> {
-    let mut names: Vec<_> = organisations.iter().map(|organisation| &organisation.name).collect();
-    names.sort_unstable();
-    let twice = names.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first());
-    twice.map_or(Ok(()), |name| Err(root.problem("SCENARIO_VALUE", format!("two organisations are called {name}"))))
-}
-
-fn key(value: &Value<'_>, nodes: usize) -> Result<Key, Problem> {
+fn key(value: &Value<'_>, places: &BTreeMap<NodeId, Place>) -> Result<Key, Problem> {
     let section = value.section(keys("key"))?;
+    let nodes = places.len();
     let threshold = section.need("threshold", |value| {
         let (t, n) = value.read("SCENARIO_UNIT", "a threshold like \"3 of 5\"", |text| {
             let (t, n) = text.split_once(" of ")?;
@@ -140,11 +147,18 @@ fn key(value: &Value<'_>, nodes: usize) -> Result<Key, Problem> {
         Ok(t)
     })?;
     let origin = section.get("generated_at", Value::duration)?;
-    let minimum = |key: &str| section.get(key, |value| value.integer(1, u64::from(threshold)));
+    let minimum = |key: &str, what: &str, label: fn(&Place) -> &String| {
+        section.get(key, |value| {
+            let least = value.integer::<u16>(1, threshold.into())?;
+            let there = places.values().map(label).collect::<BTreeSet<_>>().len();
+            let few = format!("{least}, but the nodes are in {there} {what}");
+            if usize::from(least) <= there { Ok(least) } else { Err(value.problem("SCENARIO_VALUE", few)) }
+        })
+    };
     Ok(Key {
         threshold,
-        organisations_min: minimum("organisations_min")?.unwrap_or(1),
-        regions_min: minimum("regions_min")?.unwrap_or(1),
+        organisations_min: minimum("organisations_min", "organisations", |place| &place.organisation)?.unwrap_or(1),
+        regions_min: minimum("regions_min", "regions", |place| &place.region)?.unwrap_or(1),
         origin: origin.map_or(KeyOrigin::Given, |at| KeyOrigin::Generated { at }),
     })
 }

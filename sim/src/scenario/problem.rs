@@ -16,7 +16,7 @@ pub const CODES: [(&str, &str, &str); 9] = [
     ("SCENARIO_VALUE", "the value is out of range or contradicts another", "change it as the message says"),
     (
         "SCENARIO_UNKNOWN_NAME",
-        "there is no act, point, probe, message kind or invariant of this name",
+        "there is no act, point, probe, message kind, invariant, region or matrix of this name",
         "take the near match, or look it up in the reference",
     ),
     ("SCENARIO_FAULT_KIND", "a fault has no kind, or several", "write exactly one kind in each [[fault]]"),

@@ -67,9 +67,14 @@ fn matching(value: &Value<'_>, places: &BTreeMap<NodeId, Place>) -> Result<Vec<N
     let matches = places.iter().filter(|(_, place)| is_match(pattern, label(place)));
     let found: Vec<_> = matches.map(|(node, _)| *node).collect();
     if found.is_empty() {
-        let mut labels: Vec<_> = places.values().map(label).collect();
+        // As they can be written, so that the near match is right as it stands.
+        let written = |place| match prefix {
+            "" => label(place).to_owned(),
+            prefix => format!("{prefix}:{}", label(place)),
+        };
+        let mut labels: Vec<_> = places.values().map(written).collect();
         labels.dedup();
-        let hint = nearest(pattern, labels.iter().copied())
+        let hint = nearest(text, labels.iter().map(String::as_str))
             .map_or_else(|| format!("there are {}", labels.join(", ")), |near| format!("did you mean \"{near}\"?"));
         return Err(value.problem("SCENARIO_EMPTY_SELECTION", format!("\"{text}\" matches no node, {hint}")));
     }

@@ -99,7 +99,13 @@ impl World {
         let images = world.processes().map(|(id, process)| (id.node, process.disk.recoverable().clone())).collect();
         match world.key {
             Some(key) => Ok(Fixture { key, images }),
-            None => Err(Invalid { line: None, detail: "no key came of a key generation without faults".to_owned() }),
+            None => {
+                let Key { threshold, organisations_min, regions_min, .. } = self.scenario.key;
+                let signers =
+                    format!("{threshold} nodes of {organisations_min} organisations and {regions_min} regions");
+                let detail = format!("no key came of a key generation without faults; see whether there are {signers}");
+                Err(Invalid { line: None, detail })
+            }
         }
     }
 }
