@@ -24,8 +24,10 @@ pub struct RequestReport {
     pub subject: SubjectId,
     /// Its number in the workload.
     pub request: usize,
-    /// Where it was posted first.
+    /// The node that took it in first.
     pub node: NodeId,
+    /// Where it was to be posted; another node where this one did not answer.
+    pub wanted: NodeId,
     /// When.
     pub posted: Micros,
     /// How long it was wanted.
@@ -34,7 +36,7 @@ pub struct RequestReport {
     pub end: End,
     /// Until the first honest node knew the signature.
     pub latency: Option<Micros>,
-    /// Until the node where it was posted knew the signature.
+    /// Until the node that took it in knew the signature.
     pub latency_at_node: Option<Micros>,
     /// One round trip from that node to the member that completes the nearest eligible subset.
     pub floor: Micros,

@@ -98,9 +98,13 @@ pub struct PostedRequest {
     pub request: Request,
     /// Its id.
     pub subject: SubjectId,
-    /// Where it was posted first.
+    /// The node that took it in; until one does, where it is wanted.
     pub node: NodeId,
-    /// When.
+    /// Where the workload posts it.
+    pub wanted: NodeId,
+    /// A node took it in.
+    pub taken: bool,
+    /// When it was posted first.
     pub at: Micros,
     /// How long it is wanted, in virtual time.
     pub deadline: Micros,

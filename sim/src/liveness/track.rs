@@ -191,6 +191,7 @@ impl Track {
             subject: posted.subject,
             request: self.request,
             node: posted.node,
+            wanted: posted.wanted,
             posted: posted.at,
             deadline: posted.deadline,
             end: self.end(world, ground, posted),

@@ -108,7 +108,7 @@ pub struct Request {
     pub request: usize,
     /// What is signed.
     pub subject: String,
-    /// Name of the node where it was posted.
+    /// Name of the node that took it in.
     pub node: String,
     /// When.
     pub posted_ms: f64,
@@ -122,7 +122,7 @@ pub struct Request {
     pub story: String,
     /// Until the first honest node knew the signature.
     pub latency_ms: Option<f64>,
-    /// Until the node where it was posted knew it.
+    /// Until the node that took it in knew it.
     pub latency_at_node_ms: Option<f64>,
     /// The latter in floors.
     pub floors: Option<f64>,

@@ -1,6 +1,7 @@
 //! What became of a request, and why it took so long, in a sentence.
 
 use super::{duration, floors, hundredths};
+use crate::geography::places;
 use crate::scenario::Micros;
 use crate::verdict::{End, Outcome, RequestReport};
 
@@ -15,8 +16,19 @@ pub(super) fn end(end: &End) -> (&'static str, Option<String>) {
     }
 }
 
-/// In a sentence.
+/// In a sentence, which begins with where it was posted if that is not where it was wanted.
 pub(super) fn story(outcome: &Outcome, request: &RequestReport) -> String {
+    let became = became(outcome, request);
+    if request.node == request.wanted {
+        return became;
+    }
+    let places = places(&outcome.scenario.organisations);
+    let [wanted, node] = [request.wanted, request.node]
+        .map(|node| places.get(&node).map_or_else(|| format!("node {node}"), |place| place.name.clone()));
+    format!("{wanted} did not answer, posted at {node}: {became}")
+}
+
+fn became(outcome: &Outcome, request: &RequestReport) -> String {
     let (core, bound) = (duration(request.core), duration(request.bound));
     match &request.end {
         End::Signed => signed(outcome, request),

@@ -106,6 +106,8 @@ impl World {
             request: request.clone(),
             subject,
             node,
+            wanted: node,
+            taken: false,
             at: self.now,
             deadline,
             authorised: !self.has(Bug::StrayRequester),
@@ -123,6 +125,11 @@ impl World {
         let answers = |node: &&NodeId| self.node(**node).is_some_and(|process| process.up && !process.paused);
         match order.copied().collect::<Vec<_>>().iter().find(answers).copied() {
             Some(node) => {
+                let subject = request.id();
+                let posted = self.requests.iter_mut().rev().find(|posted| posted.subject == subject);
+                if let Some(posted) = posted.filter(|posted| !posted.taken) {
+                    (posted.node, posted.taken) = (node, true);
+                }
                 let event = Event::Submitted { request: Box::new(request) };
                 self.input(ProcessId { node, twin: 0 }, event);
             }

@@ -185,6 +185,7 @@ fn request(k: u8, posted: Micros, latency: Option<Micros>) -> RequestReport {
         subject: id(k),
         request: usize::from(k),
         node: NodeId(u16::from(k) + 1),
+        wanted: NodeId(u16::from(k) + 1),
         posted: posted * SECOND,
         deadline: 30 * SECOND,
         end: End::Signed,
