@@ -70,16 +70,38 @@ fn a_typo_is_named_with_line_key_and_near_match() {
     }
 }
 
+/// Requests, and how many were signed, refused, expired, excused and violated, out of a line of sums.
+fn ends(line: &str) -> Option<[u64; 6]> {
+    let sums = line.split("; ").find(|part| part.contains(" requests: "))?;
+    let number = |end: &str| {
+        let (before, _) = sums.split_once(&format!(" {end}"))?;
+        before.rsplit(' ').next()?.parse().ok()
+    };
+    let [requests, signed, refused] = ["requests", "signed", "refused"].map(number);
+    let [expired, excused, violated] = ["expired", "excused", "violated"].map(number);
+    Some([requests?, signed?, refused?, expired?, excused?, violated?])
+}
+
 #[test]
 fn a_swarm_is_the_same_each_time_and_adds_up() {
     let tally = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tally.toml");
-    let _ = std::fs::remove_file(&tally);
     let corpus = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus");
     let args = ["swarm".as_ref(), "--seeds".as_ref(), "2".as_ref(), "--tally".as_ref(), tally.as_os_str()];
     let args = args.into_iter().chain(["--corpus".as_ref(), corpus.as_os_str()]);
+    // As written before ends were counted one by one.
+    let before = "next = 1\nseeds = 0\nfailed = 0\nevents = 0\nsimulated_s = 0\nrequests = 7\nsigned = 7\n";
+    std::fs::write(&tally, format!("{before}[violations]\n[probes]\n")).unwrap();
+    let mut signed = 0;
     for sum in ["2 seeds in all", "4 seeds in all"] {
         let (_, shown, problems) = firn_sim(args.clone());
-        assert!(shown.contains(sum), "{shown}{problems}");
+        let lines: Vec<_> = shown.lines().filter_map(|line| Some((line, ends(line)?))).collect();
+        let [(_, now), (last, all)] = lines.as_slice() else { panic!("{shown}{problems}") };
+        assert!(last.starts_with(sum), "{shown}{problems}");
+        for [requests, parts @ ..] in [now, all] {
+            assert_eq!(*requests, parts.iter().sum::<u64>(), "every request has ended somehow: {shown}");
+        }
+        signed += now[1];
+        assert_eq!(all[1], 7 + signed, "{shown}");
     }
 }
 

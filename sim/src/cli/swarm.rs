@@ -68,7 +68,7 @@ pub(crate) fn swarm(args: &SwarmArgs, output: Output) -> Result<Exit, String> {
     if let (Some(path), Some(tally)) = (&args.tally, &mut tally) {
         tally.add(&counts);
         tally.write(path)?;
-        print(&format!("{} seeds in all, {} failed\n", tally.seeds, tally.failed));
+        print(&format!("{} seeds in all, {} failed; {}\n", tally.seeds, tally.failed, tally.ends()));
     }
     // Only failures are kept one by one: totals over them would say that all failed, or that nothing ran.
     reports.write()?;
@@ -160,6 +160,10 @@ impl Tally {
         self.simulated_s += outcome.ended / 1_000_000;
         self.requests += outcome.requests.len() as u64;
         self.signed += ended(|end| *end == End::Signed);
+        self.refused += ended(|end| matches!(end, End::Refused(_)));
+        self.expired += ended(|end| *end == End::Expired);
+        self.excused += ended(|end| matches!(end, End::Excused(_)));
+        self.violated += ended(|end| *end == End::Violated);
         for violation in &outcome.violations {
             *self.violations.entry(violation.id.to_owned()).or_default() += 1;
         }

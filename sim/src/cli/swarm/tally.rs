@@ -18,6 +18,15 @@ pub(crate) struct Tally {
     pub(crate) simulated_s: u64,
     pub(crate) requests: u64,
     pub(crate) signed: u64,
+    /// How many ended otherwise, each of which is worth a look.
+    #[serde(default)]
+    pub(crate) refused: u64,
+    #[serde(default)]
+    pub(crate) expired: u64,
+    #[serde(default)]
+    pub(crate) excused: u64,
+    #[serde(default)]
+    pub(crate) violated: u64,
     /// How often which violation.
     pub(crate) violations: BTreeMap<String, u64>,
     /// How often which probe.
@@ -47,11 +56,23 @@ impl Tally {
         self.simulated_s += other.simulated_s;
         self.requests += other.requests;
         self.signed += other.signed;
+        self.refused += other.refused;
+        self.expired += other.expired;
+        self.excused += other.excused;
+        self.violated += other.violated;
         for (mine, theirs) in [(&mut self.violations, &other.violations), (&mut self.probes, &other.probes)] {
             for (name, count) in theirs {
                 *mine.entry(name.clone()).or_default() += count;
             }
         }
+    }
+
+    /// How the requests ended.
+    pub(crate) fn ends(&self) -> String {
+        let Self { requests, signed, refused, expired, excused, violated, .. } = self;
+        format!(
+            "{requests} requests: {signed} signed, {refused} refused, {expired} expired, {excused} excused, {violated} violated"
+        )
     }
 
     /// One line, or JSON.
@@ -60,12 +81,11 @@ impl Tally {
             return serde_json::json!({ "schema": "firn.sim-swarm.v1", "first": first, "seconds": seconds, "sums": self }).to_string();
         }
         format!(
-            "swarm: {} seeds from {first}, {} failed{}; {} of {} requests signed; {} events, {} simulated s in {seconds} s: {} seeds/min, {} simulated s/s; {} probes fired",
+            "swarm: {} seeds from {first}, {} failed{}; {}; {} events, {} simulated s in {seconds} s: {} seeds/min, {} simulated s/s; {} probes fired",
             self.seeds,
             self.failed,
             self.violations.iter().map(|(id, count)| format!(" {id}x{count}")).collect::<String>(),
-            self.signed,
-            self.requests,
+            self.ends(),
             self.events,
             self.simulated_s,
             self.seeds * 60 / seconds,
