@@ -241,3 +241,35 @@ fn a_scenario_on_a_matrix_of_the_user_runs_in_its_folder() {
     assert_eq!(exit, 0, "{shown}{problems}");
     assert!(shown.contains("1 runs, 0 failed"), "{shown}");
 }
+
+#[test]
+fn crash_points_count_and_have_files_of_their_own() {
+    let text = std::fs::read_to_string(scenario("two-requests")).unwrap();
+    let text = text.replace("count = 2", "count = 1");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("points");
+    let _ = std::fs::remove_dir_all(&folder);
+    let run = |name: &str, expected: &str| {
+        let path = written(name, &text.replace("signed = \"100%\"", expected));
+        let args =
+            ["run".as_ref(), path.as_os_str(), "--crash-points".as_ref(), "--report".as_ref(), folder.as_os_str()];
+        let (exit, shown, problems) = firn_sim(args);
+        let points = shown.lines().find_map(|line| line.strip_suffix(" crash points tried")).map(str::to_owned);
+        let points: usize = points.unwrap_or_else(|| panic!("{shown}{problems}")).parse().unwrap();
+        assert!(points > 20, "{shown}");
+        (exit, shown, points)
+    };
+    let timelines = || {
+        let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".timeline.html")).collect::<Vec<_>>()
+    };
+    // What passes is counted, and has a line and files only for the run without a crash.
+    let (exit, shown, points) = run("points-pass.toml", "signed = \"100%\"");
+    assert_eq!(exit, 0, "{shown}");
+    assert!(shown.contains(&format!("{} runs, 0 failed; {} requests", points + 1, points + 1)), "{shown}");
+    assert_eq!(timelines(), ["two-requests-1.timeline.html"]);
+    let (exit, shown, points) = run("points-fail.toml", "signed = \"<= 50%\"");
+    assert_eq!(exit, 2);
+    assert!(shown.contains(&format!("{} runs, {} failed", points + 1, points + 1)), "{shown}");
+    assert_eq!(timelines().len(), points + 1);
+    assert!(timelines().contains(&"two-requests-1-node-3-effect-1.timeline.html".to_owned()));
+}

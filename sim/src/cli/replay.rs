@@ -20,7 +20,7 @@ pub(crate) fn replay(file: &Path, report: Option<&Path>, output: Output) -> Resu
     let mut options = Options { geography: file.geography.clone(), ..Options::default() };
     let (finished, exit, note) = run_judged(&file.scenario, &mut options, true, true);
     let reproduce = format!("firn-sim replay {}", file.path.display());
-    let story = Story { finished, exit, case: file.scenario.name.clone(), reproduce, note };
+    let story = Story { finished, exit, case: file.scenario.name.clone(), reproduce, note, crash_after: None };
     let mut reports = Reports::new(report, output)?;
     reports.take(&story)?;
     if output == Output::Json {

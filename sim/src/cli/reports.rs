@@ -2,6 +2,7 @@
 
 use super::Output;
 use super::terminal::print;
+use firn_proto::NodeId;
 use firn_sim::report::{self, Record, Run};
 use firn_sim::run::Finished;
 use firn_sim::verdict::Exit;
@@ -22,6 +23,8 @@ pub(crate) struct Story {
     pub(crate) case: String,
     pub(crate) reproduce: String,
     pub(crate) note: Option<String>,
+    /// Which node crashed after how many effects, where that is tried for each.
+    pub(crate) crash_after: Option<(NodeId, u64)>,
 }
 
 impl<'a> Reports<'a> {
@@ -32,7 +35,8 @@ impl<'a> Reports<'a> {
         Ok(Self { folder, output, records: Vec::new() })
     }
 
-    /// Shows a run, writes its files, and keeps its record.
+    /// Shows a run, writes its files, and keeps its record. Of thousands of crash points only those that fail are worth a line
+    /// and files; all of them count.
     pub(crate) fn take(&mut self, story: &Story) -> Result<(), String> {
         let Some(geography) = &story.finished.geography else {
             return Err(story.finished.outcome.violations.iter().map(|one| one.detail.clone()).collect());
@@ -47,11 +51,13 @@ impl<'a> Reports<'a> {
             note: story.note.as_deref(),
         };
         let record = Record::new(&run);
-        if self.output == Output::Text {
+        let shown = story.crash_after.is_none() || record.failed();
+        if self.output == Output::Text && shown {
             print(&report::line(&record));
         }
-        if let Some(folder) = self.folder {
-            let stem = format!("{}-{}", record.scenario, record.seed);
+        if let Some(folder) = self.folder.filter(|_| shown) {
+            let point = story.crash_after.map(|(node, effect)| format!("-node-{node}-effect-{effect}"));
+            let stem = format!("{}-{}{}", record.scenario, record.seed, point.unwrap_or_default());
             write(folder, &format!("{stem}.timeline.html"), &report::timeline(&run))?;
             write(folder, &format!("{stem}.trace.jsonl"), &report::trace(&run))?;
         }

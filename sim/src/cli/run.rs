@@ -30,16 +30,16 @@ pub(crate) fn run(args: &RunArgs, output: Output) -> Result<Exit, String> {
         |options, index| Some(story(jobs.get(index)?, options, args.twice, keep)),
         |story| {
             worst = worse(worst, story.exit);
-            // A crash at each point of each node: thousands of runs, of which only failures are worth a line.
-            if failure.is_ok() && (!args.crash_points || story.exit != Exit::Pass) {
+            if failure.is_ok() {
                 failure = reports.take(&story);
             }
         },
     );
     failure?;
     reports.finish()?;
-    if args.crash_points {
-        print(&format!("{} crash points tried\n", jobs.len()));
+    if args.crash_points && output == Output::Text {
+        let points = jobs.iter().filter(|job| job.crash_after.is_some()).count();
+        print(&format!("{points} crash points tried\n"));
     }
     Ok(worst)
 }
@@ -78,7 +78,14 @@ fn story(job: &Job<'_>, options: &mut Options, twice: bool, keep: bool) -> Story
         note = Some(format!("crash of node {node} after its effect {effect}"));
     }
     let (finished, exit, differs) = run_judged(&job.scenario, options, twice, keep);
-    Story { finished, exit, case: job.scenario.name.clone(), reproduce, note: differs.or(note) }
+    Story {
+        finished,
+        exit,
+        case: job.scenario.name.clone(),
+        reproduce,
+        note: differs.or(note),
+        crash_after: job.crash_after,
+    }
 }
 
 /// Runs a scenario, twice where asked for, and judges it. The third is what differs between the two.

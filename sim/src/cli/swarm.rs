@@ -83,7 +83,7 @@ fn one(seed: u64, twice: bool, options: &mut Options) -> (Story, Scenario) {
     let scenario = expand(seed);
     let (finished, exit, note) = run_judged(&scenario, options, twice, false);
     let reproduce = format!("firn-sim swarm --seeds 1 --seed {seed}");
-    (Story { finished, exit, case: "swarm".to_owned(), reproduce, note }, scenario)
+    (Story { finished, exit, case: "swarm".to_owned(), reproduce, note, crash_after: None }, scenario)
 }
 
 /// The seed that belongs to the commit checked out; a fixed one where there is none.
