@@ -29,7 +29,7 @@ WORKSPACE := --workspace --locked
 BUILD := build $(WORKSPACE) --all-targets
 
 # What `make bench` runs: examples of the workspace by name, and the contracts' gas figures.
-BENCHES := vault aggregate end_to_end regions
+BENCHES := vault aggregate end_to_end regions throughput
 
 say = @printf '\n==> %s\n' '$(1)' >&2
 
@@ -100,13 +100,17 @@ sim: build ## all scenarios and the corpus twice, every crash point, 600 seeds o
 	$(call say,swarm)
 	@$(SIM) swarm --seeds 600 --from-commit --corpus '$(CARGO_TARGET_DIR)/failures'
 
+.PHONY: sim-release
+sim-release: setup # the simulator as fast as it gets; it needs few crates of the workspace
+	@$(CARGO) build --release --locked --package firn-sim
+
 .PHONY: swarm
-swarm: build ## seeds never run before for TIME=10m; shrunk failures go to sim/corpus; writes
-	@$(SIM) swarm --seeds 1000000000 --seed "$$(date +%s)000000" --time-limit $(TIME) --corpus sim/corpus
+swarm: sim-release ## seeds never run before for TIME=10m; shrunk failures go to sim/corpus; writes
+	@$(RELEASE)/firn-sim swarm --seeds 1000000000 --seed "$$(date +%s)000000" --time-limit $(TIME) --corpus sim/corpus
 
 .PHONY: soak
-soak: build ## seeds for TIME=10m, going on where the last soak ended: sums in sim/soak.toml; writes
-	@$(SIM) swarm --seeds 1000000000 --tally sim/soak.toml --time-limit $(TIME) --corpus sim/corpus
+soak: sim-release ## seeds for TIME=10m, going on where the last soak ended: sums in sim/soak.toml; writes
+	@$(RELEASE)/firn-sim swarm --seeds 1000000000 --tally sim/soak.toml --time-limit $(TIME) --corpus sim/corpus
 
 .PHONY: contracts
 contracts: setup ## compile the contracts and rewrite contracts/artifacts; writes
