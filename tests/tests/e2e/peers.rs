@@ -186,7 +186,8 @@ async fn long_frames(net: &Net, keys: &Keys) {
             said = last_word(reader) => said,
             () = pour => None,
         };
-        assert_eq!(said, Some(102), "the victim says why: FRAME_TOO_LARGE");
+        // The end of the substream may overtake the word; the count below does not depend on it.
+        assert!(matches!(said, None | Some(102)), "the victim says why: FRAME_TOO_LARGE, not {said:?}");
         let grown = resident_kib(net.pid(victim)).saturating_sub(memory);
         assert!(grown < 64 * 1024, "{announced} bytes announced, {grown} KiB taken");
     }
