@@ -1,5 +1,6 @@
 //! Engines with their vaults and disks, and the messages between them, which move only when a test says so.
 
+use crate::network::definition;
 use crate::show;
 use alloy_primitives::{Address, Bytes, U256};
 use firn_coordinator::api::{ChainAnswer, ChainQuery, Command, Effect, Event, Observation, Record, SlashFacts, Timer};
@@ -7,20 +8,18 @@ use firn_coordinator::journal::Recorder;
 use firn_coordinator::{Config, Engine};
 use firn_proto::account::{account_address, verifier_address};
 use firn_proto::certificate::KeyProposal;
-use firn_proto::definition::{self, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::Definition;
 use firn_proto::message::BlockReference;
 use firn_proto::request::{Operation, Request, SignedRequest, SlashOperator};
 use firn_proto::time::{MonotonicTime, Time, WallTime};
-use firn_proto::{
-    Digest, Epoch, GroupSignature, Identifier, Incarnation, KeyId, Message, NodeId, Point, SessionId, envelope,
-};
+use firn_proto::{Digest, Epoch, GroupSignature, Incarnation, KeyId, Message, NodeId, Point, SessionId, envelope};
 use firn_vault::api::{Reply, Request as VaultRequest, Write};
 use firn_vault::{RootSecret, Vault};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, RngCore, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-const REQUESTER: [u8; 32] = [7; 32];
+pub(crate) const REQUESTER: [u8; 32] = [7; 32];
 pub(crate) const WALL: u64 = 1_800_000_000;
 pub(crate) const AVS: Address = Address::repeat_byte(0x11);
 
@@ -462,43 +461,6 @@ pub(crate) fn root(id: u16) -> RootSecret {
     RootSecret::generate(&mut ChaCha20Rng::seed_from_u64(u64::from(id)))
 }
 
-fn requester(key: &[u8; 32]) -> k256::ecdsa::SigningKey {
+pub(crate) fn requester(key: &[u8; 32]) -> k256::ecdsa::SigningKey {
     k256::ecdsa::SigningKey::from_slice(key).unwrap()
-}
-
-pub(crate) fn definition(t: u16, n: u16) -> Definition {
-    let node = |id: u16| {
-        let (author_key, vault_key) = root(id).public_keys();
-        definition::Node {
-            name: format!("node-{id}"),
-            organisation: "org".to_owned(),
-            region: String::new(),
-            provider: String::new(),
-            peer_id: format!("peer-{id}"),
-            author_key,
-            vault_key,
-            addresses: Vec::new(),
-        }
-    };
-    Definition::new(definition::Content {
-        name: "bench".to_owned(),
-        chain: definition::Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
-        organisations: ["org".to_owned()].into(),
-        nodes: (1..=n).map(|id| (NodeId(id), node(id))).collect(),
-        keys: vec![KeyDefinition {
-            name: "slash".to_owned(),
-            purpose: Purpose::Slash,
-            threshold: t,
-            members: (1..=n).map(|id| (Identifier(id), NodeId(id))).collect(),
-            organisations_min: 1,
-            regions_min: 1,
-        }],
-        operator_sets: vec![OperatorSetEntry { avs: AVS, id: 0, key: "slash".to_owned() }],
-        requesters: vec![Requester {
-            name: "avs".to_owned(),
-            address: Address::from_public_key(requester(&REQUESTER).verifying_key()),
-            operations: vec!["slash_operator".to_owned()],
-            avs: vec![AVS],
-        }],
-    })
 }

@@ -1,6 +1,7 @@
 //! What one member, or one wrong clock, cannot make of a node.
 
-use crate::bench::{AVS, Bench, definition};
+use crate::bench::{AVS, Bench};
+use crate::network::definition;
 use alloy_primitives::Address;
 use firn_coordinator::api::Event;
 use firn_coordinator::limits::{COORDINATOR_BURST, OPEN_SUBJECTS_MAX};

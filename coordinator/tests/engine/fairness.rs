@@ -1,6 +1,7 @@
 //! Many requests at once: a burst of one requester holds up nobody else.
 
-use crate::bench::{Bench, definition};
+use crate::bench::Bench;
+use crate::network::definition;
 use alloy_primitives::Address;
 use firn_coordinator::limits::SESSIONS_MAX;
 use firn_proto::definition::{Definition, Requester};

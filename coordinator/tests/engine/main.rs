@@ -14,6 +14,8 @@ mod journal;
 #[cfg(test)]
 mod keygen;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
 mod quarantine;
 #[cfg(test)]
 mod restore;

@@ -1,6 +1,7 @@
 //! Time in round trips: members at distances, messages that take half of them, and timers that fire when they are due.
 
-use crate::bench::{Bench, definition};
+use crate::bench::Bench;
+use crate::network::definition;
 use firn_coordinator::api::Event;
 use firn_coordinator::limits::SYNC_MS;
 use firn_proto::{Message, NodeId, Request};
