@@ -441,6 +441,8 @@ pub enum Act {
     ReplayCommitments,
     /// Offers commitments, and stays silent when it is handed a package.
     CommitThenSilence,
+    /// Refuses each package with an excuse, some after a share that does not fit.
+    MakeExcuses,
     /// As coordinator, sends different packages to different signers.
     SplitPackages,
     /// As coordinator, sends the same signers two packages with the same commitments.

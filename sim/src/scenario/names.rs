@@ -3,7 +3,7 @@
 use super::{Act, FaultKind, KeyPhase, Point};
 
 /// Acts of corrupted nodes by name.
-pub const ACTS: [(Act, &str); 21] = [
+pub const ACTS: [(Act, &str); 22] = [
     (Act::Silent, "silent"),
     (Act::SelectivelySilent, "selectively-silent"),
     (Act::Slow, "slow"),
@@ -14,6 +14,7 @@ pub const ACTS: [(Act, &str); 21] = [
     (Act::InvalidShare, "invalid-share"),
     (Act::ReplayCommitments, "replay-commitments"),
     (Act::CommitThenSilence, "commit-then-silence"),
+    (Act::MakeExcuses, "make-excuses"),
     (Act::SplitPackages, "split-packages"),
     (Act::RivalPackages, "rival-packages"),
     (Act::StarveSigners, "starve-signers"),

@@ -49,6 +49,7 @@ impl Coalition {
                 let share = SignatureShare { share: other_scalar(&share.share), ..share };
                 vec![said.with(Message::SignatureShare(share))]
             }
+            (Act::MakeExcuses, Message::SignatureShare(share)) => excuses(me, said, share),
             (Act::ReplayCommitments, message) => vec![self.replay(me, said, message)],
             (Act::SplitPackages, Message::SigningPackage(package)) => split(&said, &package),
             (Act::RivalPackages, Message::SigningPackage(package)) => {
@@ -100,6 +101,17 @@ fn equivocate(said: Said, package: KeyRound1) -> Vec<Said> {
     let (even, odd): (Vec<_>, Vec<_>) = said.to.iter().copied().partition(|to| to.0 % 2 == 0);
     let message = Message::KeyRound1(other);
     vec![Said { to: even, ..said.clone() }, Said { to: odd, session: said.session, message }]
+}
+
+/// A refusal that costs an honest member nothing, the next package another one; one in four after a share all the same.
+fn excuses(me: NodeId, said: Said, share: SignatureShare) -> Vec<Said> {
+    let (package, kind) = (share.package, share.package.0[0]);
+    let others = (1..=7).map(NodeId).filter(|node| *node != me && !said.to.contains(node));
+    let shunned = others.cycle().nth(usize::from(kind / 4)).filter(|_| kind % 2 == 1);
+    let code = if shunned.is_some() { Code::PeerQuarantined } else { Code::CommitmentUnknown };
+    let refusal = said.clone().with(Message::ShareRefused { package, code, shunned });
+    let share = SignatureShare { share: other_scalar(&share.share), ..share };
+    if kind % 4 == 0 { vec![said.with(Message::SignatureShare(share)), refusal] } else { vec![refusal] }
 }
 
 /// A package of its own for each signer, over the same commitments.
