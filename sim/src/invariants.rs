@@ -96,7 +96,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(p1::P1),
         Box::new(p2::P2),
         Box::new(r1::R1::default()),
-        Box::new(r2::R2),
+        Box::new(r2::R2::default()),
         Box::new(s1::S1::default()),
         Box::new(t1::T1::default()),
         Box::new(v1::V1::default()),

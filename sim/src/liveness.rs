@@ -49,6 +49,12 @@ impl Liveness {
             What::Answered { session, outcome } => {
                 let track = self.tracks.iter_mut().find(|track| track.is(world, *session));
                 if let Some(track) = track {
+                    let owed = entry.process.filter(|id| track.is_owed_by(world, &self.ground, id.node));
+                    if let (Err(code), Some(id)) = (outcome, owed) {
+                        let detail =
+                            format!("request {session:?} was refused with {code:?}, for no reason in the world");
+                        return vec![Violation { id: "L1", at: entry.at, node: Some(id.node), detail }];
+                    }
                     track.answered(*outcome);
                 }
                 changed = true;
@@ -90,6 +96,7 @@ impl Liveness {
     pub fn end(&mut self, world: &World) -> (Vec<Violation>, Vec<RequestReport>) {
         let mut violations = self.look(world);
         violations.extend(self.keygen.end(world));
+        violations.extend(self.ground.unended(world));
         let Some(committee) = &self.committee else { return (violations, Vec::new()) };
         let reports = self.tracks.iter().filter_map(|track| track.report(world, committee, &self.ground)).collect();
         (violations, reports)

@@ -68,13 +68,10 @@ impl Invariant for D1 {
     fn see(&mut self, entry: &Entry, sight: &Sight<'_>) -> Option<Violation> {
         match &entry.what {
             What::FaultBegins { fault } => {
-                match sight.world.scenario().faults.get(*fault).map(|fault| &fault.kind) {
-                    Some(FaultKind::Wipe { node } | FaultKind::BitFlip { node } | FaultKind::Rollback { node, .. }) => {
-                        self.spoilt.insert(*node);
-                    }
-                    Some(FaultKind::LyingSync { nodes }) => self.spoilt.extend(nodes),
-                    _ => {}
-                }
+                let kind = sight.world.scenario().faults.get(*fault).map(|fault| &fault.kind);
+                // A copy takes nothing from the disk that it is of.
+                let spoils = kind.filter(|kind| !matches!(kind, FaultKind::Twin { .. }));
+                self.spoilt.extend(spoils.into_iter().flat_map(FaultKind::spoils));
                 None
             }
             What::Observed(firn_coordinator::api::Observation::KeyPhase { .. })

@@ -2,9 +2,11 @@
 
 use super::{Invariant, Sight, violation};
 use crate::history::{Entry, ProcessId, What};
+use crate::liveness::ground::rivals;
+use crate::scenario::FaultKind;
 use crate::verdict::Violation;
 use firn_coordinator::api::Observation;
-use firn_proto::SubjectId;
+use firn_proto::{NodeId, SubjectId};
 use std::collections::BTreeSet;
 
 /// What processes know to be signed, and what has executed.
@@ -12,6 +14,17 @@ use std::collections::BTreeSet;
 pub struct I1 {
     signed: BTreeSet<(ProcessId, SubjectId)>,
     executed: BTreeSet<SubjectId>,
+    /// For what honest nodes have lent shares.
+    lent: BTreeSet<(NodeId, SubjectId)>,
+    /// Nodes whose disk a fault has set back, lost or copied, and their locks with it.
+    forgetful: BTreeSet<NodeId>,
+}
+
+/// Requests with the same requester nonce and other content.
+fn rivals_of<'a>(sight: &Sight<'a>, subject: SubjectId) -> impl Iterator<Item = SubjectId> + use<'a> {
+    let world = sight.world;
+    let posted = world.requests().iter().find(move |posted| posted.subject == subject);
+    posted.into_iter().flat_map(move |posted| rivals(world, posted)).map(|rival| rival.subject)
 }
 
 impl Invariant for I1 {
@@ -21,7 +34,8 @@ impl Invariant for I1 {
 
     fn statement(&self) -> &'static str {
         "A duplicated or replayed request never opens a session at a node that knows its signature, and the chain executes \
-         each request once (DESIGN section 4, locks; SECURITY R12)."
+         each request once, and never one of its rivals; a node whose disk is sound lends no share to both (DESIGN section 4, \
+         locks; SECURITY R12)."
     }
 
     fn see(&mut self, entry: &Entry, sight: &Sight<'_>) -> Option<Violation> {
@@ -37,8 +51,27 @@ impl Invariant for I1 {
                     return violation("I1", entry, format!("a session for {subject} after its signature was known"));
                 }
             }
-            What::Executed { subject } if !self.executed.insert(*subject) => {
-                return violation("I1", entry, format!("{subject} executed twice"));
+            What::Executed { subject } => {
+                if !self.executed.insert(*subject) {
+                    return violation("I1", entry, format!("{subject} executed twice"));
+                }
+                let rival = rivals_of(sight, *subject).find(|rival| self.executed.contains(rival));
+                if let Some(rival) = rival {
+                    return violation("I1", entry, format!("{subject} executed after its rival {rival}"));
+                }
+            }
+            What::FaultBegins { fault } => {
+                let kind = sight.world.scenario().faults.get(*fault).map(|fault| &fault.kind);
+                self.forgetful.extend(kind.into_iter().flat_map(FaultKind::spoils));
+            }
+            What::Released { subject, .. } => {
+                let (process, _) = sight.honest(entry).filter(|(id, _)| !self.forgetful.contains(&id.node))?;
+                let bound = |rival: &SubjectId| self.lent.contains(&(process.node, *rival));
+                // A lapsed rival is free an hour after its deadline, later than any run that we do.
+                if let Some(rival) = rivals_of(sight, *subject).find(bound) {
+                    return violation("I1", entry, format!("a share for {subject} after one for its rival {rival}"));
+                }
+                self.lent.insert((process.node, *subject));
             }
             _ => {}
         }

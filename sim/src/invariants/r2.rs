@@ -1,16 +1,20 @@
 //! R2: what is on disk is what was in memory.
 
-use super::{Invariant, Sight};
-use crate::history::Entry;
+use super::{Invariant, Sight, violation};
+use crate::history::{Entry, What};
+use crate::scenario::FaultKind;
 use crate::verdict::Violation;
 use crate::world::{Process, World};
 use firn_coordinator::{Config, Engine};
 use firn_proto::NodeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Compares at each orderly moment: when a process has nothing left to write.
+/// Compares whenever a process stops, and in the end, if it has nothing left to write.
 #[derive(Debug, Default)]
-pub struct R2;
+pub struct R2 {
+    /// Nodes whose disk a fault has spoilt.
+    spoilt: BTreeSet<NodeId>,
+}
 
 impl Invariant for R2 {
     fn id(&self) -> &'static str {
@@ -19,11 +23,26 @@ impl Invariant for R2 {
 
     fn statement(&self) -> &'static str {
         "An engine restored from the disk equals the engine that runs, minus what is volatile: requests, their outcomes and \
-         keys are the same (SIMULATOR section 5.5; docs/spec/engine.md)."
+         keys are the same, and a disk that no fault has spoilt always starts (SIMULATOR section 5.5; docs/spec/engine.md)."
     }
 
-    fn see(&mut self, _: &Entry, _: &Sight<'_>) -> Option<Violation> {
-        None
+    fn see(&mut self, entry: &Entry, sight: &Sight<'_>) -> Option<Violation> {
+        match &entry.what {
+            What::FaultBegins { fault } => {
+                let kind = sight.world.scenario().faults.get(*fault).map(|fault| &fault.kind);
+                self.spoilt.extend(kind.into_iter().flat_map(FaultKind::spoils));
+                None
+            }
+            What::Stopped { why } => {
+                let id = entry.process.filter(|id| !self.spoilt.contains(&id.node))?;
+                if *why == "corrupt" && !sight.world.is_corrupted(id.node) {
+                    return violation("R2", entry, "a sound disk does not start".to_owned());
+                }
+                let (_, process) = sight.honest(entry).filter(|(_, process)| process.is_settled())?;
+                violation("R2", entry, difference(sight.world, id.node, process)?)
+            }
+            _ => None,
+        }
     }
 
     fn end(&mut self, sight: &Sight<'_>) -> Option<Violation> {

@@ -2,10 +2,11 @@
 
 use super::core::{Committee, Graph, Members};
 use crate::history::{Entry, ProcessId, What};
-use crate::scenario::{FaultKind, Micros};
+use crate::scenario::{Fault, FaultKind, Micros};
+use crate::verdict::Violation;
 use crate::world::{EPOCH, PostedRequest, Process, World};
 use firn_coordinator::api::Observation;
-use firn_coordinator::limits::OPEN_SUBJECTS_MAX;
+use firn_coordinator::limits::{EXPIRY_GRACE_SECONDS, OPEN_SUBJECTS_MAX};
 use firn_proto::{NodeId, SubjectId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,9 @@ const LOSS_MAX: u32 = 20_000;
 
 /// S: clocks that are further off do not count as equal.
 const CLOCK_ERROR_MS_MAX: u64 = 2_000;
+
+/// From the end of a request's grace to the finalised block that shows it, and some more where many end at once.
+const ENDING_SECONDS: u64 = 120;
 
 /// A node whose syncs or steps take longer does not count as running.
 const SYNC_MAX: Micros = 500_000;
@@ -191,6 +195,37 @@ impl Ground {
         let late = duty_ends(posted) < world.now();
         let free = !blind && !late && posted.authorised && self.ready.contains(&node);
         free && has_room(world) && !self.is_rival_bound(world, node, posted)
+    }
+
+    /// Whether a node that is asked directly has to take the request in.
+    #[must_use]
+    pub fn owes_acceptance(&self, world: &World, node: NodeId, posted: &PostedRequest) -> bool {
+        let sound = self.is_sound(world, node) && self.ready.contains(&node);
+        sound
+            && posted.authorised
+            && has_room(world)
+            && duty_ends(posted) >= world.now()
+            && rivals(world, posted).next().is_none()
+    }
+
+    /// A request that is long over and open at an honest node all the same, where everybody always saw the chain.
+    #[must_use]
+    pub fn unended(&self, world: &World) -> Option<Violation> {
+        let blind = |fault: &Fault| matches!(fault.kind, FaultKind::ChainDown { .. } | FaultKind::ChainLag { .. });
+        if world.scenario().faults.iter().any(blind) {
+            return None;
+        }
+        let over = |deadline: u64| EPOCH + world.now() / 1_000_000 > deadline + EXPIRY_GRACE_SECONDS + ENDING_SECONDS;
+        let sound = world.nodes().into_iter().filter(|node| self.is_sound(world, *node));
+        let engines = sound.filter_map(|node| Some((node, &process(world, node)?.engine)));
+        engines.flat_map(|(node, engine)| engine.requests().into_iter().map(move |view| (node, view))).find_map(
+            |(node, view)| {
+                let ended = matches!(view.state, "signed" | "executed" | "refused" | "expired");
+                let open = !ended && over(view.request.deadline().0);
+                let detail = format!("request {} is {} long after its deadline", view.id, view.state);
+                open.then(|| Violation { id: "L1", at: world.now(), node: Some(node), detail })
+            },
+        )
     }
 
     /// Whether the node lent a share to a rival, or knows a rival and not this one.

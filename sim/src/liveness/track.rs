@@ -70,6 +70,12 @@ impl Track {
         self.refused = self.refused.or_else(|| outcome.err());
     }
 
+    /// Whether a node has no reason to refuse it.
+    #[must_use]
+    pub fn is_owed_by(&self, world: &World, ground: &Ground, node: NodeId) -> bool {
+        self.posted(world).is_some_and(|posted| ground.owes_acceptance(world, node, posted))
+    }
+
     /// A node knows the signature, or that it was executed.
     pub fn signed(&mut self, at: Micros, node: NodeId) {
         self.signed.entry(node).or_insert(at);
@@ -105,6 +111,8 @@ impl Track {
             .open()
             .flat_map(|window| window.cores.iter().map(move |core| (window.since, *core)))
             .map(|(since, core)| since.saturating_add(self.terms(world, committee, ground, posted, core, others).sum()))
+            // Time passes without an event: the end of the duty ends all windows.
+            .chain([ground::duty_ends(posted).saturating_add(1)])
             .filter(|due| *due >= now)
             .min();
         // All members know: nothing more can be demanded.
@@ -132,7 +140,6 @@ impl Track {
                 }
                 let missing = Members(core.0 & !signed.0);
                 let due = window.since.saturating_add(bound);
-                // Time passes without an event: a window that is still open may have ended with the members' duty.
                 if due < now && due <= ground::duty_ends(posted) && !missing.is_empty() && found.is_none() {
                     found = Some((due, window.since, *core, missing));
                 }

@@ -169,3 +169,17 @@ fn on_hosts(name: &str, section: &Section<'_>, places: &BTreeMap<NodeId, Place>)
 fn positive(value: &Value<'_>) -> Result<Micros, Problem> {
     value.quantity("a time above zero like \"2s\"", |text| quantity::duration(text).filter(|time| *time > 0))
 }
+
+impl FaultKind {
+    /// Nodes whose disk it sets back, damages, loses or copies: what they had written may not be there.
+    #[must_use]
+    pub fn spoils(&self) -> Vec<NodeId> {
+        match self {
+            Self::Rollback { node, .. } | Self::Twin { node } | Self::Wipe { node } | Self::BitFlip { node } => {
+                vec![*node]
+            }
+            Self::LyingSync { nodes } => nodes.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
