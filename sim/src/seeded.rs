@@ -36,13 +36,17 @@ pub enum Bug {
     PanicOnMessage,
     /// Takeover timers never fire.
     ForgottenTakeover,
+    /// Nodes refuse what they are asked to sign, for no reason.
+    IdleRefusal,
+    /// Nodes hear of no finalised block: nothing ever ends.
+    UnheardBlocks,
     /// A delay depends on a counter that survives runs.
     StrayDraw,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::OldBoot,
         Self::LeakedShare,
         Self::LatePersist,
@@ -58,6 +62,8 @@ impl Bug {
         Self::FlippedSignature,
         Self::PanicOnMessage,
         Self::ForgottenTakeover,
+        Self::IdleRefusal,
+        Self::UnheardBlocks,
         Self::StrayDraw,
     ];
 
@@ -90,6 +96,8 @@ impl Bug {
             Self::FlippedSignature => ("flipped-signature", "V1"),
             Self::PanicOnMessage => ("panic-on-message", "X1"),
             Self::ForgottenTakeover => ("forgotten-takeover", "L1"),
+            Self::IdleRefusal => ("idle-refusal", "L1"),
+            Self::UnheardBlocks => ("unheard-blocks", "L1"),
             Self::StrayDraw => ("stray-draw", "DET"),
         }
     }

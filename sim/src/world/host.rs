@@ -9,7 +9,7 @@ use crate::scenario::{FaultKind, Micros, Point};
 use crate::seeded::Bug;
 use firn_coordinator::api::{Effect, Event};
 use firn_proto::time::{MonotonicTime, Time, WallTime};
-use firn_proto::{Epoch, Message, NodeId, SessionId};
+use firn_proto::{Code, Epoch, Message, NodeId, SessionId};
 use firn_vault::Vault;
 use firn_vault::api::{Reply, Request};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -336,6 +336,7 @@ impl World {
                 self.submit_to_chain(id, subject, account, &execute, &signature);
             }
             Leaving::Effect(Effect::Answer { session, outcome }) => {
+                let outcome = if self.has(Bug::IdleRefusal) { Err(Code::RequestLimit) } else { outcome };
                 self.record(Some(id), What::Answered { session, outcome });
             }
             Leaving::Effect(_) => {}

@@ -252,7 +252,7 @@ impl World {
 
     pub(super) fn block(&mut self) {
         for (id, boot) in self.processes.iter().map(|(id, process)| (*id, process.boot)).collect::<Vec<_>>() {
-            if !self.chain_is_down(id.node) {
+            if !self.chain_is_down(id.node) && !self.has(Bug::UnheardBlocks) {
                 let (block, time) = self.chain.finalised(self.chain_lag(id.node));
                 let event = Box::new(Event::ChainFinalised { block, time });
                 let delay = self.chain_delay(id, 0);

@@ -42,7 +42,16 @@ fn stage(bug: Bug, seed: u64) -> Scenario {
             stage.byzantine = vec![liar(1, &[Act::StarveSigners])];
             stage.until = Some(400 * SECOND);
         }
-        Bug::DoubledTimers | Bug::DroppedRecord | Bug::FlippedSignature | Bug::PanicOnMessage | Bug::StrayDraw => {}
+        Bug::UnheardBlocks => {
+            stage.faults = vec![fault(SECOND, None, FaultKind::Crash { nodes: all.into_iter().skip(2).collect() })];
+            stage.until = Some(1_200 * SECOND);
+        }
+        Bug::IdleRefusal
+        | Bug::DoubledTimers
+        | Bug::DroppedRecord
+        | Bug::FlippedSignature
+        | Bug::PanicOnMessage
+        | Bug::StrayDraw => {}
     }
     stage
 }
@@ -95,6 +104,7 @@ fn seeded_bugs_in_secrets_and_blame_are_caught() {
 #[test]
 fn seeded_bugs_in_bounds_and_progress_are_caught() {
     check(&[Bug::DoubleExecution, Bug::DoubledTimers, Bug::DroppedRecord, Bug::ForgottenTakeover, Bug::StrayDraw]);
+    check(&[Bug::IdleRefusal, Bug::UnheardBlocks]);
 }
 
 #[test]
