@@ -3,11 +3,12 @@
 use crate::byzantine;
 use crate::geography::{Geography, Invalid};
 use crate::history::Entry;
+use crate::liveness::ground::rivals;
 use crate::oracle::{Findings, Oracle};
 use crate::scenario::{FaultKind, KeyOrigin, Micros, Moment, Scenario};
 use crate::seeded::Bug;
 use crate::verdict::{Outcome, Violation};
-use crate::world::{Fixtures, Mark, World};
+use crate::world::{Fixtures, Mark, PostedRequest, World};
 use firn_proto::{Digest, NodeId};
 use std::collections::BTreeMap;
 
@@ -125,20 +126,18 @@ fn is_over(world: &World) -> bool {
     });
     let healing = world.active_faults().any(|(kind, end)| end.is_some() || matches!(kind, FaultKind::Jam { .. }));
     let settled = |state: &str| matches!(state, "executed" | "refused" | "expired");
-    let done = |process: &crate::world::Process| {
-        world
-            .requests()
-            .iter()
-            .all(|posted| process.engine.request(posted.subject).is_some_and(|view| settled(view.state)))
+    let honest = || world.processes().filter(|(id, process)| process.up && !world.is_corrupted(id.node));
+    // What no honest node has taken in is nobody's to end, and a rival is known to some only.
+    let ended = |posted: &PostedRequest| {
+        let views: Vec<_> = honest().map(|(_, process)| process.engine.request(posted.subject)).collect();
+        let some_need_not_know = rivals(world, posted).next().is_some() || views.iter().all(Option::is_none);
+        views.iter().all(|view| view.as_ref().map_or(some_need_not_know, |view| settled(view.state)))
     };
     world.key().is_some()
         && world.requests().len() >= expected
         && !pending
         && !healing
-        && world
-            .processes()
-            .filter(|(id, process)| process.up && !world.is_corrupted(id.node))
-            .all(|(_, one)| done(one))
+        && world.requests().iter().all(ended)
 }
 
 fn posts(workload: &crate::scenario::Workload) -> usize {
