@@ -26,8 +26,8 @@ pub(crate) struct Coordinator {
     open: BTreeMap<Digest, Attempt>,
     /// Members whose share did not fit. They take no further part in this subject.
     malicious: BTreeSet<NodeId>,
-    /// How many attempts each member has failed, by silence or refusal, for whatever reason. Never forgiven for this subject:
-    /// who has failed least comes first, so that an excuse cannot buy another turn before those who never failed.
+    /// After how many attempts each member has failed one last, by silence or refusal, for whatever reason. Who failed longest
+    /// ago comes first, so that no excuse buys another turn before others had theirs, and old trouble does not count for ever.
     failed: BTreeMap<NodeId, u32>,
     /// How many packages each member has left unanswered since its last share.
     missed: BTreeMap<NodeId, u32>,
@@ -355,8 +355,7 @@ impl Engine {
         if !attempt.package.commitments.contains_key(&inbound.from) || attempt.shares.contains_key(&inbound.from) {
             return self.ignored(inbound, Code::PackageInvalid);
         }
-        let failed = coordinator.failed.entry(inbound.from).or_default();
-        *failed = failed.saturating_add(1);
+        coordinator.failed.insert(inbound.from, coordinator.attempts);
         // Each keeps its own list of whom it does not sign with: one of the two is left out, and that may be either.
         let shunned = shunned.filter(|other| *other != inbound.from && attempt.package.commitments.contains_key(other));
         let is_new = shunned.is_some_and(|other| coordinator.conflicts.insert((inbound.from, other)));
@@ -388,11 +387,9 @@ impl Engine {
         let Some(attempt) = coordinator.open.get_mut(&package).filter(|attempt| !attempt.stalled) else { return };
         attempt.stalled = true;
         for node in attempt.package.commitments.keys().filter(|node| !attempt.shares.contains_key(node)) {
-            for count in
-                [&mut coordinator.missed, &mut coordinator.failed].map(|counts| counts.entry(*node).or_default())
-            {
-                *count = count.saturating_add(1);
-            }
+            let missed = coordinator.missed.entry(*node).or_default();
+            *missed = missed.saturating_add(1);
+            coordinator.failed.insert(*node, coordinator.attempts);
         }
         // Each hanging attempt has a signer of its own that is silent, so more than n - t + 1 of them are old news.
         let excess = coordinator.open.len().saturating_sub(state.answers.len().max(1));
