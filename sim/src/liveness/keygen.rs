@@ -45,7 +45,11 @@ impl Keygen {
     pub fn look(&mut self, world: &World, committee: &Committee, graph: &Graph) -> Option<Violation> {
         let all = graph.cliques().iter().any(|clique| usize::from(clique.len()) == committee.nodes().len());
         let wanted = matches!(world.scenario().key.origin, KeyOrigin::Generated { at } if at <= world.now());
-        if !all || !wanted || self.done {
+        // Who lost its attempt while others had signed the certificate: only `firn dkg abandon` at all members frees the name.
+        let undecided = world.nodes().into_iter().filter(|node| !world.is_corrupted(*node)).any(|node| {
+            world.node(node).is_some_and(|process| process.engine.keys().iter().any(|key| key.state == "undecided"))
+        });
+        if !all || !wanted || undecided || self.done {
             self.whole = None;
             return None;
         }
