@@ -19,7 +19,7 @@ const VARIANTS: [(&str, Bug); 13] = [
     ("clock-steps", Bug::DroppedRecord),
     ("migrated-machine", Bug::FlippedSignature),
     ("jammed-link", Bug::PanicOnMessage),
-    ("signature-withheld", Bug::ForgottenTakeover),
+    ("split-packages", Bug::ForgottenTakeover),
 ];
 
 #[test]
