@@ -206,6 +206,14 @@ impl Engine {
         }
     }
 
+    /// The signature for a member that goes on as if there were none: no faster than it may ask, as it may ask again at once.
+    pub(crate) fn answer_outcome(&mut self, id: SubjectId, to: NodeId) {
+        let now = self.now.monotonic;
+        if self.subjects.get_mut(&id).is_some_and(|state| state.may_ask(to, now)) {
+            self.tell_outcome(id, to);
+        }
+    }
+
     pub(crate) fn tell_outcome(&mut self, id: SubjectId, to: NodeId) {
         if let Some(signature) = self.subjects.get(&id).and_then(|state| state.signature).filter(|_| to != self.me) {
             self.send(to, id.into(), Message::Signed(signature), Class::Protocol);

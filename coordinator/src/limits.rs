@@ -123,8 +123,8 @@ pub const SOLICIT_MS: (u64, u64) = (100, 15_000);
 /// How many sets of members a coordinator looks at for one in which all sign with each other.
 pub const SUBSETS_MAX: u32 = 256;
 
-/// A coordinator has packages of one subject answered, and is offered commitments for it, this often at once, and then once per
-/// `COORDINATOR_MS`: n - t + 1 attempts at 100 members twice over; later 8 MB of audit a day at most.
+/// A member has packages of one subject answered, is offered commitments for it and told its signature, this often at once, and
+/// then once per `COORDINATOR_MS`: n - t + 1 attempts at 100 members twice over; later 8 MB of audit a day at most.
 pub const COORDINATOR_BURST: u64 = 64;
 
 /// See [`COORDINATOR_BURST`].

@@ -159,7 +159,7 @@ impl Engine {
         }
         let answer = match self.subjects.get(&id) {
             None => return self.answer_unknown(inbound),
-            Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
+            Some(state) if state.signature.is_some() => return self.answer_outcome(id, inbound.from),
             Some(state) => state.answer(),
         };
         if let Some(state) = self.subjects.get_mut(&id) {

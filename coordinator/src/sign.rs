@@ -97,7 +97,7 @@ impl State {
         self.signature.is_none() && self.closed.is_none() && !self.executed
     }
 
-    /// Whether a coordinator may ask for a share, or for commitments, once more.
+    /// Whether a member may ask for a share, for commitments, or for what came of it, once more.
     pub(crate) fn may_ask(&mut self, coordinator: NodeId, now: MonotonicTime) -> bool {
         self.asked.entry(coordinator).or_insert_with(|| Pace::new(COORDINATOR_BURST, COORDINATOR_MS)).allow(now)
     }
@@ -306,7 +306,7 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id) else { return };
         let unknown = willingness.status == Status::NotYet(Code::SubjectUnknown);
         if !state.is_open() {
-            return if unknown { self.tell_again(id, inbound.from) } else { self.tell_outcome(id, inbound.from) };
+            return if unknown { self.tell_again(id, inbound.from) } else { self.answer_outcome(id, inbound.from) };
         }
         if unknown && matches!(state.answers.get(&inbound.from), Some(Status::Declined(_))) {
             return;

@@ -25,7 +25,7 @@ impl Engine {
                 Status::NotYet(code) | Status::Declined(code) => Some(code),
                 Status::Willing => return,
             },
-            Some(state) if state.signature.is_some() => return self.tell_outcome(id, inbound.from),
+            Some(state) if state.signature.is_some() => return self.answer_outcome(id, inbound.from),
             Some(State { closed: Some(code), .. }) => Some(*code),
             Some(state) if state.is_late(now) => Some(Code::RequestExpired),
             Some(_) if shunned => Some(Code::PeerQuarantined),

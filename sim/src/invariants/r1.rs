@@ -1,7 +1,8 @@
 //! R1: everything that can grow has a bound, and goes back to rest.
 
 use super::{Invariant, Sight};
-use crate::history::{Entry, ProcessId};
+use crate::history::{Entry, ProcessId, What};
+use crate::scenario::Micros;
 use crate::verdict::Violation;
 use crate::world::Process;
 use std::collections::BTreeMap;
@@ -15,10 +16,18 @@ const TIMERS_PER_SUBJECT: usize = 24;
 const TIMERS_PER_PEER: usize = 8;
 const TIMERS_BESIDE: usize = 64;
 
+/// Frames that a process sends within one second: fifty times what was ever seen of one that is in order.
+const FRAMES_MAX: u64 = 20_000;
+
+/// In virtual time.
+const SECOND: Micros = 1_000_000;
+
 /// The highest counters seen.
 #[derive(Debug, Default)]
 pub struct R1 {
     entries: u64,
+    /// Per process: a second, and the frames sent in it.
+    sent: BTreeMap<ProcessId, (u64, u64)>,
     highs: BTreeMap<&'static str, (u64, u64)>,
 }
 
@@ -29,9 +38,11 @@ impl R1 {
         let peers = sight.world.nodes().len();
         let timers = subjects * TIMERS_PER_SUBJECT + peers * TIMERS_PER_PEER + TIMERS_BESIDE;
         let counters = load.iter().map(|load| (load.name, load.count, load.limit));
+        let frames = self.sent.get(&id).map_or(0, |(_, count)| *count);
+        let counters = counters.map(|(name, count, limit)| (name, count as u64, limit as u64));
+        let beside = [("timers", process.timers() as u64, timers as u64), ("frames-a-second", frames, FRAMES_MAX)];
         let mut excess = None;
-        for (name, count, limit) in counters.chain([("timers", process.timers(), timers)]) {
-            let (count, limit) = (count as u64, limit as u64);
+        for (name, count, limit) in counters.chain(beside) {
             let high = self.highs.entry(name).or_insert((count, limit));
             if count.saturating_mul(high.1) >= high.0.saturating_mul(limit) {
                 *high = (count, limit);
@@ -42,6 +53,15 @@ impl R1 {
         }
         excess.map(|detail| Violation { id: "R1", at: sight.world.now(), node: Some(id.node), detail })
     }
+
+    fn count_frame(&mut self, entry: &Entry) {
+        let (Some(id), What::Sent { .. }) = (entry.process, &entry.what) else { return };
+        let (second, count) = self.sent.entry(id).or_default();
+        if *second != entry.at / SECOND {
+            (*second, *count) = (entry.at / SECOND, 0);
+        }
+        *count += 1;
+    }
 }
 
 impl Invariant for R1 {
@@ -50,12 +70,13 @@ impl Invariant for R1 {
     }
 
     fn statement(&self) -> &'static str {
-        "Requests, sessions, pools, queues and timers stay under the limits table, and what belongs to no open request is \
+        "Requests, sessions, pools, queues, timers and frames stay under the limits table, and what belongs to no open request is \
          gone when nothing is open (DESIGN section 7, rule 6)."
     }
 
     fn see(&mut self, entry: &Entry, sight: &Sight<'_>) -> Option<Violation> {
         self.entries += 1;
+        self.count_frame(entry);
         let (id, process) = sight.honest(entry).filter(|_| self.entries.is_multiple_of(EVERY))?;
         self.check(sight, id, process)
     }

@@ -48,8 +48,8 @@ fn a_core_begins_when_one_of_it_knows() {
 #[test]
 fn no_change_opens_no_further_window() {
     let mut windows = Windows::default();
-    for now in 0..100 {
-        windows.change(now, &committee(), &among(&[&[0, 1, 2, 3, 4]]), all());
+    for at in 0..100 {
+        windows.change(at, &committee(), &among(&[&[0, 1, 2, 3, 4]]), all());
     }
     assert_eq!(windows.open().count(), 1);
     assert_eq!(windows.longest(100), 100);
