@@ -2,7 +2,7 @@
 
 use crate::code::{Code, Refusal};
 use crate::ids::Digest;
-use k256::schnorr;
+use secp256k1::{SECP256K1, XOnlyPublicKey, schnorr::Signature};
 
 /// A node's public author key, x-only as in BIP-340.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,7 +19,7 @@ impl AuthorKey {
     /// `POINT_INVALID` for anything else.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
         let array = <[u8; 32]>::try_from(bytes).map_err(|_| Refusal::new(Code::PointInvalid, "author key length"))?;
-        schnorr::VerifyingKey::from_bytes(&array).map_err(|_| Refusal::new(Code::PointInvalid, "author key"))?;
+        XOnlyPublicKey::from_byte_array(array).map_err(|_| Refusal::new(Code::PointInvalid, "author key"))?;
         Ok(Self(array))
     }
 
@@ -35,8 +35,7 @@ impl AuthorKey {
     /// `ENVELOPE_SIGNATURE_INVALID`.
     pub fn verify(&self, digest: Digest, signature: &AuthorSignature) -> Result<(), Refusal> {
         let invalid = || Refusal::new(Code::EnvelopeSignatureInvalid, "author signature");
-        let key = schnorr::VerifyingKey::from_bytes(&self.0).map_err(|_| invalid())?;
-        let signature = schnorr::Signature::try_from(&signature.0[..]).map_err(|_| invalid())?;
-        key.verify_raw(&digest.0, &signature).map_err(|_| invalid())
+        let key = XOnlyPublicKey::from_byte_array(self.0).map_err(|_| invalid())?;
+        SECP256K1.verify_schnorr(&Signature::from_byte_array(signature.0), &digest.0, &key).map_err(|_| invalid())
     }
 }

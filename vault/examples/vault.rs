@@ -250,7 +250,7 @@ fn sign(net: &mut Net, certificate: &KeyCertificate, t: u16, n: u16) {
     let (shares, _) = frost::keys::generate_with_dealer(n, t, list, &mut rng).unwrap();
     let keys: Vec<_> =
         shares.into_values().map(|share| frost::keys::KeyPackage::try_from(share).unwrap()).take(t.into()).collect();
-    let author = k256::schnorr::SigningKey::random(&mut rng);
+    let author = secp256k1::Keypair::from_seckey_byte_array(secp256k1::SECP256K1, [9; 32]).unwrap();
     let (mut commit, mut release) = (Step::default(), Step::default());
     let rounds = if n > 50 { 2 } else { 40 };
     for attempt in 0..rounds {
@@ -267,7 +267,7 @@ fn sign(net: &mut Net, certificate: &KeyCertificate, t: u16, n: u16) {
                 for commitment in [pair.1.hiding(), pair.1.binding()] {
                     black_box(k256::PublicKey::from_sec1_bytes(&commitment.serialize().unwrap()).unwrap());
                 }
-                black_box(author.sign_raw(&message.0, &[1; 32]).unwrap());
+                black_box(secp256k1::SECP256K1.sign_schnorr_with_aux_rand(&message.0, &author, &[1; 32]));
             });
             *commit.required.last_mut().unwrap() += bare;
             next.push(*commit.required.last().unwrap());

@@ -5,8 +5,8 @@ use crate::suite::{SecretScalar, point, projective};
 use firn_proto::author::{AuthorKey, AuthorSignature};
 use firn_proto::{Digest, Point};
 use hkdf::Hkdf;
-use k256::schnorr::SigningKey;
 use rand_core::{CryptoRng, RngCore};
+use secp256k1::{Keypair, Secp256k1, SignOnly};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -42,10 +42,18 @@ impl RootSecret {
 
     pub(crate) fn derive(&self) -> RootKeys {
         RootKeys {
-            author: Author(self.curve_key("firn/vault/author/v1", |bytes| SigningKey::from_bytes(bytes).ok())),
+            author: self.author(),
             decryption: DecryptionKey(self.curve_key("firn/vault/share-decryption/v1", SecretScalar::parse)),
             sealer: Sealer::new(self.expand("firn/vault/record/v1", 0)),
         }
+    }
+
+    fn author(&self) -> Author {
+        let mut context = Secp256k1::signing_only();
+        context.seeded_randomize(&self.expand("firn/vault/blinding/v1", 0));
+        let parse = |bytes: &[u8]| Keypair::from_seckey_byte_array(&context, bytes.try_into().ok()?).ok();
+        let pair = self.curve_key("firn/vault/author/v1", parse);
+        Author { context, pair }
     }
 
     /// The first derived candidate that is a valid key: nearly always the first, as all but 2^-127 of them are.
@@ -71,13 +79,22 @@ pub(crate) struct RootKeys {
     pub(crate) sealer: Sealer,
 }
 
-/// Signs what this node says (BIP-340).
-pub(crate) struct Author(SigningKey);
+/// Signs what this node says (BIP-340), in products blinded by a number that is this vault's own.
+pub(crate) struct Author {
+    context: Secp256k1<SignOnly>,
+    pair: Keypair,
+}
+
+impl Drop for Author {
+    fn drop(&mut self) {
+        self.pair.non_secure_erase();
+    }
+}
 
 impl Author {
     pub(crate) fn public(&self) -> AuthorKey {
-        let key = AuthorKey::from_slice(&self.0.verifying_key().to_bytes());
-        let Ok(key) = key else { unreachable!("a signing key has a valid verifying key") };
+        let key = AuthorKey::from_slice(&self.pair.x_only_public_key().0.serialize());
+        let Ok(key) = key else { unreachable!("a key pair has a valid public key") };
         key
     }
 
@@ -85,9 +102,7 @@ impl Author {
     pub(crate) fn sign<R: RngCore + CryptoRng>(&self, digest: Digest, rng: &mut R) -> AuthorSignature {
         let mut hedge = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *hedge);
-        let signature = self.0.sign_raw(&digest.0, &hedge);
-        let Ok(signature) = signature else { unreachable!("a hash of zero or of the curve order and above") };
-        AuthorSignature(signature.to_bytes())
+        AuthorSignature(self.context.sign_schnorr_with_aux_rand(&digest.0, &self.pair, &hedge).to_byte_array())
     }
 }
 

@@ -41,3 +41,15 @@ fn author_signatures_verify_and_roots_come_back() {
     assert!(root.public_keys().0.verify(digest(3), &signature).is_ok());
     assert!(root.public_keys().0.verify(digest(4), &signature).is_err());
 }
+
+#[test]
+fn author_signatures_are_those_of_another_implementation() {
+    let root = root_secret([7; 32]);
+    let other = k256::schnorr::SigningKey::from_bytes(&*root.expand("firn/vault/author/v1", 0)).unwrap();
+    let mut hedge = [0; 32];
+    for number in 0..32 {
+        rng(number).fill_bytes(&mut hedge);
+        let ours = root.derive().author.sign(digest(3), &mut rng(number));
+        assert_eq!(ours.0, other.sign_raw(&digest(3).0, &hedge).unwrap().to_bytes());
+    }
+}
