@@ -240,7 +240,7 @@ impl Engine {
             Timer::AntiEntropy => self.anti_entropy(),
             Timer::Solicit { subject, round } => self.solicit_again(subject, round),
             Timer::Stalled { subject, package } => self.stalled(subject, package),
-            Timer::Recheck { subject } => self.evaluate(subject),
+            Timer::Recheck { subject } => self.recheck(subject),
             Timer::CatchUp { node } => self.catch_up(node),
             Timer::Relay { subject } => self.relay(subject),
         }

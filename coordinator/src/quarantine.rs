@@ -3,10 +3,9 @@
 //! Only the greeting on a channel judges: envelopes may be late, or relayed. A quarantined peer is not signed with until an
 //! operator here trusts it again; what it lacks it still gets.
 
-use crate::api::{Class, Family, Observation, Record, Timer};
+use crate::api::{Class, Family, Observation, Record};
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
-use crate::limits::RECHECK_MS;
 use crate::record::{self, SCHEMA};
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{Status, Willingness};
@@ -160,7 +159,7 @@ impl Engine {
     fn withhold(&mut self, id: SubjectId) {
         let willing = self.subjects.get(&id).is_some_and(|state| state.status == Some(Status::Willing));
         if willing && self.order(id).is_some_and(|(key, _)| self.is_behind(&key)) {
-            self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
+            self.recheck_later(id);
             self.declare(id, Status::NotYet(Code::IncarnationBehind));
         }
     }

@@ -42,6 +42,8 @@ pub(crate) struct State {
     pub(crate) checked: Option<BlockReference>,
     /// A question to the chain is under way.
     asking: bool,
+    /// It will be looked at again: once in `RECHECK_MS`, however often packages have had the chain asked in between.
+    rechecking: bool,
     /// The members' answers, ours included.
     pub(crate) answers: BTreeMap<NodeId, Status>,
     /// When each member that did not know the subject was last told of it.
@@ -75,6 +77,7 @@ impl State {
             status: None,
             checked: None,
             asking: false,
+            rechecking: false,
             answers: BTreeMap::new(),
             told: BTreeMap::new(),
             packages: BTreeMap::new(),
@@ -178,17 +181,32 @@ impl Engine {
         };
         // A clock that jumps must not close anything for good: that is for the finalised chain's turn, after a grace.
         if state.is_late(self.now.wall) {
-            self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
+            self.recheck_later(id);
             return self.declare(id, Status::NotYet(Code::RequestExpired));
         }
         let Some((_, group_key)) = self.usable_key(request.key_name()) else {
-            self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
+            self.recheck_later(id);
             return self.declare(id, Status::NotYet(Code::KeyNotReady));
         };
         if request.account() != account_address(&group_key) {
             return self.close(id, Code::AccountMismatch);
         }
         self.ask_chain(id);
+    }
+
+    /// A look is due.
+    pub(crate) fn recheck(&mut self, id: SubjectId) {
+        if let Some(state) = self.subjects.get_mut(&id) {
+            state.rechecking = false;
+        }
+        self.evaluate(id);
+    }
+
+    pub(crate) fn recheck_later(&mut self, id: SubjectId) {
+        let Some(state) = self.subjects.get_mut(&id) else { return };
+        if !std::mem::replace(&mut state.rechecking, true) {
+            self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
+        }
     }
 
     fn ask_chain(&mut self, id: SubjectId) {
@@ -234,7 +252,7 @@ impl Engine {
             Err(Code::NonceUsed) => self.executed(id),
             Err(code) => {
                 self.declare(id, Status::NotYet(code));
-                self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
+                self.recheck_later(id);
             }
         }
     }
@@ -270,7 +288,7 @@ impl Engine {
         let Some((key, _)) = self.order(id).filter(|(key, _)| key.identifier_of(me).is_some()) else { return };
         let behind = status == Status::Willing && self.is_behind(&key);
         if behind {
-            self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
+            self.recheck_later(id);
         }
         let status = if behind { Status::NotYet(Code::IncarnationBehind) } else { status };
         let Some(state) = self.subjects.get_mut(&id) else { return };

@@ -75,10 +75,14 @@ impl Engine {
             Ok(()) => self.take_in(request.clone(), origin),
             Err(code) => {
                 self.ignored(inbound, code);
-                let full = code == Code::RequestLimit;
-                let status = if full { Status::NotYet(code) } else { Status::Declined(code) };
-                self.refusals.insert(request.id(), status, self.now.monotonic);
-                self.answer_unknown(inbound);
+                // A clock that jumps must not refuse anything for longer than it is wrong.
+                let by_clock = matches!(code, Code::RequestExpired | Code::RequestLifetimeTooLong);
+                let passes = by_clock || code == Code::RequestLimit;
+                let status = if passes { Status::NotYet(code) } else { Status::Declined(code) };
+                if !by_clock {
+                    self.refusals.insert(request.id(), status, self.now.monotonic);
+                }
+                self.answer(inbound, status);
             }
         }
     }
@@ -133,7 +137,12 @@ impl Engine {
     }
 
     pub(crate) fn answer_unknown(&mut self, inbound: &Inbound<'_>) {
-        let answer = Willingness { status: self.unknown(inbound.session.into()), commitments: None };
+        let status = self.unknown(inbound.session.into());
+        self.answer(inbound, status);
+    }
+
+    fn answer(&mut self, inbound: &Inbound<'_>, status: Status) {
+        let answer = Willingness { status, commitments: None };
         self.send(inbound.from, inbound.session, Message::Willingness(answer), Class::Protocol);
     }
 }

@@ -25,8 +25,10 @@ pub(crate) struct Ranks {
     looks: Option<u32>,
     /// Since when we know enough members as willing.
     pub(crate) ripe: Option<MonotonicTime>,
-    /// For how many lower ranks our timer runs, and which of our timers that is.
-    lower: Option<usize>,
+    /// How many lower ranks are waited for, and until when.
+    turn: Option<(usize, MonotonicTime)>,
+    /// The timer that runs, and when it fires: at our turn or before, so that one is enough however often the turn changes.
+    timer: Option<MonotonicTime>,
     round: u32,
 }
 
@@ -38,7 +40,8 @@ impl Default for Ranks {
             alive: false,
             looks: None,
             ripe: None,
-            lower: None,
+            turn: None,
+            timer: None,
             round: 0,
         }
     }
@@ -174,16 +177,19 @@ impl Engine {
             |node: &&NodeId| matches!(state.answers.get(node), None | Some(Status::Willing)) && self.is_here(**node);
         let lower = order.iter().take_while(|node| **node != self.me).filter(may).count();
         let (now, pause) = (self.now.monotonic, self.takeover_pause(&key, &order));
-        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.ranks.lower != Some(lower)) else { return };
-        let ranks = &mut state.ranks;
+        let Some(ranks) = self.subjects.get_mut(&id).map(|state| &mut state.ranks) else { return };
         let since = *ranks.ripe.get_or_insert(now);
-        ranks.lower = Some(lower);
-        ranks.round = ranks.round.saturating_add(1);
-        let (round, due) = (ranks.round, since.plus(pause.saturating_mul(lower as u64)));
+        let known = ranks.turn.filter(|(before, _)| *before == lower);
+        let (_, due) = *ranks.turn.insert(known.unwrap_or((lower, since.plus(pause.saturating_mul(lower as u64)))));
         if due <= now {
             return self.coordinate(id);
         }
-        self.set_timer(Timer::Takeover { subject: id, round }, due.0.saturating_sub(now.0));
+        if ranks.timer.is_none_or(|fires| fires > due) {
+            ranks.timer = Some(due);
+            ranks.round = ranks.round.saturating_add(1);
+            let round = ranks.round;
+            self.set_timer(Timer::Takeover { subject: id, round }, due.0.saturating_sub(now.0));
+        }
     }
 
     /// Whether enough members are known as willing.
@@ -194,10 +200,13 @@ impl Engine {
     }
 
     pub(crate) fn takeover(&mut self, id: SubjectId, round: u32) {
-        let state = self.subjects.get(&id).filter(|state| state.is_open() && state.ranks.round == round);
-        if state.is_some_and(|state| state.status == Some(Status::Willing)) {
-            self.coordinate(id);
+        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.ranks.round == round) else { return };
+        let fired = state.ranks.timer.take();
+        let ours = state.ranks.turn.is_some_and(|(_, due)| fired.is_some_and(|fired| fired >= due));
+        if ours && state.is_open() && state.status == Some(Status::Willing) {
+            return self.coordinate(id);
         }
+        self.arm_takeover(id);
     }
 
     /// A peer has come, or gone: the ranks that are here are others.

@@ -3,10 +3,10 @@
 use crate::bench::{AVS, Bench};
 use crate::network::definition;
 use alloy_primitives::Address;
-use firn_coordinator::api::Event;
+use firn_coordinator::api::{Event, Timer};
 use firn_coordinator::limits::{COORDINATOR_BURST, OPEN_SUBJECTS_MAX};
 use firn_proto::definition::{Definition, Requester};
-use firn_proto::message::{Heads, SigningPackage};
+use firn_proto::message::{Heads, SigningPackage, Status, Willingness};
 use firn_proto::{Code, Incarnation, Message, NodeId, SessionId};
 
 /// Up to the first package of n1 to n2.
@@ -107,6 +107,53 @@ fn one_coordinator_gets_so_many_commitments_for_a_subject() {
     });
     let offers = offers.count();
     assert!((1..=COORDINATOR_BURST).contains(&(offers as u64)), "{offers} commitments");
+}
+
+/// An answer of a member, without commitments.
+fn answer(status: Status) -> Message {
+    Message::Willingness(Willingness { status, commitments: None })
+}
+
+#[test]
+fn who_goes_on_answering_is_told_the_signature_so_many_times() {
+    let (mut bench, _) = Bench::ready(2, 3);
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    bench.deliver();
+    assert_eq!(bench.state(1, &request), "signed");
+    bench.sent.clear();
+    for _ in 0..500 {
+        bench.say(3, 1, request.id().into(), &answer(Status::NotYet(Code::ChainBehind)));
+        bench.deliver();
+    }
+    let told = bench.sent.iter().filter(|flight| (flight.to, flight.name) == (3, "Signed")).count();
+    assert!((1..=COORDINATOR_BURST).contains(&(told as u64)), "{told} times");
+}
+
+#[test]
+fn answers_that_change_set_one_takeover_timer() {
+    let (mut bench, _) = Bench::ready(3, 5);
+    for silent in 1..=5 {
+        bench.liars.insert(silent, |message, _| match message {
+            Message::SigningPackage(_) | Message::Solicit { .. } => None,
+            other => Some(other.clone()),
+        });
+    }
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    bench.deliver();
+    for round in 0..200 {
+        let status = if round % 2 == 0 { Status::NotYet(Code::ChainBehind) } else { Status::Willing };
+        (2..=5).for_each(|to| bench.say(1, to, request.id().into(), &answer(status)));
+        bench.deliver();
+    }
+    for id in 2..=5 {
+        let timers = bench.hosts[&id].timers.iter().filter(|timer| matches!(timer, Timer::Takeover { .. })).count();
+        assert!(timers <= 5, "n{id} has {timers}: one, and an older one for each lower rank that went");
+    }
+    bench.liars.clear();
+    bench.rounds(2);
+    assert_eq!(bench.state(2, &request), "signed", "another takes over");
 }
 
 #[test]
