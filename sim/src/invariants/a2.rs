@@ -39,6 +39,8 @@ pub struct A2 {
     due: Vec<Due>,
     accused: BTreeSet<(ProcessId, NodeId)>,
     signed: BTreeSet<(ProcessId, SessionId)>,
+    /// When an honest node's signature first came to a process, which may take it in later.
+    told: BTreeMap<(ProcessId, SessionId), Micros>,
 }
 
 impl A2 {
@@ -77,6 +79,9 @@ impl A2 {
                     let bad = std::mem::take(&mut attempt.bad);
                     self.expect(entry.at, (process, session), bad, "a share that does not fit");
                 }
+            }
+            Message::Signed(_) if !sight.world.is_corrupted(from) => {
+                self.told.entry((process, session)).or_insert(entry.at);
             }
             // An attempt that a signer refuses is over.
             Message::ShareRefused { package, .. } => {
@@ -119,7 +124,17 @@ impl A2 {
         }
     }
 
+    /// Another coordinator's signature ends the attempt: shares that come after it are nobody's. Errors of several that cancel
+    /// out spoil nothing, and the aggregate is all that is looked at.
+    fn signed(&mut self, now: Micros, place: (ProcessId, SessionId)) {
+        self.signed.insert(place);
+        self.attempts.remove(&place);
+        let since = self.told.remove(&place).unwrap_or(now);
+        self.due.retain(|due| (due.process, due.session) != place || due.by < since + BOUND);
+    }
+
     fn forget(&mut self, process: ProcessId) {
+        self.told.retain(|(at, _), _| *at != process);
         self.attempts.retain(|(at, _), _| *at != process);
         self.round1.retain(|(at, ..), _| *at != process);
         self.signed.retain(|(at, _)| *at != process);
@@ -161,14 +176,8 @@ impl Invariant for A2 {
                     }
                 }
                 What::Delivered { from, .. } => self.delivered(entry, sight, id, *from),
-                // The signature may have come from another coordinator; shares that are still on their way are nobody's.
                 What::Observed(Observation::Subject { subject, state: "signed", .. }) => {
-                    let session = (*subject).into();
-                    self.signed.insert((id, session));
-                    self.attempts.remove(&(id, session));
-                    // Errors of several that cancel out spoil nothing, and the aggregate is all that is looked at.
-                    let spoilt = |due: &Due| (due.process, due.session, due.by) != (id, session, entry.at + BOUND);
-                    self.due.retain(spoilt);
+                    self.signed(entry.at, (id, (*subject).into()));
                 }
                 What::Observed(Observation::Evidence { culprit, .. }) => {
                     self.accused.insert((id, *culprit));
