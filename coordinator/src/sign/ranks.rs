@@ -181,7 +181,7 @@ impl Engine {
         let since = *ranks.ripe.get_or_insert(now);
         let known = ranks.turn.filter(|(before, _)| *before == lower);
         let (_, due) = *ranks.turn.insert(known.unwrap_or((lower, since.plus(pause.saturating_mul(lower as u64)))));
-        if due <= now {
+        if known.is_none() && due <= now {
             return self.coordinate(id);
         }
         if ranks.timer.is_none_or(|fires| fires > due) {

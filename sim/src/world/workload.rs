@@ -189,10 +189,8 @@ impl World {
             },
             Observation::AttemptOpened { .. } => self.point(id, Point::AttemptOpened),
             Observation::KeyPhase { key_id, phase } => {
-                let boot = self.processes.get(&id).map_or(0, |process| process.boot);
                 if phase == "proposed" && self.operators_wait() {
-                    let event = Box::new(Event::Operator(Command::AcceptKey(key_id)));
-                    self.after(PERSON / 10, Occurrence::Input { process: id, boot, event });
+                    self.accept_later(id, key_id);
                 }
                 if phase == "active" && !self.is_corrupted(id.node) {
                     self.key_active(id, key_id);
@@ -200,6 +198,10 @@ impl World {
                 key_phase(phase).into_iter().for_each(|phase| self.point(id, Point::KeyPhase(phase)));
             }
             Observation::KeyEnded { .. } if self.operators_wait() => {
+                // What was refused before, as another attempt was under way, is accepted now.
+                let keys = self.processes.get(&id).map(|process| process.engine.keys()).unwrap_or_default();
+                let waiting = keys.iter().filter(|key| key.state == "proposed");
+                waiting.for_each(|key| self.accept_later(id, key.key_id));
                 let round = self.proposals;
                 self.after(5 * PERSON, Occurrence::Propose { round });
             }
@@ -208,6 +210,12 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn accept_later(&mut self, id: ProcessId, key_id: firn_proto::KeyId) {
+        let boot = self.processes.get(&id).map_or(0, |process| process.boot);
+        let event = Box::new(Event::Operator(Command::AcceptKey(key_id)));
+        self.after(PERSON / 10, Occurrence::Input { process: id, boot, event });
     }
 
     fn key_active(&mut self, id: ProcessId, key_id: firn_proto::KeyId) {
