@@ -36,6 +36,8 @@ struct Due {
 pub struct A2 {
     attempts: BTreeMap<(ProcessId, SessionId), BTreeMap<Digest, Attempt>>,
     round1: BTreeMap<(ProcessId, SessionId, NodeId, Incarnation), KeyRound1>,
+    /// Whose dealing each member passed on last, for a complaint that follows.
+    relayed: BTreeMap<(ProcessId, SessionId, NodeId), NodeId>,
     due: Vec<Due>,
     accused: BTreeSet<(ProcessId, NodeId)>,
     signed: BTreeSet<(ProcessId, SessionId)>,
@@ -93,11 +95,25 @@ impl A2 {
             Message::Relay(bytes) => {
                 let Ok(relayed) = envelope::verify(bytes, sight.world.definition()) else { return };
                 let header = relayed.header();
-                if let Message::KeyRound1(package) = relayed.content()
-                    && header.session == session
-                {
-                    let place = (session, header.sender, header.incarnation);
-                    self.round1(entry, sight, process, place, package);
+                match relayed.content() {
+                    Message::KeyRound1(package) if header.session == session => {
+                        let place = (session, header.sender, header.incarnation);
+                        self.round1(entry, sight, process, place, package);
+                    }
+                    Message::KeyShares(_) if header.session == session => {
+                        self.relayed.insert((process, session, from), header.sender);
+                    }
+                    _ => {}
+                }
+            }
+            Message::KeyComplaint(complaint) => {
+                let dealer = self.relayed.get(&(process, session, from)).copied();
+                let keys = &sight.world.definition().keys;
+                let named =
+                    dealer.filter(|dealer| keys.iter().any(|key| key.identifier_of(*dealer) == Some(complaint.dealer)));
+                let checking = matches!(phase(sight, process, session), Some("round-2" | "checking" | "certifying"));
+                if let Some(dealer) = named.filter(|_| checking) {
+                    self.expect(entry.at, (process, session), BTreeSet::from([dealer, from]), "a complaint");
                 }
             }
             _ => {}
@@ -113,9 +129,7 @@ impl A2 {
         package: &KeyRound1,
     ) {
         // Before people have accepted there is no attempt to judge; a key that is certified has let go of what was said.
-        let keys = sight.world.process(process).map(|process| process.engine.keys()).unwrap_or_default();
-        let state = keys.into_iter().find(|key| SessionId::from(key.key_id) == session).map(|key| key.state);
-        if !matches!(state, Some("round-1" | "echo" | "round-2" | "checking" | "aborted")) {
+        if !matches!(phase(sight, process, session), Some("round-1" | "echo" | "round-2" | "checking" | "aborted")) {
             return;
         }
         let known = self.round1.entry((process, session, sender, incarnation)).or_insert_with(|| package.clone());
@@ -137,6 +151,7 @@ impl A2 {
         self.told.retain(|(at, _), _| *at != process);
         self.attempts.retain(|(at, _), _| *at != process);
         self.round1.retain(|(at, ..), _| *at != process);
+        self.relayed.retain(|(at, ..), _| *at != process);
         self.signed.retain(|(at, _)| *at != process);
         self.accused.retain(|(at, _)| *at != process);
         self.due.retain(|due| due.process != process);
@@ -151,6 +166,12 @@ impl A2 {
     }
 }
 
+/// How far a process is with a key generation.
+fn phase(sight: &Sight<'_>, process: ProcessId, session: SessionId) -> Option<&'static str> {
+    let keys = sight.world.process(process)?.engine.keys();
+    keys.into_iter().find(|key| SessionId::from(key.key_id) == session).map(|key| key.state)
+}
+
 impl Invariant for A2 {
     fn id(&self) -> &'static str {
         "A2"
@@ -158,7 +179,7 @@ impl Invariant for A2 {
 
     fn statement(&self) -> &'static str {
         "An attributable fault that an honest node was shown in full (a share that spoils its attempt, two round-1 packages \
-         of one boot) gives evidence there within ten seconds (SIMULATOR section 5.5)."
+         of one boot, a complaint about a dealing) gives evidence there within ten seconds (SIMULATOR section 5.5)."
     }
 
     fn see(&mut self, entry: &Entry, sight: &Sight<'_>) -> Option<Violation> {

@@ -72,7 +72,9 @@ impl Keygen {
         let stuck = |((process, _), (phase, at)): &(&(ProcessId, KeyId), &(&'static str, Micros))| {
             let runs = world.process(*process).is_some_and(|process| process.up && !process.paused);
             // What a node did after it was corrupted was not looked at.
-            runs && !world.is_corrupted(process.node) && BOUNDED.contains(phase) && at.saturating_add(bound) < world.now()
+            runs && !world.is_corrupted(process.node)
+                && BOUNDED.contains(phase)
+                && at.saturating_add(bound) < world.now()
         };
         let ((process, key_id), (phase, at)) = self.phases.iter().find(stuck)?;
         let detail = format!("key generation {key_id} has been in phase {phase} since {} ms", at / 1_000);

@@ -108,6 +108,18 @@ fn seeded_bugs_in_bounds_and_progress_are_caught() {
 }
 
 #[test]
+fn evidence_is_missed_of_every_fault_that_gives_some() {
+    for act in [Act::EquivocateRound1, Act::WrongShareToOne, Act::FalseComplaint] {
+        let mut stage = stage(Bug::HastyBlame, 1);
+        stage.byzantine = vec![liar(5, &[act])];
+        let swallowed = Options { seeded: Some(Bug::SwallowedEvidence), ..Options::default() };
+        assert!(violated(&stage, &swallowed).0.contains(&"A2"), "{act:?}, and nobody says so");
+        let (ids, outcome) = violated(&stage, &Options::default());
+        assert_eq!(ids, Vec::<&str>::new(), "{act:?}: {:?}", outcome.violations);
+    }
+}
+
+#[test]
 fn without_the_bug_nothing_is_violated() {
     for bug in Bug::ALL {
         let (ids, outcome) = violated(&stage(bug, 1), &Options::default());
