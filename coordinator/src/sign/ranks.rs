@@ -180,7 +180,8 @@ impl Engine {
         let Some(ranks) = self.subjects.get_mut(&id).map(|state| &mut state.ranks) else { return };
         let since = *ranks.ripe.get_or_insert(now);
         let known = ranks.turn.filter(|(before, _)| *before == lower);
-        let (_, due) = *ranks.turn.insert(known.unwrap_or((lower, since.plus(pause.saturating_mul(lower as u64)))));
+        let (_, due) =
+            *ranks.turn.insert(known.unwrap_or_else(|| (lower, since.plus(pause.saturating_mul(lower as u64)))));
         if known.is_none() && due <= now {
             return self.coordinate(id);
         }
