@@ -12,6 +12,12 @@ pub struct AuthorKey([u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AuthorSignature(pub [u8; 64]);
 
+impl From<XOnlyPublicKey> for AuthorKey {
+    fn from(key: XOnlyPublicKey) -> Self {
+        Self(key.serialize())
+    }
+}
+
 impl AuthorKey {
     /// Accepts the x coordinate of a point on the curve.
     ///
@@ -19,8 +25,8 @@ impl AuthorKey {
     /// `POINT_INVALID` for anything else.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
         let array = <[u8; 32]>::try_from(bytes).map_err(|_| Refusal::new(Code::PointInvalid, "author key length"))?;
-        XOnlyPublicKey::from_byte_array(array).map_err(|_| Refusal::new(Code::PointInvalid, "author key"))?;
-        Ok(Self(array))
+        let key = XOnlyPublicKey::from_byte_array(array).map_err(|_| Refusal::new(Code::PointInvalid, "author key"))?;
+        Ok(key.into())
     }
 
     /// The 32 bytes.

@@ -52,15 +52,13 @@ impl RootSecret {
         let mut context = Secp256k1::signing_only();
         context.seeded_randomize(&self.expand("firn/vault/blinding/v1", 0));
         let parse = |bytes: &[u8]| Keypair::from_seckey_byte_array(&context, bytes.try_into().ok()?).ok();
-        let pair = self.curve_key("firn/vault/author/v1", parse);
-        Author { context, pair }
+        Author { pair: Box::new(self.curve_key("firn/vault/author/v1", parse)), context }
     }
 
     /// The first derived candidate that is a valid key: nearly always the first, as all but 2^-127 of them are.
     fn curve_key<K>(&self, label: &str, parse: impl Fn(&[u8]) -> Option<K>) -> K {
-        let key = (0..=u8::MAX).find_map(|counter| parse(&*self.expand(label, counter)));
-        let Some(key) = key else { unreachable!("256 candidates above the curve order") };
-        key
+        let mut candidates = (0..=u8::MAX).map(|counter| self.expand(label, counter));
+        candidates.find_map(|bytes| parse(&*bytes)).unwrap_or_else(|| unreachable!("256 above the curve order"))
     }
 
     fn expand(&self, label: &str, counter: u8) -> Zeroizing<[u8; 32]> {
@@ -82,7 +80,7 @@ pub(crate) struct RootKeys {
 /// Signs what this node says (BIP-340), in products blinded by a number that is this vault's own.
 pub(crate) struct Author {
     context: Secp256k1<SignOnly>,
-    pair: Keypair,
+    pair: Box<Keypair>,
 }
 
 impl Drop for Author {
@@ -93,9 +91,7 @@ impl Drop for Author {
 
 impl Author {
     pub(crate) fn public(&self) -> AuthorKey {
-        let key = AuthorKey::from_slice(&self.pair.x_only_public_key().0.serialize());
-        let Ok(key) = key else { unreachable!("a key pair has a valid public key") };
-        key
+        self.pair.x_only_public_key().0.into()
     }
 
     /// Signs a digest of a domain of its own. `rng` only hedges: the nonce depends on the key and the digest as well.
@@ -111,9 +107,7 @@ pub(crate) struct DecryptionKey(SecretScalar);
 
 impl DecryptionKey {
     pub(crate) fn public(&self) -> Point {
-        let public = point(&self.0.public());
-        let Some(public) = public else { unreachable!("a secret scalar is not zero") };
-        public
+        point(&self.0.public()).unwrap_or_else(|| unreachable!("a secret scalar is not zero"))
     }
 
     /// The Diffie-Hellman point with a dealing's ephemeral key.

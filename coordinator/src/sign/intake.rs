@@ -1,9 +1,9 @@
-//! Taking a request in, from this node's API or from a member, or refusing it and answering the same from then on.
+//! Taking a request in, from this node's API or from a member, or refusing it and answering the same for a while, or for good.
 
 use super::State;
 use crate::api::{Class, Effect, Observation};
 use crate::engine::{Engine, Inbound};
-use crate::limits::{OPEN_SUBJECTS_MAX, REFUSAL_RETRY_MS, REFUSALS_MAX, UNSETTLED_SUBJECTS_MAX};
+use crate::limits::{OPEN_SUBJECTS_MAX, RECHECK_MS, REFUSAL_RETRY_MS, REFUSALS_MAX, UNSETTLED_SUBJECTS_MAX};
 use firn_proto::account::account_address;
 use firn_proto::message::{Status, Willingness};
 use firn_proto::request::Request;
@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, VecDeque};
 /// instead of a question for it. The oldest are forgotten.
 #[derive(Default, Debug)]
 pub(crate) struct Refusals {
-    answers: BTreeMap<SubjectId, (Status, MonotonicTime)>,
+    /// What we answer, and until when; a refusal for good has no end.
+    answers: BTreeMap<SubjectId, (Status, Option<MonotonicTime>)>,
     order: VecDeque<SubjectId>,
 }
 
@@ -25,8 +26,8 @@ impl Refusals {
         self.answers.len()
     }
 
-    fn insert(&mut self, id: SubjectId, status: Status, now: MonotonicTime) {
-        if self.answers.insert(id, (status, now)).is_none() {
+    fn insert(&mut self, id: SubjectId, status: Status, until: Option<MonotonicTime>) {
+        if self.answers.insert(id, (status, until)).is_none() {
             self.order.push_back(id);
         }
         let excess = self.order.len().saturating_sub(REFUSALS_MAX);
@@ -43,8 +44,8 @@ impl Refusals {
 
     /// Our answer. What was only too much at the time is asked for again after a while.
     fn answer(&mut self, id: SubjectId, now: MonotonicTime) -> Option<Status> {
-        let (status, at) = self.answers.get(&id).copied()?;
-        if matches!(status, Status::NotYet(_)) && now >= at.plus(REFUSAL_RETRY_MS) {
+        let (status, until) = self.answers.get(&id).copied()?;
+        if until.is_some_and(|until| now >= until) {
             self.remove(id);
             return None;
         }
@@ -75,14 +76,15 @@ impl Engine {
             Ok(()) => self.take_in(request.clone(), origin),
             Err(code) => {
                 self.ignored(inbound, code);
-                // A clock that jumps must not refuse anything for longer than it is wrong.
-                let by_clock = matches!(code, Code::RequestExpired | Code::RequestLifetimeTooLong);
-                let passes = by_clock || code == Code::RequestLimit;
-                let status = if passes { Status::NotYet(code) } else { Status::Declined(code) };
-                if !by_clock {
-                    self.refusals.insert(request.id(), status, self.now.monotonic);
-                }
-                self.answer(inbound, status);
+                // A clock that jumps must not refuse anything for much longer than it is wrong.
+                let retry = match code {
+                    Code::RequestExpired | Code::RequestLifetimeTooLong => Some(RECHECK_MS),
+                    Code::RequestLimit => Some(REFUSAL_RETRY_MS),
+                    _ => None,
+                };
+                let status = if retry.is_some() { Status::NotYet(code) } else { Status::Declined(code) };
+                self.refusals.insert(request.id(), status, retry.map(|retry| self.now.monotonic.plus(retry)));
+                self.answer_unknown(inbound);
             }
         }
     }
@@ -137,12 +139,7 @@ impl Engine {
     }
 
     pub(crate) fn answer_unknown(&mut self, inbound: &Inbound<'_>) {
-        let status = self.unknown(inbound.session.into());
-        self.answer(inbound, status);
-    }
-
-    fn answer(&mut self, inbound: &Inbound<'_>, status: Status) {
-        let answer = Willingness { status, commitments: None };
+        let answer = Willingness { status: self.unknown(inbound.session.into()), commitments: None };
         self.send(inbound.from, inbound.session, Message::Willingness(answer), Class::Protocol);
     }
 }

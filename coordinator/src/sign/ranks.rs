@@ -161,7 +161,7 @@ impl Engine {
     }
 
     /// The first rank coordinates at once. A later one does when enough members are willing, and those before it that are
-    /// here, and may be willing, have had their time; the timer runs anew when one of them is no longer.
+    /// here, and may be willing, have had their time, which is counted anew when one of them is no longer.
     pub(crate) fn arm_takeover(&mut self, id: SubjectId) {
         let Some(state) = self.subjects.get(&id).filter(|state| state.is_open() && state.coordinator.is_none()) else {
             return;

@@ -7,7 +7,7 @@ use crate::verdict::Violation;
 use firn_coordinator::api::Observation;
 use firn_proto::envelope;
 use firn_proto::message::KeyRound1;
-use firn_proto::{Digest, Incarnation, Message, NodeId, SessionId, Verified};
+use firn_proto::{Digest, GroupSignature, Incarnation, Message, NodeId, SessionId, Verified};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// From the last message that a proof takes to the evidence: the same step of the engine, and a slow disk.
@@ -41,8 +41,15 @@ pub struct A2 {
     due: Vec<Due>,
     accused: BTreeSet<(ProcessId, NodeId)>,
     signed: BTreeSet<(ProcessId, SessionId)>,
-    /// When an honest node's signature first came to a process, which may take it in later.
-    told: BTreeMap<(ProcessId, SessionId), Micros>,
+    told: BTreeMap<(ProcessId, SessionId), Vec<Told>>,
+}
+
+/// A signature that came to a process, which may take it in later.
+#[derive(Debug)]
+struct Told {
+    at: Micros,
+    honest: bool,
+    signature: GroupSignature,
 }
 
 impl A2 {
@@ -82,8 +89,9 @@ impl A2 {
                     self.expect(entry.at, (process, session), bad, "a share that does not fit");
                 }
             }
-            Message::Signed(_) if !sight.world.is_corrupted(from) => {
-                self.told.entry((process, session)).or_insert(entry.at);
+            Message::Signed(signature) => {
+                let told = Told { at: entry.at, honest: !sight.world.is_corrupted(from), signature: *signature };
+                self.told.entry((process, session)).or_default().push(told);
             }
             // An attempt that a signer refuses is over.
             Message::ShareRefused { package, .. } => {
@@ -140,10 +148,12 @@ impl A2 {
 
     /// Another coordinator's signature ends the attempt: shares that come after it are nobody's. Errors of several that cancel
     /// out spoil nothing, and the aggregate is all that is looked at.
-    fn signed(&mut self, now: Micros, place: (ProcessId, SessionId)) {
+    fn signed(&mut self, now: Micros, place: (ProcessId, SessionId), known: Option<GroupSignature>) {
         self.signed.insert(place);
         self.attempts.remove(&place);
-        let since = self.told.remove(&place).unwrap_or(now);
+        let told = self.told.remove(&place).unwrap_or_default();
+        let this = |told: &&Told| known.map_or(told.honest, |known| told.signature == known);
+        let since = told.iter().find(this).map_or(now, |told| told.at);
         self.due.retain(|due| (due.process, due.session) != place || due.by < since + BOUND);
     }
 
@@ -198,7 +208,8 @@ impl Invariant for A2 {
                 }
                 What::Delivered { from, .. } => self.delivered(entry, sight, id, *from),
                 What::Observed(Observation::Subject { subject, state: "signed", .. }) => {
-                    self.signed(entry.at, (id, (*subject).into()));
+                    let known = sight.world.process(id).and_then(|process| process.engine.request(*subject)?.signature);
+                    self.signed(entry.at, (id, (*subject).into()), known);
                 }
                 What::Observed(Observation::Evidence { culprit, .. }) => {
                     self.accused.insert((id, *culprit));

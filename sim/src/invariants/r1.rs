@@ -70,7 +70,7 @@ impl Invariant for R1 {
     }
 
     fn statement(&self) -> &'static str {
-        "Requests, sessions, pools, queues, timers and frames stay under the limits table, and what belongs to no open request is \
+        "Requests, sessions, pools, queues and timers stay under the limits table, frames under 20,000 a second, and what belongs to no open request is \
          gone when nothing is open (DESIGN section 7, rule 6)."
     }
 

@@ -1,9 +1,13 @@
 //! Where t or more are corrupted nothing holds, and the checkers say so; below t everything holds.
 
 use crate::stage::{SECOND, fault, liar, scenario, violated};
-use firn_proto::NodeId;
+use firn_proto::{NodeId, SessionId};
 use firn_sim::Options;
+use firn_sim::history::{Entry, ProcessId, What};
+use firn_sim::invariants::r1::R1;
 use firn_sim::invariants::secrets::reconstruct;
+use firn_sim::invariants::wire::Wire;
+use firn_sim::invariants::{Invariant, Sight};
 use firn_sim::scenario::{Act, FaultKind};
 use firn_sim::world::World;
 use std::collections::BTreeMap;
@@ -63,4 +67,20 @@ fn any_t_shares_on_disks_give_the_group_key_and_fewer_do_not() {
         assert_eq!(secret(&nodes), Some(group_key));
     }
     assert_ne!(secret(&[1, 2]), Some(group_key));
+}
+
+#[test]
+fn frames_without_end_are_noticed() {
+    let mut world = World::new(&scenario(1), &Options::default()).unwrap();
+    world.begin();
+    while world.next(SECOND) {}
+    let (wire, mut r1) = (Wire::default(), R1::default());
+    let sight = Sight { world: &world, wire: &wire };
+    let process = Some(ProcessId { node: NodeId(1), twin: 0 });
+    let mut fired = |at| {
+        let what = What::Sent { frame: 0, to: NodeId(2), kind: "signed", session: SessionId::default(), bytes: 100 };
+        r1.see(&Entry { at, process, what }, &sight).is_some()
+    };
+    assert!((0..100_000).all(|frame| !fired(frame * 100)), "10,000 a second are not too many");
+    assert!((0..30_000).any(|_| fired(20 * SECOND)), "30,000 in one second are");
 }

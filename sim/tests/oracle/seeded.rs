@@ -108,7 +108,7 @@ fn seeded_bugs_in_bounds_and_progress_are_caught() {
 }
 
 #[test]
-fn evidence_is_missed_of_every_fault_that_gives_some() {
+fn evidence_of_faults_in_key_generations_is_missed() {
     for act in [Act::EquivocateRound1, Act::WrongShareToOne, Act::FalseComplaint] {
         let mut stage = stage(Bug::HastyBlame, 1);
         stage.byzantine = vec![liar(5, &[act])];
