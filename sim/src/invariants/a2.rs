@@ -120,7 +120,11 @@ impl A2 {
                 let named =
                     dealer.filter(|dealer| keys.iter().any(|key| key.identifier_of(*dealer) == Some(complaint.dealer)));
                 let checking = matches!(phase(sight, process, session), Some("round-2" | "checking" | "certifying"));
-                if let Some(dealer) = named.filter(|_| checking) {
+                // Who restarted has let go of the round-1 package that the complaint is judged by.
+                let has_round1 = |dealer: &NodeId| {
+                    self.round1.keys().any(|(at, of, by, _)| (*at, *of, by) == (process, session, dealer))
+                };
+                if let Some(dealer) = named.filter(|dealer| checking && has_round1(dealer)) {
                     self.expect(entry.at, (process, session), BTreeSet::from([dealer, from]), "a complaint");
                 }
             }
