@@ -92,7 +92,12 @@ impl Net {
 
     /// Waits until the request is executed, and holds the chain against how it was `before`: shares and slashes.
     pub(crate) fn executed_once(&self, node: usize, id: &str, percent: u64, (shares, count): (U256, u64)) {
-        let view = self.in_state(node, id, "executed");
+        self.in_state(node, id, "executed");
+        // The chain may say so before a member brings the signature.
+        let view = until(&format!("the signature at {}", self.name(node)), || {
+            let view = self.request(node, id)?;
+            if view["signature"].is_null() { Err(view.to_string()) } else { Ok(view) }
+        });
         assert_eq!(view["signature"].as_str().map(str::len), Some(2 + 192), "{view}");
         let taken = shares * U256::from(percent) / U256::from(100);
         assert_eq!(self.chain.shares(), shares - taken, "the shares fell by exactly the fraction");
