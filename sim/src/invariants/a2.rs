@@ -77,17 +77,7 @@ impl A2 {
                 } else {
                     None
                 };
-                let attempt = self.attempts.get_mut(&(process, session)).and_then(|open| open.get_mut(&share.package));
-                let Some(attempt) = attempt.filter(|attempt| attempt.signers.contains(&from)) else { return };
-                // The first share counts.
-                if attempt.shares.insert(from) && fits == Some(false) {
-                    attempt.bad.insert(from);
-                }
-                let complete = attempt.shares.len() == attempt.signers.len() && !attempt.bad.is_empty();
-                if complete && !self.signed.contains(&(process, session)) {
-                    let bad = std::mem::take(&mut attempt.bad);
-                    self.expect(entry.at, (process, session), bad, "a share that does not fit");
-                }
+                self.share(entry.at, (process, session), share.package, from, fits != Some(false));
             }
             Message::Signed(signature) => {
                 let told = Told { at: entry.at, honest: !sight.world.is_corrupted(from), signature: *signature };
@@ -129,6 +119,21 @@ impl A2 {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A share came in, over the wire or from the process's own vault.
+    fn share(&mut self, at: Micros, place: (ProcessId, SessionId), package: Digest, from: NodeId, fits: bool) {
+        let attempt = self.attempts.get_mut(&place).and_then(|open| open.get_mut(&package));
+        let Some(attempt) = attempt.filter(|attempt| attempt.signers.contains(&from)) else { return };
+        // The first share counts.
+        if attempt.shares.insert(from) && !fits {
+            attempt.bad.insert(from);
+        }
+        let complete = attempt.shares.len() == attempt.signers.len() && !attempt.bad.is_empty();
+        if complete && !self.signed.contains(&place) {
+            let bad = std::mem::take(&mut attempt.bad);
+            self.expect(at, place, bad, "a share that does not fit");
         }
     }
 
@@ -202,13 +207,15 @@ impl Invariant for A2 {
                 What::Stopped { .. } => self.forget(id),
                 What::Sent { kind: "signing-package", session, .. } => {
                     if let Some(Message::SigningPackage(package)) = sight.world.message().map(Verified::content) {
-                        let mut signers: BTreeSet<_> = package.commitments.keys().copied().collect();
-                        // Our own share never goes over the wire, and fits.
-                        signers.remove(&id.node);
+                        let signers = package.commitments.keys().copied().collect();
                         let attempt = Attempt { signers, ..Attempt::default() };
                         let open = self.attempts.entry((id, *session)).or_default();
                         open.entry(package.hash()).or_insert(attempt);
                     }
+                }
+                // Its own share never goes over the wire, and fits; where it keeps it back, the attempt is not looked at.
+                What::Released { subject, package, .. } => {
+                    self.share(entry.at, (id, (*subject).into()), *package, id.node, true);
                 }
                 What::Delivered { from, .. } => self.delivered(entry, sight, id, *from),
                 What::Observed(Observation::Subject { subject, state: "signed", .. }) => {
