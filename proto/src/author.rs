@@ -4,9 +4,12 @@ use crate::code::{Code, Refusal};
 use crate::ids::Digest;
 use secp256k1::{SECP256K1, XOnlyPublicKey, schnorr::Signature};
 
-/// A node's public author key, x-only as in BIP-340.
+/// A node's public author key, x-only as in BIP-340: its bytes, and the point that was found once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AuthorKey([u8; 32]);
+pub struct AuthorKey {
+    bytes: [u8; 32],
+    point: XOnlyPublicKey,
+}
 
 /// A BIP-340 signature of 64 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,7 +17,7 @@ pub struct AuthorSignature(pub [u8; 64]);
 
 impl From<XOnlyPublicKey> for AuthorKey {
     fn from(key: XOnlyPublicKey) -> Self {
-        Self(key.serialize())
+        Self { bytes: key.serialize(), point: key }
     }
 }
 
@@ -32,7 +35,7 @@ impl AuthorKey {
     /// The 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
     }
 
     /// Checks `signature` over `digest`.
@@ -40,8 +43,8 @@ impl AuthorKey {
     /// # Errors
     /// `ENVELOPE_SIGNATURE_INVALID`.
     pub fn verify(&self, digest: Digest, signature: &AuthorSignature) -> Result<(), Refusal> {
-        let invalid = || Refusal::new(Code::EnvelopeSignatureInvalid, "author signature");
-        let key = XOnlyPublicKey::from_byte_array(self.0).map_err(|_| invalid())?;
-        SECP256K1.verify_schnorr(&Signature::from_byte_array(signature.0), &digest.0, &key).map_err(|_| invalid())
+        SECP256K1
+            .verify_schnorr(&Signature::from_byte_array(signature.0), &digest.0, &self.point)
+            .map_err(|_| Refusal::new(Code::EnvelopeSignatureInvalid, "author signature"))
     }
 }

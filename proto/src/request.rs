@@ -7,8 +7,10 @@ use crate::ids::{Digest, SubjectId};
 use crate::limits::{DESCRIPTION_BYTES_MAX, REQUEST_LIFETIME_SECONDS_MAX, STRATEGIES_MAX};
 use crate::time::WallTime;
 use crate::wire;
-use alloy_primitives::{Address, Bytes, Signature, U256};
+use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{Eip712Domain, SolCall, SolStruct, sol};
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use secp256k1::{Message, SECP256K1};
 use std::borrow::Cow;
 
 /// EigenLayer's AllocationManager as far as Firn calls it (core v1.5 and later have this selector).
@@ -320,12 +322,18 @@ fn is_deceptive(c: char) -> bool {
 /// The signer of `id`. Refuses the second encoding that ECDSA allows (high s) and recovery ids other than 27 and 28.
 fn recover(signature: &[u8; 65], id: SubjectId) -> Result<Address, Refusal> {
     let invalid = |detail: &str| Refusal::new(Code::RequestSignatureInvalid, detail);
-    if !matches!(signature[64], 27 | 28) {
-        return Err(invalid("v must be 27 or 28"));
-    }
-    let parsed = Signature::from_raw_array(signature).map_err(|_| invalid("r || s || v"))?;
-    if parsed.normalize_s().is_some() {
+    let recovery = match signature[64] {
+        27 => RecoveryId::Zero,
+        28 => RecoveryId::One,
+        _ => return Err(invalid("v must be 27 or 28")),
+    };
+    let parsed = RecoverableSignature::from_compact(&signature[..64], recovery).map_err(|_| invalid("r || s || v"))?;
+    let standard = parsed.to_standard();
+    let mut normalised = standard;
+    normalised.normalize_s();
+    if normalised != standard {
         return Err(invalid("s must be in the lower half"));
     }
-    parsed.recover_address_from_prehash(&id.0.0.into()).map_err(|_| invalid("no signer"))
+    let signer = SECP256K1.recover_ecdsa(Message::from_digest(id.0.0), &parsed).map_err(|_| invalid("no signer"))?;
+    Ok(Address::from_raw_public_key(&signer.serialize_uncompressed()[1..]))
 }

@@ -9,6 +9,7 @@ use firn_proto::envelope;
 use firn_proto::message::KeyRound1;
 use firn_proto::{Digest, GroupSignature, Incarnation, Message, NodeId, SessionId, Verified};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// From the last message that a proof takes to the evidence: the same step of the engine, and a slow disk.
 const BOUND: Micros = 10_000_000;
@@ -38,6 +39,8 @@ pub struct A2 {
     round1: BTreeMap<(ProcessId, SessionId, NodeId, Incarnation), KeyRound1>,
     /// Whose dealing each member passed on last, for a complaint that follows.
     relayed: BTreeMap<(ProcessId, SessionId, NodeId), NodeId>,
+    /// What was relayed, by its bytes.
+    relays: BTreeMap<Vec<u8>, Option<Rc<Verified<Message>>>>,
     due: Vec<Due>,
     accused: BTreeSet<(ProcessId, NodeId)>,
     signed: BTreeSet<(ProcessId, SessionId)>,
@@ -91,7 +94,9 @@ impl A2 {
                 self.round1(entry, sight, process, (session, from, header.incarnation), package);
             }
             Message::Relay(bytes) => {
-                let Ok(relayed) = envelope::verify(bytes, sight.world.definition()) else { return };
+                // Every member passes on what every other said: checked once.
+                let check = || envelope::verify(bytes, sight.world.definition()).ok().map(Rc::new);
+                let Some(relayed) = self.relays.entry(bytes.clone()).or_insert_with(check).clone() else { return };
                 let header = relayed.header();
                 match relayed.content() {
                     Message::KeyRound1(package) if header.session == session => {
