@@ -6,6 +6,7 @@ use crate::client::token_file;
 use crate::config::{Config, Layers, Overrides};
 use crate::data_dir::{DataDir, files};
 use crate::failure::{Exit, Failure};
+use crate::generation::Generation;
 use crate::keystore::{Context, Keystore, PassphraseSource, Unlocked};
 use crate::metrics::Metrics;
 use crate::net::{self, Network};
@@ -112,6 +113,7 @@ pub(crate) fn read_definition(path: &Path) -> Result<Definition, Failure> {
 async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started: Instant) -> Result<(), Failure> {
     let Opened { directory, config, definition, me, unlocked, store, incarnation } = opened;
     let metrics = Arc::new(Metrics::new());
+    let generation = Generation::watch();
     let root = RootSecret::from_bytes(unlocked.vault_root.into_inner());
     let records = read_records(&store)?;
     let (engine, vault) = restore(&store, &definition, me, incarnation, root, &records)?;
@@ -129,7 +131,9 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
     let (events, received) = mpsc::channel(EVENTS_MAX);
     let (calls, called) = mpsc::channel(CALLS_MAX);
     let (jobs, waiting) = mpsc::channel::<Job>(chain::JOBS_MAX);
-    let core = Runtime { engine, vault, store, network, chain: jobs, metrics: Arc::clone(&metrics), journal, started };
+    let metrics_of_core = Arc::clone(&metrics);
+    let core =
+        Runtime { engine, vault, store, network, chain: jobs, metrics: metrics_of_core, journal, generation, started };
     let mut ended = start_core(core, Inputs { events: received, calls: called })?;
     let mut tasks = JoinSet::new();
     tasks.spawn(chain.run(waiting, events.clone(), reported));

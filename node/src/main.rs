@@ -8,6 +8,7 @@ mod config;
 mod data_dir;
 mod devnet;
 mod failure;
+mod generation;
 mod hardening;
 mod host;
 mod init;

@@ -6,6 +6,7 @@
 
 use crate::chain::Job;
 use crate::failure::{Exit, Failure};
+use crate::generation::Generation;
 use crate::metrics::Metrics;
 use crate::net::{self, Network};
 use crate::store::{self, Batch, Store};
@@ -65,6 +66,7 @@ pub(crate) struct Runtime {
     pub(crate) chain: mpsc::Sender<Job>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) journal: Option<journal::Journal>,
+    pub(crate) generation: Generation,
     pub(crate) started: Instant,
 }
 
@@ -298,9 +300,10 @@ impl Loop {
         }
     }
 
-    /// The barrier: one synced write of everything collected so far, and what waited for it leaves.
+    /// The barrier: one synced write of everything collected so far, and what waited for it leaves, unless this process
+    /// may no longer be the only one with its memory.
     fn settle(&mut self) -> Result<(), Failure> {
-        let Runtime { store, metrics, .. } = &mut self.parts;
+        let Runtime { store, metrics, generation, .. } = &mut self.parts;
         let left = self.log.settle(|changes| {
             let mut batch = Batch::new();
             for (family, key, value) in changes {
@@ -313,6 +316,7 @@ impl Loop {
             metrics.store(store.metrics());
             Ok::<(), Failure>(())
         })?;
+        generation.check()?;
         self.unsynced_bytes = 0;
         left.into_iter().for_each(|leaving| self.leaves(leaving));
         Ok(())
