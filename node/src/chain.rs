@@ -12,7 +12,7 @@ use alloy::sol_types::SolCall;
 use firn_coordinator::api::{ChainAnswer, ChainQuery, Event, SlashFacts, SubmissionOutcome};
 use firn_proto::account::{Execute, IFrostAccount};
 use firn_proto::message::BlockReference;
-use firn_proto::request::eigenlayer::{IAllocationManager, OperatorSet};
+use firn_proto::operation::slash_operator::eigenlayer::{IAllocationManager, OperatorSet};
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, GroupSignature, SubjectId};
 use std::sync::Arc;

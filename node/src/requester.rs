@@ -6,7 +6,8 @@ use alloy::primitives::{Address, U256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use firn_proto::Definition;
-use firn_proto::request::{Operation, SignedRequest, SlashOperator};
+use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::request::SignedRequest;
 
 /// Everything that a slash says.
 #[derive(Clone, Debug)]

@@ -21,7 +21,7 @@ use alloy::primitives::U256;
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use firn_proto::Definition;
-use firn_proto::request::{Operation, SlashOperator};
+use firn_proto::operation::{Operation, SlashOperator};
 use frost_secp256k1 as frost;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

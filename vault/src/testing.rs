@@ -10,7 +10,8 @@ use firn_proto::certificate::{KeyCertificate, KeyProposal};
 use firn_proto::commitments::Commitments;
 use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
 use firn_proto::message::{BlockReference, KeyComplaint, KeyRound1, KeyShares, SigningPackage};
-use firn_proto::request::{Operation, SignedRequest, SlashOperator};
+use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
 use firn_proto::{
     Code, Definition, Digest, Epoch, GroupSignature, Identifier, Incarnation, KeyId, NodeId, Point, PublicScalar,

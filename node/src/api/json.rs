@@ -2,7 +2,8 @@
 
 use alloy::primitives::{Address, U256};
 use firn_proto::code::{Code, Refusal};
-use firn_proto::request::{Operation, SignedRequest, SlashOperator};
+use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::request::SignedRequest;
 use serde::{Deserialize, Serialize};
 
 /// A request as an AVS posts it: the operation under its kind, and the requester's EIP-712 signature.

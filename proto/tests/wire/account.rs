@@ -6,7 +6,7 @@ use firn_proto::SubjectId;
 use firn_proto::account::{
     ACCOUNT_CODE, Call, DEPLOYER, Execute, VERIFIER_CODE, account_address, execute_digest, nonce_of, verifier_address,
 };
-use firn_proto::request::SlashOperator;
+use firn_proto::operation::SlashOperator;
 
 fn word(value: u64) -> [u8; 32] {
     U256::from(value).to_be_bytes()

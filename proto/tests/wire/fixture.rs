@@ -5,7 +5,8 @@ use firn_proto::author::{AuthorKey, AuthorSignature};
 use firn_proto::commitments::{CommitmentStatement, Commitments};
 use firn_proto::definition::{Chain, Content, Definition, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
 use firn_proto::envelope::{self, Header};
-use firn_proto::request::{Operation, SignedRequest, SlashOperator};
+use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
 use firn_proto::{
     Digest, Epoch, Identifier, Incarnation, KeyId, Message, NodeId, Point, PublicScalar, SessionId, wire,

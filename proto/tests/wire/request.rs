@@ -3,7 +3,8 @@
 use crate::fixture::{AVS, NOW, changed, definition, requester, signed, slash};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use firn_proto::limits::{DESCRIPTION_BYTES_MAX, REQUEST_LIFETIME_SECONDS_MAX, STRATEGIES_MAX};
-use firn_proto::request::{Operation, SignedRequest, SlashOperator};
+use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Definition};
 

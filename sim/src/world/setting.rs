@@ -6,7 +6,8 @@ use crate::scenario::Scenario;
 use alloy_primitives::{Address, U256};
 use firn_proto::account::account_address;
 use firn_proto::definition::{self, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
-use firn_proto::request::{Operation, SignedRequest, SlashOperator};
+use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::request::SignedRequest;
 use firn_proto::{Identifier, NodeId, Point, Request};
 use k256::ecdsa::SigningKey;
 

@@ -6,7 +6,7 @@ use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, U256};
 use firn_proto::account::nonce_of;
-use firn_proto::request::{Operation, SlashOperator};
+use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::{Digest, SubjectId};
 use serde_json::{Value, json};
 

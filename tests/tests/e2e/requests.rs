@@ -6,7 +6,7 @@ use std::thread;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, U256};
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
-use firn_proto::request::SlashOperator;
+use firn_proto::operation::SlashOperator;
 use serde_json::Value;
 
 use crate::asking::{fields, missing, now};

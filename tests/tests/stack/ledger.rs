@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use firn_proto::digest::CanonicalHasher;
-use firn_proto::request::SlashOperator;
+use firn_proto::operation::SlashOperator;
 use firn_proto::{Digest, SubjectId, account::nonce_of, wire};
 use prost::Message;
 use rocksdb::{DB, IteratorMode, Options};

@@ -45,7 +45,7 @@ impl Case {
         self.refuses(code);
     }
 
-    fn slash(&self, change: impl FnOnce(&mut firn_proto::request::SlashOperator)) -> Subject {
+    fn slash(&self, change: impl FnOnce(&mut firn_proto::operation::SlashOperator)) -> Subject {
         let account = account_address(self.certificate.group_key());
         self.net.request_with(|slash| {
             slash.account = account;
