@@ -24,6 +24,17 @@ pub enum Operation {
     SlashOperator(SlashOperator),
 }
 
+/// What an operation means, as people read it. Every interface shows this one text, so that none shows another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rendering {
+    /// What shall be done to whom, in a line.
+    pub title: String,
+    /// How much of what, and why, a line each.
+    pub details: Vec<String>,
+    /// What a reader must not overlook, a line each.
+    pub warnings: Vec<String>,
+}
+
 impl Operation {
     /// The stable name of the kind, as used in the definition.
     #[must_use]
@@ -107,6 +118,14 @@ impl Operation {
     pub fn calls(&self, definition: &Definition) -> Vec<Call> {
         match self {
             Self::SlashOperator(slash) => vec![slash.call(definition)],
+        }
+    }
+
+    /// What it means, for people.
+    #[must_use]
+    pub fn render(&self) -> Rendering {
+        match self {
+            Self::SlashOperator(slash) => slash.render(),
         }
     }
 

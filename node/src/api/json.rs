@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, U256};
 use firn_proto::code::{Code, Refusal};
-use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::operation::{Operation, Rendering, SlashOperator};
 use firn_proto::request::SignedRequest;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,8 @@ pub(crate) struct RequestView {
     /// Why it is refused or expired.
     pub(crate) code: Option<String>,
     pub(crate) operation: OperationBody,
+    /// What the operation means.
+    pub(crate) rendering: RenderingView,
     pub(crate) requester: Address,
     /// The node that took it in.
     pub(crate) origin: String,
@@ -86,6 +88,21 @@ pub(crate) struct RequestView {
     pub(crate) signers: Vec<String>,
     /// Where this node relayed it.
     pub(crate) transaction: Option<String>,
+}
+
+/// An operation as people read it, a line each.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RenderingView {
+    pub(crate) title: String,
+    pub(crate) details: Vec<String>,
+    /// What a reader must not overlook.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl From<Rendering> for RenderingView {
+    fn from(Rendering { title, details, warnings }: Rendering) -> Self {
+        Self { title, details, warnings }
+    }
 }
 
 impl std::fmt::Debug for RequestView {

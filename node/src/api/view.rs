@@ -13,6 +13,7 @@ pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> Requ
         state: view.state.to_owned(),
         code: view.code.map(|code| code.as_str().to_owned()),
         operation: OperationBody::from_operation(view.request.operation()),
+        rendering: view.request.operation().render().into(),
         requester: view.request.requester(),
         origin: name(view.origin),
         received: view.received,

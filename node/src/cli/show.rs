@@ -1,10 +1,9 @@
 //! What people see of a node: its status, keys and requests.
 
 use super::{NodeArgs, Output, print};
-use crate::api::json::{KeyView, OperationBody, RequestView, Status};
+use crate::api::json::{KeyView, OperationBody, RequestView, SlashBody, Status};
 use crate::failure::{Exit, Failure};
 use crate::runtime::wall_time;
-use alloy::primitives::utils::format_units;
 use firn_proto::Code;
 use std::fmt::Write;
 
@@ -93,19 +92,21 @@ pub(super) fn keys_text(keys: &[KeyView], options: &str) -> String {
 /// A request at `now`, in seconds since the Unix epoch.
 pub(super) fn request_text(request: &RequestView, now: u64) -> String {
     let mut text = String::new();
-    let OperationBody::SlashOperator(slash) = &request.operation;
+    let OperationBody::SlashOperator(SlashBody { deadline, .. }) = &request.operation;
     let code = request.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
     let _ = writeln!(text, "  request {}\n    {}{code}", request.id, request.state);
     if let Some(code) = &request.code {
         explain(&mut text, "      ", code);
     }
-    let _ = writeln!(text, "    slash operator {} of AVS {}, set {}", slash.operator, slash.avs, slash.operator_set_id);
-    for (strategy, wad) in slash.strategies.iter().zip(&slash.wads_to_slash) {
-        let _ = writeln!(text, "      {} in strategy {strategy}", percentage(wad));
+    let _ = writeln!(text, "    {}", request.rendering.title);
+    for line in &request.rendering.details {
+        let _ = writeln!(text, "      {line}");
     }
-    let _ = writeln!(text, "    \"{}\"", slash.description);
+    for warning in &request.rendering.warnings {
+        let _ = writeln!(text, "      WARNING: {warning}");
+    }
     let _ = writeln!(text, "    asked by {}, through {}", request.requester, request.origin);
-    let _ = writeln!(text, "    until {} ({})", slash.deadline, remaining(slash.deadline, now));
+    let _ = writeln!(text, "    until {deadline} ({})", remaining(*deadline, now));
     let willing = request.members.iter().filter(|member| member.status == "willing").count();
     let _ = writeln!(text, "    {willing} of {} members willing, {} needed", request.members.len(), request.threshold);
     // Nobody is missed any more once the signature is there.
@@ -142,12 +143,6 @@ fn remaining(deadline: u64, now: u64) -> String {
     format!("in {} {unit}", left / size)
 }
 
-/// A wad as people read it: 80000000000000000 is 8%.
-fn percentage(wad: &str) -> String {
-    let percent = wad.parse::<alloy::primitives::U256>().ok().and_then(|wad| format_units(wad, 16_u8).ok());
-    percent.map_or_else(|| wad.to_owned(), |text| format!("{}%", text.trim_end_matches('0').trim_end_matches('.')))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +157,7 @@ mod tests {
                 "wads_to_slash": ["80000000000000000"], "description": "missed its duties", "account": address,
                 "nonce": "1", "deadline": 5000,
             }},
+            "rendering": { "title": "slash", "details": ["8% in strategy"], "warnings": ["takes all"] },
             "requester": address, "origin": "nordlys", "received": 0, "threshold": 1,
             "members": [
                 { "node": 1, "name": "nordlys", "status": "willing", "code": null },
@@ -175,7 +171,12 @@ mod tests {
     #[test]
     fn every_code_is_explained_and_nobody_is_missed_after_the_signature() {
         let text = request_text(&request("refused", Some("OPERATOR_NOT_SLASHABLE")), 1520);
-        for part in ["8% in strategy", "until 5000 (in 58 min)", "missing: halyard is not yet (CHAIN_BEHIND)"] {
+        for part in [
+            "8% in strategy",
+            "WARNING: takes all",
+            "until 5000 (in 58 min)",
+            "missing: halyard is not yet (CHAIN_BEHIND)",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         for code in [Code::OperatorNotSlashable, Code::ChainBehind] {

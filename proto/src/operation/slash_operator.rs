@@ -1,6 +1,6 @@
 //! `SlashOperator`: slash one operator in one operator set, as EigenLayer's `slashOperator` does.
 
-use super::{address, integer};
+use super::{Rendering, address, integer};
 use crate::account::Call;
 use crate::code::{Code, Refusal};
 use crate::definition::{Definition, KeyDefinition};
@@ -51,6 +51,12 @@ sol! {
     }
 }
 
+/// A wad that is the whole of an operator's allocation to the set in one strategy.
+const WHOLE: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
+
+/// Below this wad, a ten-thousandth, rounding may leave nothing to take.
+const SMALL: U256 = U256::from_limbs([100_000_000_000_000, 0, 0, 0]);
+
 impl SlashOperator {
     /// The key that answers for the operator set.
     pub(super) fn key<'a>(&self, definition: &'a Definition) -> Result<&'a KeyDefinition, Refusal> {
@@ -74,8 +80,7 @@ impl SlashOperator {
         if !self.strategies.is_sorted_by(|a, b| a < b) {
             return refuse(Code::StrategiesNotAscending, "strategies".to_owned());
         }
-        let wad = U256::from(1_000_000_000_000_000_000_u64);
-        if let Some(bad) = self.wadsToSlash.iter().find(|w| w.is_zero() || **w > wad) {
+        if let Some(bad) = self.wadsToSlash.iter().find(|w| w.is_zero() || **w > WHOLE) {
             return refuse(Code::WadOutOfRange, format!("wad {bad}"));
         }
         if self.description.len() > DESCRIPTION_BYTES_MAX || self.description.chars().any(is_deceptive) {
@@ -95,6 +100,23 @@ impl SlashOperator {
         };
         let data = eigenlayer::IAllocationManager::slashOperatorCall { avs: self.avs, params }.abi_encode();
         Call { target: definition.chain.allocation_manager, value: U256::ZERO, data: Bytes::from(data) }
+    }
+
+    pub(super) fn render(&self) -> Rendering {
+        let shares = || self.strategies.iter().zip(&self.wadsToSlash);
+        let share = |(strategy, wad)| format!("{} in strategy {strategy}", percentage(wad));
+        let warning = |(strategy, wad): (_, &U256)| match *wad {
+            WHOLE => Some(format!("takes all that is allocated in strategy {strategy}")),
+            wad if wad < SMALL => {
+                Some(format!("so little in strategy {strategy} that rounding may leave nothing to take"))
+            }
+            _ => None,
+        };
+        Rendering {
+            title: format!("slash operator {} of AVS {}, set {}", self.operator, self.avs, self.operatorSetId),
+            details: shares().map(share).chain([format!("\"{}\"", self.description)]).collect(),
+            warnings: shares().filter_map(warning).collect(),
+        }
     }
 
     pub(super) fn from_wire(slash: &wire::SlashOperator) -> Result<Self, Refusal> {
@@ -130,4 +152,13 @@ impl SlashOperator {
 fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{61c}' | '\u{feff}')
+}
+
+/// A wad as people read it: 80000000000000000 is 8%.
+fn percentage(wad: &U256) -> String {
+    let percent = U256::from(10_000_000_000_000_000_u64);
+    let (whole, rest) = wad.div_rem(percent);
+    let rest = format!("{rest:0>16}");
+    let rest = rest.trim_end_matches('0');
+    if rest.is_empty() { format!("{whole}%") } else { format!("{whole}.{rest}%") }
 }

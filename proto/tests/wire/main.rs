@@ -17,6 +17,8 @@ mod fixture;
 #[cfg(test)]
 mod nested;
 #[cfg(test)]
+mod operation;
+#[cfg(test)]
 mod point;
 #[cfg(test)]
 mod property;
