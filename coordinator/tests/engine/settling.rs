@@ -4,7 +4,8 @@ use crate::bench::{Bench, WALL};
 use alloy_primitives::U256;
 use firn_coordinator::api::{ChainAnswer, Event};
 use firn_proto::message::BlockReference;
-use firn_proto::request::{Operation, Request, SignedRequest};
+use firn_proto::operation::Operation;
+use firn_proto::request::{Request, SignedRequest};
 
 /// Another payload by the nonce of `request`, which lives longer.
 fn rival(bench: &Bench, request: &Request) -> Request {
