@@ -113,7 +113,6 @@ pub(crate) fn read_definition(path: &Path) -> Result<Definition, Failure> {
 async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started: Instant) -> Result<(), Failure> {
     let Opened { directory, config, definition, me, unlocked, store, incarnation } = opened;
     let metrics = Arc::new(Metrics::new());
-    let generation = Generation::watch();
     let root = RootSecret::from_bytes(unlocked.vault_root.into_inner());
     let records = read_records(&store)?;
     let (engine, vault) = restore(&store, &definition, me, incarnation, root, &records)?;
@@ -122,7 +121,6 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
         .map_err(|error| Failure::general("TRANSPORT_IDENTITY", error.to_string()))?;
     let (network, peers, net_events) = start_network(&config, &definition, me, incarnation, keypair)?;
     let listening = network.listening();
-    let insecure_kdf = unlocked.insecure_kdf;
     let relayer = unlocked.relayer.map(|key| PrivateKeySigner::from_slice(key.expose())).transpose();
     let relayer = relayer.map_err(|error| Failure::general("RELAYER_KEY", error.to_string()))?;
     let chain = Chain::new(config.chain.rpc.expose().clone(), &definition.chain, relayer);
@@ -131,9 +129,8 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
     let (events, received) = mpsc::channel(EVENTS_MAX);
     let (calls, called) = mpsc::channel(CALLS_MAX);
     let (jobs, waiting) = mpsc::channel::<Job>(chain::JOBS_MAX);
-    let metrics_of_core = Arc::clone(&metrics);
-    let core =
-        Runtime { engine, vault, store, network, chain: jobs, metrics: metrics_of_core, journal, generation, started };
+    let (counted, generation) = (Arc::clone(&metrics), Generation::watch());
+    let core = Runtime { engine, vault, store, network, chain: jobs, metrics: counted, journal, generation, started };
     let mut ended = start_core(core, Inputs { events: received, calls: called })?;
     let mut tasks = JoinSet::new();
     tasks.spawn(chain.run(waiting, events.clone(), reported));
@@ -151,7 +148,7 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
         token,
         health,
         peers,
-        insecure_kdf,
+        insecure_kdf: unlocked.insecure_kdf,
     };
     let address = config.api.listen;
     let (server, stop) = start_api(address, api).await?;
