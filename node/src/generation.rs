@@ -7,11 +7,13 @@
 //! copy's first instruction and the kernel's word lies a moment that no software can close (SECURITY.md).
 
 use crate::failure::{Exit, Failure};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{self, AddressFamily, RecvFlags, SocketFlags, SocketType};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(test)]
 mod tests;
@@ -29,33 +31,60 @@ const EVENT_BYTES_MAX: usize = 4096;
 const DRIVERS: [&str; 2] = ["/sys/bus/acpi/drivers/vmgenid", "/sys/bus/platform/drivers/vmgenid"];
 
 /// Listens for the machine's word.
-pub(crate) struct Generation(Option<OwnedFd>);
+pub(crate) struct Generation(Option<Arc<Ear>>);
+
+/// What the kernel says, and the first of it that ended everything.
+struct Ear {
+    events: OwnedFd,
+    verdict: Mutex<Result<(), Failure>>,
+}
 
 impl Generation {
     /// Listens from now on. To be called before there is any nonce.
     pub(crate) fn watch() -> Self {
-        match listen() {
-            Ok(events) if DRIVERS.iter().any(|driver| has_device(Path::new(driver))) => {
-                tracing::info!("copies of this machine's memory are told by its generation identifier");
-                Self(Some(events))
-            }
-            Ok(events) => {
-                tracing::info!("this machine has no generation identifier: a copy of its memory is not noticed here");
-                Self(Some(events))
-            }
+        let ear = match listen() {
+            Ok(events) => Arc::new(Ear { events, verdict: Mutex::new(Ok(())) }),
             Err(error) => {
                 tracing::warn!(%error, "kernel events cannot be heard: a copy of this machine's memory is not noticed here");
-                Self(None)
+                return Self(None);
             }
+        };
+        if DRIVERS.iter().any(|driver| has_device(Path::new(driver))) {
+            tracing::info!("copies of this machine's memory are told by its generation identifier");
+        } else {
+            tracing::info!("this machine has no generation identifier: a copy of its memory is not noticed here");
         }
+        // Hundreds of events come at once when devices are triggered anew. The loop may be idle then, and they must not be lost.
+        let keeping_up = Arc::clone(&ear);
+        std::thread::spawn(move || while keeping_up.wait().is_ok() {});
+        Self(Some(ear))
     }
 
-    /// Hears what the kernel has said since the last time.
+    /// Hears what the kernel has said until now.
     ///
     /// # Errors
     /// `MEMORY_COPIED`: nothing may leave any more, and the process has to end.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        self.0.as_ref().map_or(Ok(()), |events| judge(hear(events)))
+        self.0.as_ref().map_or(Ok(()), |ear| ear.check())
+    }
+}
+
+impl Ear {
+    fn check(&self) -> Result<(), Failure> {
+        let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        if verdict.is_ok() {
+            *verdict = judge(hear(&self.events));
+        }
+        verdict.clone()
+    }
+
+    /// Waits until the kernel says something, and hears it.
+    fn wait(&self) -> Result<(), Failure> {
+        let mut events = [PollFd::new(&self.events, PollFlags::IN)];
+        match poll(&mut events, None) {
+            Ok(_) | Err(Errno::INTR) => self.check(),
+            Err(error) => judge(Err(error)),
+        }
     }
 }
 
