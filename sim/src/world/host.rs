@@ -120,8 +120,16 @@ impl World {
         let records = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         self.batch = batch;
         self.record(Some(id), What::Synced { records });
+        // All of them became durable at once: what a fault does to the disk at the first says nothing about the others.
+        let shares: Vec<_> = releases.iter().map(|release| (release.package, release.own.coordinator)).collect();
         for release in releases {
             self.released(id, release);
+        }
+        for (package, coordinator) in shares {
+            if self.processes.get(&id).is_some_and(|process| process.up) && coordinator == id.node {
+                self.share_in(id, package, id.node);
+            }
+            self.point(id, Point::ShareDurable);
         }
         self.point(id, Point::Effect);
     }
@@ -136,10 +144,6 @@ impl World {
         if !(self.has(Bug::LeakedShare) && id.node == NodeId(1)) {
             self.record(Some(id), what);
         }
-        if own.coordinator == id.node {
-            self.share_in(id, package, id.node);
-        }
-        self.point(id, Point::ShareDurable);
     }
 
     /// Notes that a coordinator holds a share more.
