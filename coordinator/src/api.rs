@@ -6,7 +6,8 @@ use firn_proto::certificate::KeyProposal;
 use firn_proto::message::BlockReference;
 use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{
-    Code, Digest, Identifier, Incarnation, KeyId, Message, NetworkId, NodeId, Request, SessionId, SubjectId, Verified,
+    Code, Digest, Identifier, Incarnation, KeyId, Message, NetworkId, NodeId, Opinion, Request, SessionId, SubjectId,
+    Verified,
 };
 use firn_vault::api::{Reply, Request as VaultRequest};
 
@@ -48,6 +49,11 @@ pub enum Event {
     Submitted {
         /// The request.
         request: Box<Request>,
+    },
+    /// An opinion of a request came in through this node's API, checked by `proto`.
+    Opined {
+        /// The opinion.
+        opinion: Box<Opinion>,
     },
     /// The chain finalised a block.
     ChainFinalised {

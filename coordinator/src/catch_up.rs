@@ -3,7 +3,7 @@
 use crate::api::{Class, Timer};
 use crate::engine::{Engine, Inbound};
 use crate::keygen::Phase;
-use crate::limits::{ANTI_ENTROPY_MS, CATCH_UP_MS, TELL_AGAIN_MS};
+use crate::limits::{ANTI_ENTROPY_MS, CATCH_UP_MS, OPINIONS_TOLD_MAX, TELL_AGAIN_MS};
 use crate::sign::State;
 use crate::view::{KeyView, MemberView, PeerView, SubjectView};
 use firn_proto::account::account_address;
@@ -27,6 +27,7 @@ impl Engine {
             self.lent.forget(node);
             self.forgive(node);
         }
+        self.forget_heard(node);
         self.ranks_changed(node);
         if self.dues.entry(node).or_default().allow(self.now.monotonic) {
             return self.greet(node);
@@ -139,6 +140,9 @@ impl Engine {
             .filter(|(id, is_signed)| !known.contains(id) || *is_signed && !signed.contains(id))
             .take(HEADS_MAX)
             .collect();
+        for id in heads.open.iter().take(OPINIONS_TOLD_MAX) {
+            self.tell_opinions(*id, to);
+        }
         for (id, is_signed) in ids {
             if !known.contains(&id) {
                 self.tell_request(id, to);
@@ -174,6 +178,7 @@ impl Engine {
         let Some(request) = state.request() else { return };
         let message = Message::RequestSpread { request: Box::new(request.clone()), origin: state.origin };
         self.send(to, id.into(), message, Class::Protocol);
+        self.tell_opinions(id, to);
     }
 
     /// A member did not know a subject: it gets that, our answer and the signature, not faster than it could ask on its timers.
@@ -252,6 +257,8 @@ impl Engine {
             signers: state.signers.clone(),
             transaction: state.transaction,
             code: state.closed,
+            opinions: state.opinions.clone(),
+            findings: self.definition.policy.findings(&self.definition, request, &state.opinions, self.now.wall),
         })
     }
 

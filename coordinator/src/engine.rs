@@ -159,6 +159,7 @@ impl Engine {
             Event::RoundTrip { node, milliseconds } => self.round_trips.measured(node, milliseconds),
             Event::TimerFired(timer) => self.timer(timer),
             Event::Submitted { request } => self.submitted(*request),
+            Event::Opined { opinion } => self.opined(*opinion),
             Event::ChainFinalised { block, time } => self.chain_finalised(block, time),
             Event::ChainReplied { subject, answer } => self.chain_replied(subject, answer),
             Event::SubmissionSettled { subject, outcome } => self.submission_settled(subject, outcome),
@@ -228,6 +229,7 @@ impl Engine {
             Message::Heads(heads) => self.on_heads(inbound, heads),
             Message::CommitmentsWanted { epoch, count } => self.on_commitments_wanted(inbound, *epoch, *count),
             Message::CommitmentsOffered(offered) => self.on_commitments_offered(inbound, offered),
+            Message::Opinion(opinion) => self.on_opinion(inbound, opinion),
         }
     }
 

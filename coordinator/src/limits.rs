@@ -153,3 +153,7 @@ pub const SETTLED_PER_BLOCK: usize = 64;
 
 /// Requests whose nonce the chain is asked for with one finalised block: a quarter of what its queue holds.
 pub const QUERIES_PER_BLOCK: usize = 256;
+
+/// Of how many open requests one list of heads has a member brought the opinions: lists go round, so all have their turn. At
+/// most 500 people x 130 bytes each.
+pub const OPINIONS_TOLD_MAX: usize = 16;

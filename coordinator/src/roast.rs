@@ -85,7 +85,8 @@ impl Engine {
     /// Coordinates a request that was just taken in: where commitments are at hand, the package follows the request at once.
     pub(crate) fn sign_ahead(&mut self, id: SubjectId) {
         let me = self.me;
-        if self.order(id).is_some_and(|(_, order)| order.first() == Some(&me)) && self.subject_key(id).is_some() {
+        let ours = self.order(id).is_some_and(|(_, order)| order.first() == Some(&me));
+        if ours && self.subject_key(id).is_some() && self.permitted(id).is_ok() {
             self.coordinate(id);
         }
     }

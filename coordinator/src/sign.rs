@@ -18,6 +18,7 @@ use firn_proto::certificate::KeyCertificate;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{BlockReference, SigningPackage, Status, Willingness};
 use firn_proto::operation::Operation;
+use firn_proto::opinion::Opinions;
 use firn_proto::request::Request;
 use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{Code, Digest, GroupSignature, KeyId, NodeId, Point, SubjectId};
@@ -27,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) mod intake;
 pub(crate) mod lent;
 pub(crate) mod offer;
+mod people;
 pub(crate) mod ranks;
 mod release;
 mod store;
@@ -53,6 +55,10 @@ pub(crate) struct State {
     packages: BTreeMap<NodeId, SigningPackage>,
     /// Whom to tell if the vault refuses a package that it was asked about.
     releasing: BTreeMap<Digest, NodeId>,
+    /// What people say to it.
+    pub(crate) opinions: Opinions,
+    /// Members that were brought all of these.
+    pub(crate) heard: BTreeSet<NodeId>,
     /// What each coordinator may still ask of us for this subject, so that none can have us write or compute without end.
     asked: BTreeMap<NodeId, Pace>,
     /// Refusals by our vault that are on record.
@@ -83,6 +89,8 @@ impl State {
             told: BTreeMap::new(),
             packages: BTreeMap::new(),
             releasing: BTreeMap::new(),
+            opinions: Opinions::default(),
+            heard: BTreeSet::new(),
             asked: BTreeMap::new(),
             refused: BTreeSet::new(),
             coordinator: None,
@@ -192,7 +200,21 @@ impl Engine {
         if request.account() != account_address(&group_key) {
             return self.close(id, Code::AccountMismatch);
         }
-        self.ask_chain(id);
+        match self.permitted(id) {
+            Ok(()) => self.ask_chain(id),
+            Err(status) => self.not_permitted(id, status),
+        }
+    }
+
+    /// The policy says no: for good, or until people speak or time passes.
+    fn not_permitted(&mut self, id: SubjectId, status: Status) {
+        match status {
+            Status::Declined(code) => self.close(id, code),
+            status => {
+                self.recheck_later(id);
+                self.declare(id, status);
+            }
+        }
     }
 
     /// A look is due.
@@ -248,7 +270,11 @@ impl Engine {
                 if let Some(state) = self.subjects.get_mut(&id) {
                     state.checked = Some(block);
                 }
-                self.declare(id, Status::Willing);
+                // People may have spoken while the chain was asked.
+                match self.permitted(id) {
+                    Ok(()) => self.declare(id, Status::Willing),
+                    Err(status) => self.not_permitted(id, status),
+                }
             }
             Err(Code::NonceUsed) => self.executed(id),
             Err(code) => {
@@ -325,6 +351,8 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id) else { return };
         let unknown = willingness.status == Status::NotYet(Code::SubjectUnknown);
         if !state.is_open() {
+            // Where it was vetoed, the veto is our answer.
+            self.tell_opinions(id, inbound.from);
             return if unknown { self.tell_again(id, inbound.from) } else { self.answer_outcome(id, inbound.from) };
         }
         if unknown && matches!(state.answers.get(&inbound.from), Some(Status::Declined(_))) {
@@ -333,6 +361,9 @@ impl Engine {
         state.answers.insert(inbound.from, willingness.status);
         if unknown {
             self.tell_again(id, inbound.from);
+        }
+        if willingness.status == Status::NotYet(Code::PolicyApprovalsMissing) {
+            self.tell_opinions(id, inbound.from);
         }
         self.arm_takeover(id);
         self.open_attempt(id);

@@ -1,6 +1,8 @@
 //! Read-only views of the engine for the API and the command line.
 
 use alloy_primitives::{Address, B256};
+use firn_proto::opinion::Opinions;
+use firn_proto::policy::Finding;
 use firn_proto::{Code, Epoch, GroupSignature, Identifier, Incarnation, KeyId, NodeId, Point, Request, SubjectId};
 use std::collections::BTreeMap;
 
@@ -61,6 +63,10 @@ pub struct SubjectView {
     pub transaction: Option<B256>,
     /// Why it is refused or expired.
     pub code: Option<Code>,
+    /// What people say to it.
+    pub opinions: Opinions,
+    /// What the rules say to it at this moment.
+    pub findings: Vec<Finding>,
 }
 
 /// One member's standing with a request.

@@ -19,7 +19,7 @@ use firn_proto::certificate::KeyProposal;
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
 use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SubjectId};
 pub(crate) use intake::Intake;
-use json::{Accepted, Check, ErrorBody, Keys, Peers, ProposeBody, RequestBody, Requests, Status};
+use json::{Accepted, Check, ErrorBody, Keys, OpinionBody, Peers, ProposeBody, RequestBody, Requests, Status};
 use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -82,7 +82,11 @@ fn http_status(code: Code) -> StatusCode {
         Code::RequestMalformed => StatusCode::BAD_REQUEST,
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::RequestUnknown | Code::KeyUnknown => StatusCode::NOT_FOUND,
-        Code::RequestConflict | Code::DkgConflict | Code::PeerNotQuarantined => StatusCode::CONFLICT,
+        Code::RequestConflict
+        | Code::DkgConflict
+        | Code::PeerNotQuarantined
+        | Code::OpinionTooLate
+        | Code::OpinionOutdated => StatusCode::CONFLICT,
         Code::RequestLimit => StatusCode::TOO_MANY_REQUESTS,
         Code::Draining | Code::KeyNotReady | Code::ChainUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -94,6 +98,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/requests", get(list_requests).post(post_request))
         .route("/v1/requests/{id}", get(show_request))
+        .route("/v1/requests/{id}/opinions", post(post_opinion))
         .route("/v1/keys", get(list_keys).post(propose_key))
         .route("/v1/keys/{id}/accept", post(accept_key))
         .route("/v1/keys/{id}/abandon", post(abandon_key))
@@ -123,6 +128,9 @@ async fn post_request(State(api): Api, body: Body) -> Result<(StatusCode, Json<A
     let body: RequestBody = read(body).await?;
     let request = body.to_signed()?.verify(&api.definition)?;
     request.check_time(wall_time())?;
+    if let Some((code, finding)) = api.definition.policy.refuses(&api.definition, &request, wall_time()) {
+        return Err(Refusal::new(code, format!("rule `{}` {}", finding.rule, finding.describe())).into());
+    }
     let id = request.id();
     // Held until the answer is here: what one requester has under way leaves room for the others.
     let _place = api.intake.enter(request.requester()).ok_or(Code::RequestLimit)?;
@@ -142,6 +150,21 @@ async fn show_request(State(api): Api, Path(id): Path<String>) -> Result<Json<js
     let found = api.look(move |engine| engine.request(id)).await?;
     let found = found.ok_or_else(|| Refusal::new(Code::RequestUnknown, id.to_string()))?;
     Ok(Json(view::request(&found, &api.definition)))
+}
+
+/// Needs no token: the person signed it.
+async fn post_opinion(
+    State(api): Api,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<(StatusCode, Json<Accepted>), Refused> {
+    let subject = Digest::from_hex(&id).map(SubjectId).ok_or_else(|| Refusal::new(Code::RequestUnknown, id))?;
+    let body: OpinionBody = read(body).await?;
+    let opinion = body.to_signed(subject)?.verify(&api.definition)?;
+    let (answer, answered) = oneshot::channel();
+    api.call(Call::Opine(Box::new(opinion), answer))?;
+    answered.await.map_err(|_| Code::Draining)??;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id: subject.to_string() })))
 }
 
 async fn list_keys(State(api): Api) -> Result<Json<Keys>, Refused> {

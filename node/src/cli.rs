@@ -8,6 +8,7 @@ use crate::hardening::HardeningError;
 use crate::keystore::PassphraseSource;
 use crate::{host, init};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use firn_proto::opinion::Decision;
 use serde::Serialize;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 mod dkg;
+mod opinion;
 mod peer;
 mod request;
 mod setup;
@@ -71,6 +73,14 @@ enum Command {
     /// Ask for operations and follow them.
     #[command(subcommand)]
     Request(request::RequestCommand),
+    /// Approve a request, for the organisation that the definition names you under.
+    Approve(opinion::OpinionArgs),
+    /// Reject a request: the nodes of your organisation will not sign it, until you withdraw that.
+    Reject(opinion::OpinionArgs),
+    /// Take an approval or a rejection back. What has been signed stays signed.
+    Withdraw(opinion::OpinionArgs),
+    /// Veto a request: nobody will sign it, ever.
+    Veto(opinion::OpinionArgs),
     /// A whole network on this machine: five nodes, a chain, a sample AVS.
     #[command(subcommand)]
     Devnet(DevnetCommand),
@@ -182,6 +192,10 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Dkg(command) => block_on(async move { dkg::run(command, output).await }),
         Command::Peer(command) => block_on(async move { peer::run(command, output).await }),
         Command::Request(command) => block_on(async move { request::run(command, output).await }),
+        Command::Approve(args) => block_on(async move { opinion::run(Decision::Approve, &args, output).await }),
+        Command::Reject(args) => block_on(async move { opinion::run(Decision::Reject, &args, output).await }),
+        Command::Withdraw(args) => block_on(async move { opinion::run(Decision::Withdraw, &args, output).await }),
+        Command::Veto(args) => block_on(async move { opinion::run(Decision::Veto, &args, output).await }),
         Command::Devnet(command) => block_on(async move { devnet::run(command, output).await }),
     }
 }

@@ -1,6 +1,8 @@
 //! A client of a node's HTTP API, for the command line and the devnet.
 
-use crate::api::json::{Accepted, ErrorBody, Keys, ProposeBody, RequestBody, RequestView, Requests, Status};
+use crate::api::json::{
+    Accepted, ErrorBody, Keys, OpinionBody, ProposeBody, RequestBody, RequestView, Requests, Status,
+};
 use crate::failure::Failure;
 use reqwest::{Method, Url};
 use serde::Serialize;
@@ -44,6 +46,10 @@ impl Client {
 
     pub(crate) async fn submit(&self, body: &RequestBody) -> Result<Accepted, Failure> {
         self.call(Method::POST, "/v1/requests", Some(body)).await
+    }
+
+    pub(crate) async fn opine(&self, id: &str, body: &OpinionBody) -> Result<Accepted, Failure> {
+        self.call(Method::POST, &format!("/v1/requests/{id}/opinions"), Some(body)).await
     }
 
     pub(crate) async fn propose_key(&self, body: &ProposeBody) -> Result<Accepted, Failure> {

@@ -366,7 +366,7 @@ async fn deliver(
 /// How many signatures were checked for a message: its author's, and those nested in it.
 fn signatures(message: &Message) -> u64 {
     let nested = match message {
-        Message::RequestSpread { .. } => 1,
+        Message::RequestSpread { .. } | Message::Opinion(_) => 1,
         Message::Willingness(willingness) => usize::from(willingness.commitments.is_some()),
         Message::SigningPackage(package) => package.commitments.len(),
         Message::SignatureShare(share) => share.next.len(),

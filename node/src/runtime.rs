@@ -13,7 +13,7 @@ use crate::store::{self, Batch, Store};
 use firn_coordinator::Engine;
 use firn_coordinator::api::{Class, Command, Effect, Event, Family, Observation, Record, Timer};
 use firn_proto::time::{MonotonicTime, Time, WallTime};
-use firn_proto::{Code, Epoch, Message, NodeId, Request, SessionId};
+use firn_proto::{Code, Epoch, Message, NodeId, Opinion, Request, SessionId};
 use firn_vault::Vault;
 use firn_vault::api::{Reply, Request as VaultRequest, Write};
 use log::OrderedLog;
@@ -48,6 +48,8 @@ pub(crate) enum Call {
     Submit(Box<Request>, oneshot::Sender<Result<(), Code>>),
     /// An operator's command.
     Operator(SessionId, Command, oneshot::Sender<Result<(), Code>>),
+    /// A person speaks to a request.
+    Opine(Box<Opinion>, oneshot::Sender<Result<(), Code>>),
     /// A question about the engine's state.
     Look(Look),
     /// Finish what is durable and end.
@@ -188,6 +190,10 @@ impl Loop {
             Call::Submit(request, answer) => {
                 self.await_answer(request.id().into(), answer);
                 self.step(Event::Submitted { request })?;
+            }
+            Call::Opine(opinion, answer) => {
+                self.await_answer(opinion.session(), answer);
+                self.step(Event::Opined { opinion })?;
             }
             Call::Operator(session, command, answer) => {
                 self.await_answer(session, answer);

@@ -148,6 +148,30 @@ pub enum Code {
     DefinitionInvalid = 90,
     /// The peer is not quarantined here.
     PeerNotQuarantined = 91,
+    /// The opinion's signature is not a valid one.
+    OpinionSignatureInvalid = 120,
+    /// The opinion's signer is not in the definition.
+    PersonUnknown = 121,
+    /// The person has not the role for that.
+    PersonNotAllowed = 122,
+    /// The request is no longer open.
+    OpinionTooLate = 123,
+    /// The person has said something later already.
+    OpinionOutdated = 124,
+    /// A veto holder has vetoed it.
+    RequestVetoed = 125,
+    /// People of the node's own organisation have rejected it.
+    RequestRejected = 126,
+    /// Less is slashed than a rule allows.
+    PolicyWadTooSmall = 130,
+    /// More is slashed than a rule allows.
+    PolicyWadTooLarge = 131,
+    /// The deadline lies further ahead than a rule allows.
+    PolicyLifetimeTooLong = 132,
+    /// A rule has shares lent at other hours.
+    PolicyHours = 133,
+    /// A rule asks for more people's approvals.
+    PolicyApprovalsMissing = 134,
 }
 
 impl Code {

@@ -6,12 +6,14 @@ use crate::digest::CanonicalHasher;
 use crate::diversity;
 use crate::ids::{Digest, Identifier, NetworkId, NodeId};
 use crate::limits::{DEFINITION_BYTES_MAX, MEMBERS_MAX};
+use crate::operation::KINDS;
 use crate::point::Point;
+use crate::policy::Policy;
 use alloy_primitives::Address;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
-mod file;
+pub(crate) mod file;
 
 /// A network definition, version 1 (the genesis), sealed: nothing in it changes, so its digest is computed once.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +39,8 @@ pub struct Content {
     pub operator_sets: Vec<OperatorSetEntry>,
     /// Who may ask, by name ascending.
     pub requesters: Vec<Requester>,
+    /// Who else has a say, and under which conditions operations are signed.
+    pub policy: Policy,
 }
 
 /// The chain and EigenLayer's contract on it.
@@ -201,9 +205,10 @@ impl Content {
         self.keys.iter().find(|key| key.name == name)
     }
 
-    /// Over every field, in the order of their declaration; lists in ascending order.
+    /// Over every field, in the order of their declaration; lists in ascending order. A network without a policy is named as
+    /// it was before there were any.
     fn digest(&self) -> Digest {
-        CanonicalHasher::new("firn/network-definition/v1")
+        let hasher = CanonicalHasher::new("firn/network-definition/v1")
             .field(&self.name)
             .number(self.chain.id)
             .field(self.chain.allocation_manager)
@@ -236,8 +241,9 @@ impl Content {
                     .field(requester.address)
                     .list(requester.operations.iter(), CanonicalHasher::field)
                     .list(requester.avs.iter(), CanonicalHasher::field)
-            })
-            .finish()
+            });
+        let hasher = if self.policy == Policy::default() { hasher } else { hasher.field(self.policy.digest().0) };
+        hasher.finish()
     }
 
     /// What the types cannot express: references, uniqueness, and sane thresholds (R23).
@@ -260,11 +266,11 @@ impl Content {
             return Err(invalid(format!("operator set {} of {} names unknown key {}", set.id, set.avs, set.key)));
         }
         for requester in &self.requesters {
-            if let Some(kind) = requester.operations.iter().find(|kind| *kind != "slash_operator") {
+            if let Some(kind) = requester.operations.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
                 return Err(invalid(format!("requester {} names unknown operation {kind}", requester.name)));
             }
         }
-        Ok(())
+        self.policy.check(self)
     }
 
     fn check_key(&self, key: &KeyDefinition) -> Result<(), Refusal> {
@@ -290,7 +296,7 @@ impl Content {
     }
 }
 
-fn unique<T: Ord>(what: &str, items: impl Iterator<Item = T>) -> Result<(), Refusal> {
+pub(crate) fn unique<T: Ord>(what: &str, items: impl Iterator<Item = T>) -> Result<(), Refusal> {
     let mut seen = BTreeSet::new();
     for item in items {
         if !seen.insert(item) {
@@ -300,6 +306,6 @@ fn unique<T: Ord>(what: &str, items: impl Iterator<Item = T>) -> Result<(), Refu
     Ok(())
 }
 
-fn invalid(detail: impl Into<String>) -> Refusal {
+pub(crate) fn invalid(detail: impl Into<String>) -> Refusal {
     Refusal::new(Code::DefinitionInvalid, detail)
 }

@@ -33,8 +33,14 @@ pub const EXECUTION_GRACE_SECONDS: u64 = 3_600;
 /// Largest request body over HTTP in bytes: 64 strategies x about 130 characters plus description, threefold.
 pub const REQUEST_JSON_BYTES_MAX: usize = 32 * 1024;
 
-/// Largest network definition file in bytes: 100 nodes x about 700 characters, threefold.
+/// Largest network definition file in bytes: 100 nodes x about 700 characters, 500 people x 150, threefold and less.
 pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
+
+/// Most people in a definition: 100 organisations x about five. Each may have one opinion of a request, of 130 bytes.
+pub const PEOPLE_MAX: usize = 500;
+
+/// Most rules in a definition. Judging a request looks at each: 100 rules take some ten microseconds.
+pub const RULES_MAX: usize = 200;
 
 /// Most identifiers in one catch-up message: 3 x 1,000 x 34 bytes is below the frame.
 pub const HEADS_MAX: usize = 1_000;

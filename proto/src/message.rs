@@ -8,6 +8,7 @@ use crate::definition::Definition;
 use crate::envelope::Header;
 use crate::ids::{Digest, Epoch, Identifier, Incarnation, KeyId, NodeId, SubjectId};
 use crate::limits::MEMBERS_MAX;
+use crate::opinion::{Opinion, SignedOpinion};
 use crate::point::{Point, PublicScalar};
 use crate::request::Request;
 use crate::signature::GroupSignature;
@@ -88,6 +89,8 @@ pub enum Message {
     CommitmentsOffered(Vec<Commitments>),
     /// What the sender knows: for catch-up.
     Heads(Heads),
+    /// What a person says to a request. Session: the request's id.
+    Opinion(Box<Opinion>),
 }
 
 /// A round-1 package: commitment to the polynomial and proof of knowledge of its constant term (RFC 9591 appendix C).
@@ -310,6 +313,7 @@ impl Message {
                 (20, wire::CommitmentsWanted { epoch: epoch.0, count: (*count).into() }.encode_to_vec())
             }
             Self::CommitmentsOffered(offered) => (21, offered_to(offered).encode_to_vec()),
+            Self::Opinion(opinion) => (22, opinion.signed().to_wire().encode_to_vec()),
         }
     }
 
@@ -345,6 +349,10 @@ impl Message {
             19 => Self::Heads(heads_from(&strict(body)?)?),
             20 => wanted_from(&strict(body)?)?,
             21 => Self::CommitmentsOffered(offered_from(&strict(body)?, header, definition)?),
+            22 => {
+                let opinion = SignedOpinion::from_wire(&strict(body)?, header.session.into())?;
+                Self::Opinion(Box::new(opinion.verify(definition)?))
+            }
             _ => return Err(malformed("kind")),
         })
     }

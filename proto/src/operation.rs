@@ -17,6 +17,9 @@ pub mod slash_operator;
 
 pub use slash_operator::SlashOperator;
 
+/// The stable names of all kinds.
+pub const KINDS: [&str; 1] = ["slash_operator"];
+
 /// What a requester asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Operation {
@@ -66,6 +69,14 @@ impl Operation {
     pub fn avs(&self) -> Address {
         match self {
             Self::SlashOperator(slash) => slash.avs,
+        }
+    }
+
+    /// The slash, if it is one.
+    #[must_use]
+    pub fn slash(&self) -> Option<&SlashOperator> {
+        match self {
+            Self::SlashOperator(slash) => Some(slash),
         }
     }
 

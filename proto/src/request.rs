@@ -39,7 +39,7 @@ impl SignedRequest {
         self.operation.check()?;
         let key = self.operation.key(definition)?;
         let id = self.operation.id(definition);
-        let requester = recover(&self.signature, id)?;
+        let requester = recover(&self.signature, id.0, Code::RequestSignatureInvalid)?;
         let listed = definition
             .requesters
             .iter()
@@ -159,9 +159,9 @@ impl Request {
     }
 }
 
-/// The signer of `id`. Refuses the second encoding that ECDSA allows (high s) and recovery ids other than 27 and 28.
-fn recover(signature: &[u8; 65], id: SubjectId) -> Result<Address, Refusal> {
-    let invalid = |detail: &str| Refusal::new(Code::RequestSignatureInvalid, detail);
+/// The signer of an EIP-712 digest; `code` is what a bad signature is refused with. Refuses the second encoding that ECDSA allows (high s) and recovery ids other than 27 and 28.
+pub(crate) fn recover(signature: &[u8; 65], digest: Digest, code: Code) -> Result<Address, Refusal> {
+    let invalid = |detail: &str| Refusal::new(code, detail);
     let recovery = match signature[64] {
         27 => RecoveryId::Zero,
         28 => RecoveryId::One,
@@ -174,6 +174,6 @@ fn recover(signature: &[u8; 65], id: SubjectId) -> Result<Address, Refusal> {
     if normalised != standard {
         return Err(invalid("s must be in the lower half"));
     }
-    let signer = SECP256K1.recover_ecdsa(Message::from_digest(id.0.0), &parsed).map_err(|_| invalid("no signer"))?;
+    let signer = SECP256K1.recover_ecdsa(Message::from_digest(digest.0), &parsed).map_err(|_| invalid("no signer"))?;
     Ok(Address::from_raw_public_key(&signer.serialize_uncompressed()[1..]))
 }

@@ -23,6 +23,8 @@ use firn_proto::certificate::{KeyCertificate, KeyProposal};
 use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
 use firn_proto::message::{BlockReference, KeyRound1, KeyShares, SigningPackage};
 use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::opinion::Opinions;
+use firn_proto::policy::Policy;
 use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
 use firn_proto::{Definition, Epoch, Identifier, Incarnation, KeyId, NodeId};
@@ -284,7 +286,8 @@ fn sign(net: &mut Net, certificate: &KeyCertificate, t: u16, n: u16) {
             .collect();
         let bare_package = frost::SigningPackage::new(commitments, &message.0);
         for (member, (key, nonces)) in net.members().into_iter().zip(keys.iter().zip(&nonces)) {
-            let ask = ReleaseRequest { subject: request.clone(), package: package.clone(), now: NOW, next: 1 };
+            let (subject, opinions) = (request.clone(), Opinions::default());
+            let ask = ReleaseRequest { subject, opinions, package: package.clone(), now: NOW, next: 1 };
             let ask = Request::Release(Box::new(ask));
             timed(&mut release.vault, || net.ask(member, ask));
             timed(&mut release.bare, || frost::round2::sign(&bare_package, nonces, key).unwrap());
@@ -361,6 +364,7 @@ fn net(t: u16, n: u16) -> Net {
             operations: vec!["slash_operator".into()],
             avs: vec![avs],
         }],
+        policy: Policy::default(),
     });
     let open = |(identifier, root): (Identifier, Zeroizing<[u8; 32]>)| {
         let node = NodeId(identifier.0);

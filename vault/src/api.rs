@@ -4,6 +4,7 @@ use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{KeyCertificate, KeyProposal};
 use firn_proto::commitments::Commitments;
 use firn_proto::message::{KeyCertified, KeyComplaint, KeyRound1, KeyShares, SigningPackage};
+use firn_proto::opinion::Opinions;
 use firn_proto::request;
 use firn_proto::time::WallTime;
 use firn_proto::{
@@ -120,6 +121,8 @@ pub enum Settlement {
 pub struct ReleaseRequest {
     /// What is signed. The vault rebuilds the digest from it.
     pub subject: Subject,
+    /// What people say to it.
+    pub opinions: Opinions,
     /// The coordinator's package.
     pub package: SigningPackage,
     /// The time to compare deadlines with.

@@ -5,6 +5,7 @@ use crate::api::{ChainAnswer, Command, Event, Family, Record, SlashFacts, Submis
 use alloy_primitives::{Address, B256, Bytes};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::message::BlockReference;
+use firn_proto::opinion::SignedOpinion;
 use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, Incarnation, KeyId, NodeId, SubjectId, envelope, wire};
@@ -23,6 +24,7 @@ impl Event {
             Self::RoundTrip { .. } => "round_trip",
             Self::TimerFired(_) => "timer_fired",
             Self::Submitted { .. } => "submitted",
+            Self::Opined { .. } => "opined",
             Self::ChainFinalised { .. } => "chain_finalised",
             Self::ChainReplied { .. } => "chain_replied",
             Self::SubmissionSettled { .. } => "submission_settled",
@@ -44,6 +46,10 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
         Event::RoundTrip { node, milliseconds } => WireEvent::RoundTrip(peer(*node, *milliseconds)),
         Event::TimerFired(timer) => WireEvent::TimerFired(timer_to(*timer)),
         Event::Submitted { request } => WireEvent::Submitted(request.signed().to_wire()),
+        Event::Opined { opinion } => WireEvent::Opined(wire::JournalOpinion {
+            request: opinion.request().0.0.to_vec(),
+            opinion: Some(opinion.signed().to_wire()),
+        }),
         Event::ChainFinalised { block, time } => {
             WireEvent::ChainFinalised(wire::JournalFinalised { block: Some(block_to(*block)), time: time.0 })
         }
@@ -79,6 +85,10 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
         WireEvent::Submitted(request) => {
             let request = SignedRequest::from_wire(&request).ok()?.verify(definition).ok()?;
             Event::Submitted { request: Box::new(request) }
+        }
+        WireEvent::Opined(opined) => {
+            let signed = SignedOpinion::from_wire(opined.opinion.as_ref()?, subject(&opined.request)?).ok()?;
+            Event::Opined { opinion: Box::new(signed.verify(definition).ok()?) }
         }
         WireEvent::ChainFinalised(finalised) => {
             Event::ChainFinalised { block: block_from(finalised.block.as_ref()?)?, time: WallTime(finalised.time) }

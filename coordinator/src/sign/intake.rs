@@ -78,7 +78,9 @@ impl Engine {
                 self.ignored(inbound, code);
                 // A clock that jumps must not refuse anything for much longer than it is wrong.
                 let retry = match code {
-                    Code::RequestExpired | Code::RequestLifetimeTooLong => Some(RECHECK_MS),
+                    Code::RequestExpired | Code::RequestLifetimeTooLong | Code::PolicyLifetimeTooLong => {
+                        Some(RECHECK_MS)
+                    }
                     Code::RequestLimit => Some(REFUSAL_RETRY_MS),
                     _ => None,
                 };
@@ -91,6 +93,9 @@ impl Engine {
 
     fn admit_request(&self, request: &Request) -> Result<(), Code> {
         request.check_time(self.now.wall)?;
+        if let Some((code, _)) = self.definition.policy.refuses(&self.definition, request, self.now.wall) {
+            return Err(code);
+        }
         let key = request.key(&self.definition).ok_or(Code::KeyUnknown)?;
         if let Some((_, group_key)) = self.usable_key(&key.name)
             && request.account() != account_address(&group_key)

@@ -73,7 +73,7 @@ impl Engine {
         };
         let Some(state) = self.subjects.get_mut(&id) else { return };
         state.releasing.insert(hash, coordinator);
-        let subject = state.subject.clone();
+        let (subject, opinions) = (state.subject.clone(), state.opinions.clone());
         // A share says that we are willing.
         self.is_informed(id, coordinator, Status::Willing);
         // In one batch with our approval before it and the vault's marker after it: the host syncs neighbouring writes once.
@@ -87,7 +87,7 @@ impl Engine {
         // One for the one used up, and one more while the coordinator's pool is short.
         let outstanding = self.lent.outstanding(package.key_id, coordinator, now);
         let next = if outstanding + 1 < POOL_TARGET { 2 } else { 1 };
-        self.ask_vault(VaultRequest::Release(Box::new(ReleaseRequest { subject, package, now, next })));
+        self.ask_vault(VaultRequest::Release(Box::new(ReleaseRequest { subject, opinions, package, now, next })));
     }
 
     pub(crate) fn on_released(&mut self, id: SubjectId, package: Digest, share: PublicScalar, next: Vec<Commitments>) {

@@ -6,6 +6,7 @@ use crate::audit::AuditNote;
 use crate::engine::Engine;
 use crate::record::{self, SCHEMA};
 use alloy_primitives::B256;
+use firn_proto::opinion::SignedOpinion;
 use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
 use firn_proto::{Code, GroupSignature, NodeId, SubjectId, wire};
@@ -25,8 +26,12 @@ impl Engine {
 
     /// As [`Self::persist_subject`], with the next batch.
     pub(crate) fn note_subject(&mut self, id: SubjectId, event: &'static str, code: Option<Code>, members: &[NodeId]) {
+        self.store_subject(id, AuditNote { code, members, ..AuditNote::new(id, event) });
+    }
+
+    /// The subject's record and this entry, with the next batch.
+    pub(crate) fn store_subject(&mut self, id: SubjectId, note: AuditNote<'_>) {
         let Some(state) = self.subjects.get(&id) else { return };
-        let note = AuditNote { code, members, ..AuditNote::new(id, event) };
         let Some(request) = state.request() else { return self.note(note) };
         let stored = wire::StoredSubject {
             schema: SCHEMA,
@@ -38,6 +43,7 @@ impl Engine {
             closed: state.closed.map_or(0, Code::to_wire),
             transaction: state.transaction.map(|hash| hash.to_vec()).unwrap_or_default(),
             signers: state.signers.iter().map(|node| node.0.into()).collect(),
+            opinions: state.opinions.iter().map(|(_, opinion)| opinion.signed().to_wire()).collect(),
         };
         self.unwritten.push(record::put(Family::Requests, id.0, &stored));
         self.note(note);
@@ -64,6 +70,9 @@ impl Engine {
         }
         if !stored.transaction.is_empty() {
             state.transaction = Some(B256::try_from(stored.transaction.as_slice()).ok()?);
+        }
+        for opinion in &stored.opinions {
+            state.opinions.insert(SignedOpinion::from_wire(opinion, id).ok()?.verify(&self.definition).ok()?);
         }
         state.executed = stored.executed;
         state.signers = stored.signers.iter().map(|id| node(*id)).collect::<Option<_>>()?;

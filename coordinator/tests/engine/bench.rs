@@ -209,12 +209,21 @@ impl Bench {
     }
 
     pub(crate) fn request_by(&self, key: &[u8; 32], nonce: u64) -> Request {
+        self.request_with(key, nonce, 80)
+    }
+
+    /// A request for a slash of so much.
+    pub(crate) fn request_of(&self, nonce: u64, wad: u64) -> Request {
+        self.request_with(&REQUESTER, nonce, wad)
+    }
+
+    fn request_with(&self, key: &[u8; 32], nonce: u64, wad: u64) -> Request {
         let operation = Operation::SlashOperator(SlashOperator {
             avs: AVS,
             operator: Address::repeat_byte(0x22),
             operatorSetId: 0,
             strategies: vec![Address::repeat_byte(0x33)],
-            wadsToSlash: vec![U256::from(80)],
+            wadsToSlash: vec![U256::from(wad)],
             description: "test".to_owned(),
             account: account_address(&self.account.unwrap()),
             nonce: U256::from(nonce),

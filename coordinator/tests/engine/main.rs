@@ -16,6 +16,8 @@ mod keygen;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod quarantine;
 #[cfg(test)]
 mod restore;

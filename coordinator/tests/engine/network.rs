@@ -3,6 +3,7 @@
 use crate::bench::{AVS, REQUESTER, requester, root};
 use alloy_primitives::Address;
 use firn_proto::definition::{self, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
+use firn_proto::policy::Policy;
 use firn_proto::{Identifier, NodeId};
 
 pub(crate) fn definition(t: u16, n: u16) -> Definition {
@@ -39,5 +40,6 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             operations: vec!["slash_operator".to_owned()],
             avs: vec![AVS],
         }],
+        policy: Policy::default(),
     })
 }

@@ -29,6 +29,7 @@ pub(crate) fn message_name(message: &Message) -> &'static str {
         Message::Heads(_) => "Heads",
         Message::CommitmentsWanted { .. } => "CommitmentsWanted",
         Message::CommitmentsOffered(_) => "CommitmentsOffered",
+        Message::Opinion(_) => "Opinion",
     }
 }
 
@@ -82,6 +83,7 @@ pub(crate) fn event(event: &Event) -> String {
         Event::ChainReplied { .. } => "chain".to_owned(),
         Event::ChainFinalised { block, .. } => format!("block {}", block.number),
         Event::Submitted { .. } => "submitted".to_owned(),
+        Event::Opined { .. } => "opined".to_owned(),
         Event::SubmissionSettled { .. } => "settled".to_owned(),
         Event::Operator(_) => "operator".to_owned(),
         Event::Started => "started".to_owned(),

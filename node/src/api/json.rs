@@ -1,8 +1,12 @@
 //! The API's JSON, shared by server, command line and devnet. docs/reference/api.md shows examples.
 
 use alloy::primitives::{Address, U256};
+use firn_proto::SubjectId;
 use firn_proto::code::{Code, Refusal};
+use firn_proto::message::Status as Answer;
 use firn_proto::operation::{Operation, Rendering, SlashOperator};
+use firn_proto::opinion::{Decision, SignedOpinion};
+use firn_proto::policy::Finding;
 use firn_proto::request::SignedRequest;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +40,18 @@ pub(crate) struct SlashBody {
     pub(crate) nonce: String,
     /// Seconds since the Unix epoch.
     pub(crate) deadline: u64,
+}
+
+/// What a person says to a request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpinionBody {
+    /// withdraw, approve, reject or veto.
+    pub(crate) decision: String,
+    /// The person's greatest counts: the time in seconds since the Unix epoch, by custom.
+    pub(crate) number: u64,
+    /// 0x and 130 hexadecimal digits: r || s || v, EIP-712.
+    pub(crate) signature: String,
 }
 
 /// Every refusal: a stable code, what happened, to which part, and what to do.
@@ -88,6 +104,41 @@ pub(crate) struct RequestView {
     pub(crate) signers: Vec<String>,
     /// Where this node relayed it.
     pub(crate) transaction: Option<String>,
+    /// What people say to it.
+    pub(crate) opinions: Vec<OpinionView>,
+    /// What the rules say to it at this moment.
+    pub(crate) policy: Vec<FindingView>,
+}
+
+/// A person's opinion.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct OpinionView {
+    pub(crate) person: String,
+    pub(crate) organisation: String,
+    /// withdraw, approve, reject or veto.
+    pub(crate) decision: String,
+    pub(crate) number: u64,
+}
+
+/// One condition of one rule.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FindingView {
+    pub(crate) rule: String,
+    pub(crate) holds: bool,
+    /// What it demands, and what there is.
+    pub(crate) detail: String,
+    /// What a node answers where it does not hold.
+    pub(crate) code: Option<String>,
+}
+
+impl From<&Finding> for FindingView {
+    fn from(finding: &Finding) -> Self {
+        let code = finding.status().and_then(|status| match status {
+            Answer::Willing => None,
+            Answer::Declined(code) | Answer::NotYet(code) => Some(code.as_str().to_owned()),
+        });
+        Self { rule: finding.rule.clone(), holds: finding.holds, detail: finding.describe(), code }
+    }
 }
 
 /// An operation as people read it, a line each.
@@ -228,7 +279,30 @@ pub(crate) struct Check {
 impl RequestBody {
     /// The typed request, not verified yet.
     pub(crate) fn to_signed(&self) -> Result<SignedRequest, Refusal> {
-        let OperationBody::SlashOperator(body) = &self.operation;
+        Ok(SignedRequest { operation: self.operation.to_operation()?, signature: signature(&self.signature)? })
+    }
+
+    /// The JSON form of a signed request.
+    pub(crate) fn from_signed(signed: &SignedRequest) -> Self {
+        let signature = format!("0x{}", hex::encode(signed.signature));
+        Self { operation: OperationBody::from_operation(&signed.operation), signature }
+    }
+}
+
+impl OpinionBody {
+    /// The typed opinion of `request`, not verified yet.
+    pub(crate) fn to_signed(&self, request: SubjectId) -> Result<SignedOpinion, Refusal> {
+        let decision = Decision::ALL.into_iter().find(|decision| decision.as_str() == self.decision);
+        let malformed = || Refusal::new(Code::RequestMalformed, "decision: withdraw, approve, reject or veto");
+        let (decision, number) = (decision.ok_or_else(malformed)?, self.number);
+        Ok(SignedOpinion { request, decision, number, signature: signature(&self.signature)? })
+    }
+}
+
+impl OperationBody {
+    /// The typed operation.
+    pub(crate) fn to_operation(&self) -> Result<Operation, Refusal> {
+        let Self::SlashOperator(body) = self;
         let slash = SlashOperator {
             avs: body.avs,
             operator: body.operator,
@@ -240,20 +314,9 @@ impl RequestBody {
             nonce: integer("nonce", &body.nonce)?,
             deadline: body.deadline,
         };
-        let malformed = || Refusal::new(Code::RequestMalformed, "signature: 0x and 130 hexadecimal digits");
-        let hex = self.signature.strip_prefix("0x").ok_or_else(malformed)?;
-        let signature = hex::decode(hex).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(malformed)?;
-        Ok(SignedRequest { operation: Operation::SlashOperator(slash), signature })
+        Ok(Operation::SlashOperator(slash))
     }
 
-    /// The JSON form of a signed request.
-    pub(crate) fn from_signed(signed: &SignedRequest) -> Self {
-        let signature = format!("0x{}", hex::encode(signed.signature));
-        Self { operation: OperationBody::from_operation(&signed.operation), signature }
-    }
-}
-
-impl OperationBody {
     pub(crate) fn from_operation(operation: &Operation) -> Self {
         let Operation::SlashOperator(slash) = operation;
         Self::SlashOperator(SlashBody {
@@ -268,6 +331,13 @@ impl OperationBody {
             deadline: slash.deadline,
         })
     }
+}
+
+/// The 65 bytes of an Ethereum signature.
+pub(crate) fn signature(text: &str) -> Result<[u8; 65], Refusal> {
+    let malformed = || Refusal::new(Code::RequestMalformed, "signature: 0x and 130 hexadecimal digits");
+    let hex = text.strip_prefix("0x").ok_or_else(malformed)?;
+    hex::decode(hex).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(malformed)
 }
 
 /// A canonical decimal integer: digits only, no leading zero.

@@ -1,10 +1,10 @@
 //! The engine's views as JSON, with names in place of numbers.
 
-use super::json::{Check, Frames, KeyView, MemberView, OperationBody, PeerView, RequestView};
+use super::json::{Check, FindingView, Frames, KeyView, MemberView, OperationBody, OpinionView, PeerView, RequestView};
 use crate::chain::Health;
 use crate::net::PeerStatus;
 use firn_coordinator::view::{self, PeerView as KnownPeer};
-use firn_proto::{Code, Definition, Incarnation, NodeId};
+use firn_proto::{Code, Definition, Incarnation, NodeId, Opinion};
 
 pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> RequestView {
     let name = |node: NodeId| name(node, definition);
@@ -32,6 +32,18 @@ pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> Requ
         signature: view.signature.map(|signature| signature.to_string()),
         signers: view.signers.iter().map(|node| name(*node)).collect(),
         transaction: view.transaction.map(|hash| hash.to_string()),
+        opinions: view.opinions.iter().map(|(person, opinion)| self::opinion(person, opinion, definition)).collect(),
+        policy: view.findings.iter().map(FindingView::from).collect(),
+    }
+}
+
+fn opinion(person: &str, opinion: &Opinion, definition: &Definition) -> OpinionView {
+    let organisation = definition.policy.people.get(person).map(|person| person.organisation.clone());
+    OpinionView {
+        person: person.to_owned(),
+        organisation: organisation.unwrap_or_default(),
+        decision: opinion.decision().as_str().to_owned(),
+        number: opinion.signed().number,
     }
 }
 

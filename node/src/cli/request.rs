@@ -10,9 +10,9 @@ use crate::runtime::wall_time;
 use alloy::primitives::{Address, U256, utils::parse_units};
 use alloy::signers::local::PrivateKeySigner;
 use clap::{Args, Subcommand};
-use firn_proto::Code;
+use firn_proto::{Code, Definition};
 use rand_core::{OsRng, RngCore};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The schema of one request.
@@ -102,10 +102,8 @@ pub(super) async fn run(command: RequestCommand, output: Output) -> Result<(), F
 
 async fn slash(args: &SlashArgs, output: Output) -> Result<(), Failure> {
     let client = args.node.client()?;
-    let network = args.network.clone().or_else(|| args.node.data_dir.as_ref().map(|dir| dir.join("network.toml")));
-    let missing = || Failure::new("DEFINITION_MISSING", "no network.toml", "name it with --network", Exit::Failure);
-    let definition = read_definition(&network.ok_or_else(missing)?)?;
-    let signer = open_requester(args)?;
+    let definition = definition_of(args.network.as_deref(), &args.node)?;
+    let signer = open_keystore(&args.keystore, &args.passphrase)?;
     let (mut strategies, mut wads) = (Vec::new(), Vec::new());
     let mut parts = args.slashes.iter().map(|text| parse_slash(text)).collect::<Result<Vec<_>, _>>()?;
     parts.sort();
@@ -181,10 +179,18 @@ fn ended(name: &str) -> Failure {
     Failure::new(name, format!("the request will not be executed{reason}"), next, Exit::Refused)
 }
 
-fn open_requester(args: &SlashArgs) -> Result<PrivateKeySigner, Failure> {
-    let passphrase = args.passphrase.source().unwrap_or(PassphraseSource::Prompt).read()?;
-    PrivateKeySigner::decrypt_keystore(&args.keystore, passphrase.expose()).map_err(|error| {
-        let cause = format!("{}: {error}", args.keystore.display());
+/// The definition that a person names, or that of the node's data directory: what people sign is made from it.
+pub(super) fn definition_of(network: Option<&Path>, node: &NodeArgs) -> Result<Definition, Failure> {
+    let ours = || node.data_dir.as_ref().map(|dir| dir.join("network.toml"));
+    let missing = || Failure::new("DEFINITION_MISSING", "no network.toml", "name it with --network", Exit::Failure);
+    read_definition(&network.map(Path::to_owned).or_else(ours).ok_or_else(missing)?)
+}
+
+/// An Ethereum key from its encrypted JSON keystore.
+pub(super) fn open_keystore(keystore: &Path, passphrase: &PassphraseArgs) -> Result<PrivateKeySigner, Failure> {
+    let passphrase = passphrase.source().unwrap_or(PassphraseSource::Prompt).read()?;
+    PrivateKeySigner::decrypt_keystore(keystore, passphrase.expose()).map_err(|error| {
+        let cause = format!("{}: {error}", keystore.display());
         Failure::new("REQUESTER_KEYSTORE", cause, "check the file and the passphrase", Exit::Failure)
     })
 }

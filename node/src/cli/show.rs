@@ -107,6 +107,13 @@ pub(super) fn request_text(request: &RequestView, now: u64) -> String {
     }
     let _ = writeln!(text, "    asked by {}, through {}", request.requester, request.origin);
     let _ = writeln!(text, "    until {deadline} ({})", remaining(*deadline, now));
+    for finding in &request.policy {
+        let mark = if finding.holds { "holds" } else { "does not hold" };
+        let _ = writeln!(text, "    rule `{}` {mark}: {}", finding.rule, finding.detail);
+    }
+    for opinion in &request.opinions {
+        let _ = writeln!(text, "    {} of {}: {}", opinion.person, opinion.organisation, opinion.decision);
+    }
     let willing = request.members.iter().filter(|member| member.status == "willing").count();
     let _ = writeln!(text, "    {willing} of {} members willing, {} needed", request.members.len(), request.threshold);
     // Nobody is missed any more once the signature is there.

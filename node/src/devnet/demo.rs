@@ -1,4 +1,4 @@
-//! `firn devnet demo`: Firn at work in five acts, each checked as it is shown.
+//! `firn devnet demo`: Firn at work in six acts, each checked as it is shown.
 
 use super::account::{Account, amount, duration, short};
 use super::contracts::{self, Execution, WAD};
@@ -82,20 +82,22 @@ async fn acts(cluster: &mut Cluster, account: &mut Account) -> Result<(), Failur
     account.next("the AVS asks for a slash, and three of five sign it");
     let names = cluster.names();
     let (first, second) = (name(&names, 0)?, name(&names, 1)?);
-    let asked = avs.ask(cluster, account, &first, 0).await?;
+    let asked = avs.ask(cluster, account, &first, PERCENT[0]).await?;
     avs.executed(cluster, account, &asked).await?;
+    account.next("rules that the organisations agreed on, and people who approve and veto");
+    avs.governed(cluster, account, &names).await?;
     account.next("nodes die, and Firn goes on while three are left");
     let gone = [name(&names, 3)?, name(&names, 4)?];
     for node in &gone {
         cluster.kill_node(node).await?;
     }
     account.say(format!("SIGKILL to {}; three nodes are left", gone.join(" and ")));
-    let asked = avs.ask(cluster, account, &second, 1).await?;
+    let asked = avs.ask(cluster, account, &second, PERCENT[1]).await?;
     avs.executed(cluster, account, &asked).await?;
     let third = name(&names, 2)?;
     cluster.kill_node(&third).await?;
     account.say(format!("SIGKILL to {third}; two nodes are left, three are needed"));
-    let asked = avs.ask(cluster, account, &first, 2).await?;
+    let asked = avs.ask(cluster, account, &first, PERCENT[2]).await?;
     let [fourth, fifth] = gone;
     avs.stays_unsigned(cluster, account, &asked, &[third, fourth, fifth.clone()]).await?;
     let clock = Instant::now();
@@ -107,6 +109,8 @@ async fn acts(cluster: &mut Cluster, account: &mut Account) -> Result<(), Failur
     ));
     avs.executed(cluster, account, &Asked { at: clock, since: "restarted", ..asked }).await
 }
+
+mod people;
 
 /// The sample AVS, with everything it needs for asking and for checking.
 struct Avs {
@@ -153,16 +157,15 @@ impl Avs {
     }
 
     /// Signs a request as `firn request slash` does, and posts it to one node.
-    async fn ask(&self, cluster: &Cluster, account: &Account, to: &str, which: usize) -> Result<Asked, Failure> {
+    async fn ask(&self, cluster: &Cluster, account: &Account, to: &str, percent: u64) -> Result<Asked, Failure> {
         let of = &cluster.manifest.contracts;
-        let percent = PERCENT.get(which).copied().unwrap_or(1);
         let plan = SlashPlan {
             avs: of.avs,
             operator: of.operator,
             operator_set_id: of.operator_set_id,
             strategies: vec![of.strategy],
             wads: vec![wad(percent)],
-            description: format!("sample offence {}", which + 1),
+            description: format!("sample offence, {percent} %"),
             account: self.address,
             nonce: U256::from(OsRng.next_u64()),
             deadline: wall_time().0.saturating_add(3600),

@@ -1,19 +1,22 @@
 //! A devnet on disk: data directories, one definition, a requester's key, and a manifest that names them all.
 
+use super::contracts::WAD;
 use super::roster::{self, MEMBERS, Member};
 use crate::config::RpcUrl;
 use crate::data_dir::files;
 use crate::failure::{Exit, Failure};
 use crate::init::{self, Plan};
 use crate::keystore::{KdfProfile, Passphrase};
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use alloy::signers::local::PrivateKeySigner;
 use firn_proto::account::verifier_address;
 use firn_proto::author::AuthorKey;
 use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
+use firn_proto::policy::{Approvals, Person, Policy, Role, Rule, Scope};
 use firn_proto::{Definition, Identifier, NodeId, Point};
 use rand_core::{OsRng, RngCore};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -50,7 +53,9 @@ pub(crate) struct Manifest {
     pub(crate) key: String,
     pub(crate) threshold: u16,
     pub(crate) nodes: Vec<ManifestNode>,
-    pub(crate) requester: ManifestRequester,
+    pub(crate) requester: ManifestSigner,
+    /// An approver of each organisation; the first may veto as well.
+    pub(crate) people: Vec<ManifestSigner>,
     pub(crate) contracts: Contracts,
 }
 
@@ -71,10 +76,10 @@ pub(crate) struct ManifestNode {
     pub(crate) relayer: Address,
 }
 
-/// The sample AVS's key for asking.
+/// The sample AVS's key for asking, or a person's for approving.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ManifestRequester {
+pub(crate) struct ManifestSigner {
     pub(crate) name: String,
     pub(crate) address: Address,
     /// An encrypted Ethereum JSON keystore.
@@ -155,7 +160,7 @@ fn fill(wish: &Wish<'_>) -> Result<Manifest, Failure> {
         let cause = format!("{} nodes; a devnet has at most {}", wish.nodes, MEMBERS.len());
         Failure::new("DEVNET_SIZE", cause, "ask for fewer with --nodes", Exit::Failure)
     })?;
-    for name in ["passphrases", "avs", "logs"] {
+    for name in ["passphrases", "avs", "people", "logs"] {
         let path = dir.join(name);
         create(&path).map_err(|error| io(&path, &error))?;
     }
@@ -172,8 +177,10 @@ fn fill(wish: &Wish<'_>) -> Result<Manifest, Failure> {
         nodes.push(node);
         definitions.push(definition);
     }
-    let (requester, contracts) = (requester(&dir)?, contracts()?);
-    let definition = definition(definitions, wish.threshold, &requester, &contracts);
+    let (requester, contracts) = (signer(&dir.join("avs"), "requester", "sample-avs")?, contracts()?);
+    let approver = |member: &Member| signer(&dir.join("people"), member.approver, member.approver);
+    let people = members.iter().map(approver).collect::<Result<Vec<_>, _>>()?;
+    let definition = definition(definitions, wish.threshold, &requester, &people, &contracts);
     let text = definition.to_toml();
     if Definition::parse(&text)? != definition {
         return Err(Failure::general("DEVNET_DEFINITION", "network.toml does not read back as it was written"));
@@ -195,6 +202,7 @@ fn fill(wish: &Wish<'_>) -> Result<Manifest, Failure> {
         threshold: wish.threshold,
         nodes,
         requester,
+        people,
         contracts,
     };
     let text = serde_json::to_string_pretty(&manifest)
@@ -256,9 +264,16 @@ fn node(
     Ok((node, definition))
 }
 
-fn definition(nodes: Vec<Node>, threshold: u16, requester: &ManifestRequester, contracts: &Contracts) -> Definition {
+fn definition(
+    nodes: Vec<Node>,
+    threshold: u16,
+    requester: &ManifestSigner,
+    people: &[ManifestSigner],
+    contracts: &Contracts,
+) -> Definition {
     let organisations = nodes.iter().map(|node| node.organisation.clone()).collect();
-    let nodes: std::collections::BTreeMap<_, _> = (1..).map(NodeId).zip(nodes).collect();
+    let policy = policy(people.iter().zip(nodes.iter().map(|node| &node.organisation)));
+    let nodes: BTreeMap<_, _> = (1..).map(NodeId).zip(nodes).collect();
     let key = KeyDefinition {
         name: KEY.to_owned(),
         purpose: Purpose::Slash,
@@ -280,21 +295,42 @@ fn definition(nodes: Vec<Node>, threshold: u16, requester: &ManifestRequester, c
             operations: vec!["slash_operator".to_owned()],
             avs: vec![contracts.avs],
         }],
+        policy,
     })
 }
 
-fn requester(dir: &Path) -> Result<ManifestRequester, Failure> {
-    let (folder, file) = (dir.join("avs"), "requester.json");
-    let passphrase_file = folder.join("passphrase");
+/// Half of an allocation at most; more than a tenth takes the approval of two people from two organisations.
+fn policy<'a>(people: impl Iterator<Item = (&'a ManifestSigner, &'a String)>) -> Policy {
+    let tenth = U256::from(WAD / 10);
+    let two = Approvals { people: 2, organisations: 2 };
+    let over = Scope { wad_over: Some(tenth), ..Scope::default() };
+    let ceiling = Rule { wad_max: Some(tenth * U256::from(5)), ..Rule::default() };
+    let people = people.enumerate().map(|(index, (person, organisation))| {
+        let roles = if index == 0 { Role::ALL.into() } else { [Role::Approver].into() };
+        (person.name.clone(), Person { organisation: organisation.clone(), address: person.address, roles })
+    });
+    Policy {
+        people: people.collect(),
+        operators: BTreeMap::new(),
+        rules: BTreeMap::from([
+            ("at most half".to_owned(), ceiling),
+            ("two approve more than a tenth".to_owned(), Rule { scope: over, approvals: Some(two), ..Rule::default() }),
+        ]),
+    }
+}
+
+/// A new Ethereum key, in `folder`, with its passphrase beside it.
+fn signer(folder: &Path, file: &str, name: &str) -> Result<ManifestSigner, Failure> {
+    let passphrase_file = folder.join(format!("{file}.passphrase"));
+    let file = &format!("{file}.json");
     let passphrase = new_passphrase(&passphrase_file)?;
     let signer = PrivateKeySigner::random();
-    PrivateKeySigner::encrypt_keystore(&folder, &mut OsRng, signer.to_bytes(), passphrase.as_str(), Some(file))
+    PrivateKeySigner::encrypt_keystore(folder, &mut OsRng, signer.to_bytes(), passphrase.as_str(), Some(file))
         .map_err(|error| Failure::general("DEVNET_REQUESTER", error.to_string()))?;
     let keystore = folder.join(file);
     fs::set_permissions(&keystore, fs::Permissions::from_mode(files::FILE_MODE))
         .map_err(|error| io(&keystore, &error))?;
-    let name = "sample-avs".to_owned();
-    Ok(ManifestRequester { name, address: signer.address(), keystore, passphrase_file })
+    Ok(ManifestSigner { name: name.to_owned(), address: signer.address(), keystore, passphrase_file })
 }
 
 fn contracts() -> Result<Contracts, Failure> {

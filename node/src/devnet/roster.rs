@@ -10,16 +10,18 @@ pub(crate) struct Member {
     pub(crate) organisation: &'static str,
     pub(crate) region: &'static str,
     pub(crate) provider: &'static str,
+    /// A person of the organisation.
+    pub(crate) approver: &'static str,
 }
 
 /// Invented, like everything here. The labels mean nothing to anybody but people.
 pub(crate) const MEMBERS: [Member; 6] = [
-    member("nordlys", "Nordlys Custody", "eu-north", "fjord-hosting"),
-    member("halyard", "Halyard Systems", "us-east", "own-datacentre"),
-    member("kaveri", "Kaveri Labs", "ap-south", "deccan-cloud"),
-    member("jacaranda", "Jacaranda Infra", "sa-east", "pampa-metal"),
-    member("protea", "Protea Validators", "af-south", "cape-colo"),
-    member("kanuka", "Kanuka Staking", "ap-southeast", "tasman-cloud"),
+    member("nordlys", "Nordlys Custody", "eu-north", "fjord-hosting", "astrid"),
+    member("halyard", "Halyard Systems", "us-east", "own-datacentre", "benjamin"),
+    member("kaveri", "Kaveri Labs", "ap-south", "deccan-cloud", "charu"),
+    member("jacaranda", "Jacaranda Infra", "sa-east", "pampa-metal", "davi"),
+    member("protea", "Protea Validators", "af-south", "cape-colo", "esihle"),
+    member("kanuka", "Kanuka Staking", "ap-southeast", "tasman-cloud", "fetu"),
 ];
 
 const fn member(
@@ -27,8 +29,9 @@ const fn member(
     organisation: &'static str,
     region: &'static str,
     provider: &'static str,
+    approver: &'static str,
 ) -> Member {
-    Member { name, organisation, region, provider }
+    Member { name, organisation, region, provider, approver }
 }
 
 /// The strategy of the operator set. The simulation knows strategies by their addresses only.

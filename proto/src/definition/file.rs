@@ -5,6 +5,7 @@ use crate::author::AuthorKey;
 use crate::code::Refusal;
 use crate::ids::{Identifier, NodeId};
 use crate::point::Point;
+use crate::policy::file::{self as policy, FileOperator, FilePerson, FilePolicy, FileRule};
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,12 @@ struct File {
     keys: Vec<FileKey>,
     operator_sets: Vec<FileOperatorSet>,
     requesters: Vec<FileRequester>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    people: Vec<FilePerson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    operators: Vec<FileOperator>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<FileRule>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -117,7 +124,9 @@ pub(super) fn parse(text: &str) -> Result<Content, Refusal> {
         return Err(invalid("duplicate organisation"));
     }
     let chain = Chain { id: file.chain.id, allocation_manager: address(&file.chain.allocation_manager)? };
-    Ok(Content { name: file.name, chain, organisations, nodes, keys, operator_sets, requesters })
+    let policy = FilePolicy { people: file.people, operators: file.operators, rules: file.rules };
+    let policy = policy::parse(policy)?;
+    Ok(Content { name: file.name, chain, organisations, nodes, keys, operator_sets, requesters, policy })
 }
 
 fn node(entry: &FileNode) -> Result<Node, Refusal> {
@@ -161,11 +170,12 @@ fn requester(entry: FileRequester) -> Result<Requester, Refusal> {
     Ok(Requester { name: entry.name, address: address(&entry.address)?, operations: entry.operations, avs })
 }
 
-fn address(text: &str) -> Result<Address, Refusal> {
+pub(crate) fn address(text: &str) -> Result<Address, Refusal> {
     text.parse().map_err(|_| invalid(format!("`{text}` is not an address")))
 }
 
 pub(super) fn write(definition: &Content) -> String {
+    let FilePolicy { people, operators, rules } = policy::write(&definition.policy);
     let file = File {
         name: definition.name.clone(),
         version: 1,
@@ -217,6 +227,9 @@ pub(super) fn write(definition: &Content) -> String {
                 avs: requester.avs.iter().map(ToString::to_string).collect(),
             })
             .collect(),
+        people,
+        operators,
+        rules,
     };
     // Serialising strings, integers and lists of tables cannot fail.
     toml::to_string(&file).unwrap_or_default()

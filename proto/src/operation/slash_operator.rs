@@ -155,7 +155,7 @@ fn is_deceptive(c: char) -> bool {
 }
 
 /// A wad as people read it: 80000000000000000 is 8%.
-fn percentage(wad: &U256) -> String {
+pub(crate) fn percentage(wad: &U256) -> String {
     let percent = U256::from(10_000_000_000_000_000_u64);
     let (whole, rest) = wad.div_rem(percent);
     let rest = format!("{rest:0>16}");

@@ -6,14 +6,17 @@ use firn_proto::commitments::{CommitmentStatement, Commitments};
 use firn_proto::definition::{Chain, Content, Definition, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
 use firn_proto::envelope::{self, Header};
 use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::opinion::{self, Decision, SignedOpinion};
+use firn_proto::policy::{Approvals, Person, Policy, Role, Rule, Scope};
 use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
 use firn_proto::{
-    Digest, Epoch, Identifier, Incarnation, KeyId, Message, NodeId, Point, PublicScalar, SessionId, wire,
+    Digest, Epoch, Identifier, Incarnation, KeyId, Message, NodeId, Point, PublicScalar, SessionId, SubjectId, wire,
 };
 use k256::elliptic_curve::PrimeField;
 use k256::{ProjectivePoint, Scalar, schnorr};
 use prost::Message as _;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const AVS: Address = Address::repeat_byte(0x11);
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -75,7 +78,40 @@ pub(crate) fn definition() -> Definition {
             requester("elsewhere", 8, &["slash_operator"], &[Address::repeat_byte(0x99)]),
             requester("idle", 9, &[], &[AVS]),
         ],
+        policy: policy(),
     })
+}
+
+/// An approver of each organisation, the first of whom may veto as well; a rule that asks for two of them, from two
+/// organisations, where more than a tenth is slashed; `org-3` runs an operator.
+fn policy() -> Policy {
+    let person = |id: u8| {
+        let roles = if id == 1 { Role::ALL.into() } else { BTreeSet::from([Role::Approver]) };
+        let address = Address::from_public_key(requester(20 + id).verifying_key());
+        (format!("person-{id}"), Person { organisation: format!("org-{id}"), address, roles })
+    };
+    let rule = Rule {
+        scope: Scope { wad_over: Some(U256::from(100_000_000_000_000_000_u64)), ..Scope::default() },
+        approvals: Some(Approvals { people: 2, organisations: 2 }),
+        ..Rule::default()
+    };
+    Policy {
+        people: (1..=5).map(person).collect(),
+        operators: BTreeMap::from([(Address::repeat_byte(0x23), "org-3".to_owned())]),
+        rules: BTreeMap::from([("large".to_owned(), rule)]),
+    }
+}
+
+/// A person's opinion of a request: person 1 holds key 21, and so on.
+pub(crate) fn opinion(
+    definition: &Definition,
+    key: u8,
+    request: SubjectId,
+    decision: Decision,
+    number: u64,
+) -> SignedOpinion {
+    let digest = opinion::digest(definition, request, decision, number);
+    SignedOpinion { request, decision, number, signature: sign_ethereum(key, digest) }
 }
 
 /// The definition with one change.
@@ -120,10 +156,14 @@ pub(crate) fn slash() -> SlashOperator {
 pub(crate) fn signed(slash: SlashOperator, key: u8, definition: &Definition) -> SignedRequest {
     let operation = Operation::SlashOperator(slash);
     let id = operation.id(definition);
-    let (signature, recovery) = requester(key).sign_prehash_recoverable(&id.0.0).unwrap();
+    SignedRequest { operation, signature: sign_ethereum(key, id.0) }
+}
+
+fn sign_ethereum(key: u8, digest: Digest) -> [u8; 65] {
+    let (signature, recovery) = requester(key).sign_prehash_recoverable(&digest.0).unwrap();
     let mut bytes = [27 + recovery.to_byte(); 65];
     bytes[..64].copy_from_slice(&signature.to_bytes());
-    SignedRequest { operation, signature: bytes }
+    bytes
 }
 
 pub(crate) fn header(definition: &Definition, sender: u16, session: SessionId) -> Header {

@@ -19,7 +19,11 @@ mod nested;
 #[cfg(test)]
 mod operation;
 #[cfg(test)]
+mod opinion;
+#[cfg(test)]
 mod point;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod property;
 #[cfg(test)]

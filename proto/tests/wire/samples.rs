@@ -1,11 +1,12 @@
 //! One canonical sample of every message, and of every record that the engine keeps on disk.
 
-use crate::fixture::{NOW, commitments, definition, digest, point, scalar, sign, signed, slash};
+use crate::fixture::{NOW, commitments, definition, digest, opinion, point, scalar, sign, signed, slash};
 use firn_proto::certificate::{KeyCertificate, KeyProposal, certificate_digest, statement};
 use firn_proto::message::{
     BlockReference, Heads, KeyAbort, KeyCertified, KeyComplaint, KeyRound1, KeyShares, SignatureShare, SigningPackage,
     Status, Willingness,
 };
+use firn_proto::opinion::Decision;
 use firn_proto::time::WallTime;
 use firn_proto::{
     Code, Definition, Epoch, GroupSignature, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId,
@@ -90,6 +91,7 @@ fn key_messages() -> Vec<(&'static str, SessionId, Message)> {
 fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
     let definition = definition();
     let request = signed(slash(), 7, &definition).verify(&definition).unwrap();
+    let approval = opinion(&definition, 22, request.id(), Decision::Approve, NOW);
     let (id, subject) = (request.id().into(), SessionId(digest(0x88)));
     let willing = |status, commitments| Message::Willingness(Willingness { status, commitments });
     let share = SignatureShare {
@@ -127,6 +129,7 @@ fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
         ("CommitmentsWanted", digest_session(), Message::CommitmentsWanted { epoch: Epoch(1), count: 5 }),
         ("CommitmentsOffered", digest_session(), Message::CommitmentsOffered(vec![commitments(&definition, 1, 2)])),
         ("Heads", SessionId::default(), Message::Heads(heads)),
+        ("Opinion", id, Message::Opinion(Box::new(approval.verify(&definition).unwrap()))),
     ]
 }
 
@@ -163,6 +166,7 @@ pub(crate) fn stored_subject() -> wire::StoredSubject {
         closed: 25,
         transaction: vec![0xee; 32],
         signers: vec![1, 3, 4],
+        opinions: vec![wire::Opinion { decision: 2, number: NOW, signature: vec![0x65; 65] }],
     }
 }
 

@@ -60,5 +60,6 @@ pub fn kind(message: &Message) -> &'static str {
         Message::Heads(_) => "heads",
         Message::CommitmentsWanted { .. } => "commitments-wanted",
         Message::CommitmentsOffered(_) => "commitments-offered",
+        Message::Opinion(_) => "opinion",
     }
 }

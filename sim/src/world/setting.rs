@@ -7,6 +7,7 @@ use alloy_primitives::{Address, U256};
 use firn_proto::account::account_address;
 use firn_proto::definition::{self, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
 use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::policy::Policy;
 use firn_proto::request::SignedRequest;
 use firn_proto::{Identifier, NodeId, Point, Request};
 use k256::ecdsa::SigningKey;
@@ -68,6 +69,7 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
         }],
         operator_sets: vec![OperatorSetEntry { avs: avs(), id: 0, key: KEY_NAME.to_owned() }],
         requesters: (1..=requesters).map(requester).collect(),
+        policy: Policy::default(),
     })
 }
 

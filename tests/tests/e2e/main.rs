@@ -27,6 +27,8 @@ mod outages;
 #[cfg(test)]
 mod peers;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod process;

@@ -13,6 +13,8 @@ use firn_proto::author::AuthorSignature;
 use firn_proto::{Definition, Epoch, Incarnation, KeyId, NodeId, PublicScalar};
 use proptest::prelude::*;
 
+mod policy;
+
 struct Case {
     net: Net,
     certificate: KeyCertificate,
@@ -161,7 +163,13 @@ fn r36_pools_are_small_and_the_oldest_go_first() {
 fn r36_commitments_die_in_time() {
     let ask = |case: &Case, now: u64| {
         let (subject, package) = (case.subject.clone(), case.package.clone());
-        Ask::Release(Box::new(ReleaseRequest { subject, package, now: WallTime(now), next: 2 }))
+        Ask::Release(Box::new(ReleaseRequest {
+            subject,
+            opinions: Opinions::default(),
+            package,
+            now: WallTime(now),
+            next: 2,
+        }))
     };
     let mut case = case();
     let expires = case.package.commitments[&case.node].statement().expires.0;
@@ -179,7 +187,8 @@ fn r36_commitments_die_in_time() {
     assert_eq!(case.net.ask(case.node, late), reply, "the same package again gives the recorded share");
     for next in [0, 3] {
         let (subject, package) = (case.subject.clone(), case.package.clone());
-        let ask = Ask::Release(Box::new(ReleaseRequest { subject, package, now: NOW, next }));
+        let ask =
+            Ask::Release(Box::new(ReleaseRequest { subject, opinions: Opinions::default(), package, now: NOW, next }));
         case.net.refuses(case.node, ask, Code::VaultRefused);
     }
 }

@@ -1,0 +1,106 @@
+//! `firn approve`, `reject`, `withdraw`, `veto`: what a person says to a request, signed here with a keystore or elsewhere
+//! with any wallet that signs typed data.
+
+use super::request::{definition_of, open_keystore};
+use super::show::{ACCEPTED, request_text};
+use super::{NodeArgs, Output, PassphraseArgs, document, print};
+use crate::api::json::OpinionBody;
+use crate::failure::{Exit, Failure};
+use crate::runtime::wall_time;
+use alloy::signers::SignerSync;
+use clap::Args;
+use firn_proto::opinion::{self, Decision};
+use firn_proto::{Definition, Digest, SubjectId};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Which request, and who says it.
+#[derive(Args)]
+pub(crate) struct OpinionArgs {
+    /// The request's id.
+    id: String,
+    /// Your key, an encrypted Ethereum JSON keystore.
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["typed_data", "signature"])]
+    keystore: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+    /// Print what a wallet signs (EIP-712, as JSON) and do nothing else.
+    ///
+    /// For example: cast wallet sign --ledger --data --from-file FILE
+    #[arg(long, conflicts_with_all = ["keystore", "signature"])]
+    typed_data: bool,
+    /// The wallet's signature over that: 0x and 130 hexadecimal digits. Give the same --number.
+    #[arg(long, value_name = "HEX", conflicts_with = "keystore", requires = "number")]
+    signature: Option<String>,
+    /// Orders what you say to this request: the greatest number counts. The time in seconds where it is not given.
+    #[arg(long)]
+    number: Option<u64>,
+    /// The network definition; the node's own where a data directory is given.
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+pub(super) async fn run(decision: Decision, args: &OpinionArgs, output: Output) -> Result<(), Failure> {
+    let client = args.node.client()?;
+    let definition = definition_of(args.network.as_deref(), &args.node)?;
+    let view = client.request(&args.id).await?;
+    let subject = Digest::from_hex(&args.id).map(SubjectId);
+    // What the node shows is what is signed: its word is not enough.
+    let shown = view.operation.to_operation().map(|operation| operation.id(&definition)).ok();
+    let Some(subject) = subject.filter(|subject| shown == Some(*subject)) else {
+        let cause = "what the node shows is not the request of this id in this network";
+        return Err(Failure::new("REQUEST_MISMATCH", cause, "do not sign; ask another node", Exit::Verification));
+    };
+    let number = args.number.unwrap_or_else(|| wall_time().0);
+    if args.typed_data {
+        let typed = typed_data(&definition, subject, decision, number);
+        eprintln!(
+            "{}sign it, then run the same command with --number {number} --signature HEX",
+            request_text(&view, wall_time().0)
+        );
+        return super::write_out(&serde_json::to_string_pretty(&typed).unwrap_or_default());
+    }
+    let signature = match (&args.signature, &args.keystore) {
+        (Some(signature), _) => signature.clone(),
+        (None, Some(keystore)) => {
+            eprintln!("{}", request_text(&view, wall_time().0));
+            let signer = open_keystore(keystore, &args.passphrase)?;
+            let digest = opinion::digest(&definition, subject, decision, number);
+            let signed = signer.sign_hash_sync(&digest.0.into());
+            let signed = signed.map_err(|error| Failure::general("OPINION_SIGNING", error.to_string()))?;
+            format!("0x{}", hex::encode(signed.as_bytes()))
+        }
+        (None, None) => return Err(Failure::usage("nothing signs", "name a key with --keystore")),
+    };
+    let body = OpinionBody { decision: decision.as_str().to_owned(), number, signature };
+    let accepted = client.opine(&args.id, &body).await?;
+    print(output, &document(ACCEPTED, &accepted), || {
+        format!(
+            "{}\n{}: accepted; see `firn request show {}{}`",
+            accepted.id,
+            decision.as_str(),
+            accepted.id,
+            args.node.options()
+        )
+    })
+}
+
+/// The EIP-712 typed data of an opinion, as wallets take it (`eth_signTypedData_v4`).
+fn typed_data(definition: &Definition, request: SubjectId, decision: Decision, number: u64) -> Value {
+    let field = |name: &str, kind: &str| json!({ "name": name, "type": kind });
+    json!({
+        "types": {
+            "EIP712Domain": [
+                field("name", "string"), field("version", "string"), field("chainId", "uint256"), field("salt", "bytes32"),
+            ],
+            "Opinion": [field("request", "bytes32"), field("decision", "string"), field("number", "uint64")],
+        },
+        "primaryType": "Opinion",
+        "domain": {
+            "name": "Firn", "version": "1", "chainId": definition.chain.id, "salt": definition.network_id().0.to_string(),
+        },
+        "message": { "request": request.to_string(), "decision": decision.as_str(), "number": number },
+    })
+}
