@@ -1,17 +1,41 @@
-//! The audit log: every decision, hash-chained, written in the same batch as the state it explains.
+//! The audit log: every decision, hash-chained, written in the same batch as the state it explains (docs/spec/audit.md).
 
 use crate::api::{Family, Record};
-use crate::record::{self, SCHEMA};
+use crate::record;
 use firn_proto::digest::CanonicalHasher;
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, NodeId, SessionId, wire};
 use prost::Message;
 
+#[cfg(test)]
+mod tests;
+pub mod verify;
+
+/// The schema of the entries that this release writes. It reads every earlier one: the log keeps them for ever.
+pub const SCHEMA: u32 = 2;
+
+/// The event of the entry that holds a whole request.
+pub const INTAKE: &str = "request-received";
+
+/// A log's length, and the hash of its last entry: what a log of this length is told by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub struct Head {
+    /// How many entries it has.
+    pub size: u64,
+    /// Hash of the last; zero where there is none.
+    pub hash: Digest,
+}
+
+/// The hash of an entry with these bytes: what the next entry names.
+#[must_use]
+pub fn hash(entry: &[u8]) -> Digest {
+    CanonicalHasher::new("firn/audit-entry/v1").field(entry).finish()
+}
+
 /// The end of the chain.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AuditLog {
-    next: u64,
-    head: Digest,
+    head: Head,
 }
 
 impl AuditLog {
@@ -20,32 +44,36 @@ impl AuditLog {
         let Some((key, value)) = last else { return Some(Self::default()) };
         let number = u64::from_be_bytes(key.try_into().ok()?);
         let entry: wire::AuditEntry = record::decode(value)?;
-        Some(Self { next: number.checked_add(1)?, head: hash(&entry) })
+        let known = entry.schema < SCHEMA || entry.schema == SCHEMA && entry.number == number;
+        known.then_some(Self { head: Head { size: number.checked_add(1)?, hash: hash(value) } })
     }
 
-    /// How many entries there are.
-    pub(crate) fn count(&self) -> u64 {
-        self.next
+    /// How many entries there are, and the last one's hash.
+    pub(crate) fn head(&self) -> Head {
+        self.head
     }
 
     /// Appends an entry and gives its record.
-    pub(crate) fn append(&mut self, at: WallTime, note: &AuditNote<'_>) -> Record {
-        let AuditNote { session, event, code, members, reference, evidence } = note;
+    pub(crate) fn append(&mut self, at: WallTime, note: AuditNote<'_>) -> Record {
+        let AuditNote { session, event, code, members, coordinator, reference, evidence, intake } = note;
         let entry = wire::AuditEntry {
             schema: SCHEMA,
-            previous: self.head.0.to_vec(),
+            previous: self.head.hash.0.to_vec(),
             at: at.0,
             session: session.0.0.to_vec(),
-            event: (*event).to_owned(),
+            event: event.to_owned(),
             code: code.map_or(0, Code::to_wire),
             members: members.iter().map(|node| node.0.into()).collect(),
             reference: reference.to_vec(),
             evidence: evidence.to_vec(),
+            number: self.head.size,
+            coordinator: coordinator.map_or(0, |node| node.0.into()),
+            intake,
         };
-        let key = self.next.to_be_bytes().to_vec();
-        self.head = hash(&entry);
-        self.next += 1;
-        Record { family: Family::Audit, key, value: Some(entry.encode_to_vec()) }
+        let key = self.head.size.to_be_bytes().to_vec();
+        let value = entry.encode_to_vec();
+        self.head = Head { size: self.head.size + 1, hash: hash(&value) };
+        Record { family: Family::Audit, key, value: Some(value) }
     }
 }
 
@@ -54,19 +82,21 @@ pub(crate) struct AuditNote<'a> {
     pub(crate) session: SessionId,
     pub(crate) event: &'static str,
     pub(crate) code: Option<Code>,
+    /// The signers, or the member that it is about.
     pub(crate) members: &'a [NodeId],
+    /// Who asked for the share.
+    pub(crate) coordinator: Option<NodeId>,
     pub(crate) reference: &'a [u8],
     /// Signed envelopes that prove a fault: kept, so that others can be shown them.
     pub(crate) evidence: &'a [Vec<u8>],
+    /// The request that came in.
+    pub(crate) intake: Option<wire::AuditIntake>,
 }
 
 impl AuditNote<'_> {
     /// An entry that names its session and event only.
     pub(crate) fn new(session: impl Into<SessionId>, event: &'static str) -> Self {
-        Self { session: session.into(), event, code: None, members: &[], reference: &[], evidence: &[] }
+        let (code, coordinator, intake) = (None, None, None);
+        Self { session: session.into(), event, code, members: &[], coordinator, reference: &[], evidence: &[], intake }
     }
-}
-
-fn hash(entry: &wire::AuditEntry) -> Digest {
-    CanonicalHasher::new("firn/audit-entry/v1").field(entry.encode_to_vec()).finish()
 }

@@ -110,7 +110,7 @@ impl Engine {
                 .take(HEADS_MAX)
                 .collect(),
             seen: self.peers.get(&to).map(|peer| peer.seen).unwrap_or_default(),
-            audit: self.audited,
+            audit: self.audited.size,
         }
     }
 

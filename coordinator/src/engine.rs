@@ -1,7 +1,7 @@
 //! The engine: its state, and the dispatch of events. Each protocol has a file of its own.
 
 use crate::api::{Class, Command, Effect, Event, Family, Observation, Record, Timer};
-use crate::audit::{AuditLog, AuditNote};
+use crate::audit::{AuditLog, AuditNote, Head};
 use crate::keygen::Attempt;
 use crate::limits::ANTI_ENTROPY_MS;
 use crate::pace::{Due, Pace};
@@ -75,8 +75,8 @@ pub struct Engine {
     /// Records for the next batch.
     pub(crate) unwritten: Vec<Record>,
     audit: AuditLog,
-    /// How many audit entries are durable before whatever leaves next.
-    pub(crate) audited: u64,
+    /// How far the audit log is durable before whatever leaves next.
+    pub(crate) audited: Head,
     effects: Vec<Effect>,
     local: VecDeque<(SessionId, Message)>,
 }
@@ -127,7 +127,7 @@ impl Engine {
             chain_turn: SubjectId::default(),
             turn: (None, SubjectId::default()),
             unwritten: Vec::new(),
-            audited: audit.count(),
+            audited: audit.head(),
             audit,
             effects: Vec::new(),
             local: VecDeque::new(),
@@ -301,7 +301,7 @@ impl Engine {
 
     /// An audit entry for the next batch: nothing that leaves before depends on it.
     pub(crate) fn note(&mut self, entry: AuditNote<'_>) {
-        let record = self.audit.append(self.now.wall, &entry);
+        let record = self.audit.append(self.now.wall, entry);
         self.unwritten.push(record);
     }
 
@@ -309,7 +309,7 @@ impl Engine {
     pub(crate) fn write(&mut self) {
         if !self.unwritten.is_empty() {
             let records = std::mem::take(&mut self.unwritten);
-            self.audited = self.audit.count();
+            self.audited = self.audit.head();
             self.effect(Effect::Persist(records));
         }
     }

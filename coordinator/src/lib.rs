@@ -5,7 +5,7 @@
 
 pub mod api;
 pub mod arithmetic;
-mod audit;
+pub mod audit;
 mod catch_up;
 pub mod election;
 mod engine;

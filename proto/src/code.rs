@@ -172,6 +172,20 @@ pub enum Code {
     PolicyHours = 133,
     /// A rule asks for more people's approvals.
     PolicyApprovalsMissing = 134,
+    /// An entry of the audit log is not the one that was written.
+    AuditEdited = 160,
+    /// Entries of the audit log are missing.
+    AuditMissing = 161,
+    /// Entries of the audit log stand in another order than they were written in.
+    AuditReordered = 162,
+    /// An entry of the audit log was put in later.
+    AuditInserted = 163,
+    /// The audit log ends before a head that is vouched for.
+    AuditCut = 164,
+    /// The audit log is a chain in itself, but not the one that is vouched for.
+    AuditRebuilt = 165,
+    /// An entry of the audit log says what its signatures or the definition contradict.
+    AuditEntryInvalid = 166,
 }
 
 impl Code {

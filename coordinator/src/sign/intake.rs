@@ -128,7 +128,7 @@ impl Engine {
         self.refusals.remove(id);
         let spread = Message::RequestSpread { request: Box::new(request.clone()), origin };
         self.subjects.insert(id, State::new(Subject::Request(Box::new(request)), origin, self.now.wall));
-        self.note_subject(id, "request-received", None, &[]);
+        self.note_intake(id);
         self.observe(Observation::Subject { subject: id, state: "received", code: None });
         if let Some(key) = key.filter(|_| origin == self.me) {
             self.write();

@@ -81,7 +81,9 @@ impl Engine {
             let note = AuditNote::new(id, "share-release");
             // With our commitment, so that a nonce used twice would be seen in the log.
             let reference = [&hash.0[..], own.hiding.as_bytes()].concat();
-            self.persist(Vec::new(), AuditNote { members: &[coordinator], reference: &reference, ..note });
+            let signers: Vec<_> = package.commitments.keys().copied().collect();
+            let (coordinator, reference) = (Some(coordinator), &reference);
+            self.persist(Vec::new(), AuditNote { members: &signers, coordinator, reference, ..note });
         }
         let now = self.now.wall;
         // One for the one used up, and one more while the coordinator's pool is short.
@@ -95,7 +97,7 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id) else { return };
         let Some(coordinator) = state.releasing.remove(&package) else { return };
         self.observe(Observation::ShareReleased { subject: id, coordinator });
-        let audit = self.audited;
+        let audit = self.audited.size;
         let message = Message::SignatureShare(SignatureShare { package, share, next, audit });
         self.send(coordinator, id.into(), message, Class::Protocol);
     }
@@ -119,8 +121,8 @@ impl Engine {
         // Once per coordinator and code: a coordinator that goes on asking fills no log.
         if state.refused.insert((coordinator, code)) {
             let note = AuditNote::new(id, "share-refused");
-            let members = &[coordinator];
-            self.persist(Vec::new(), AuditNote { code: Some(code), members, reference: &package.0, ..note });
+            let (code, coordinator) = (Some(code), Some(coordinator));
+            self.persist(Vec::new(), AuditNote { code, coordinator, reference: &package.0, ..note });
         } else {
             self.observe(Observation::Ignored { from: coordinator, session: id.into(), code });
         }

@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::api::Family;
-use crate::audit::AuditNote;
+use crate::audit::{AuditNote, INTAKE};
 use crate::engine::Engine;
 use crate::record::{self, SCHEMA};
 use alloy_primitives::B256;
@@ -27,6 +27,19 @@ impl Engine {
     /// As [`Self::persist_subject`], with the next batch.
     pub(crate) fn note_subject(&mut self, id: SubjectId, event: &'static str, code: Option<Code>, members: &[NodeId]) {
         self.store_subject(id, AuditNote { code, members, ..AuditNote::new(id, event) });
+    }
+
+    /// A request has come in: the entry holds all of it, so that what follows is understood from the log alone.
+    pub(crate) fn note_intake(&mut self, id: SubjectId) {
+        let Some(state) = self.subjects.get(&id) else { return };
+        let intake = state.request().map(|request| wire::AuditIntake {
+            definition: self.definition.digest().0.to_vec(),
+            requester: request.requester().to_vec(),
+            operation: request.operation().kind().to_owned(),
+            request: Some(request.signed().to_wire()),
+            origin: state.origin.0.into(),
+        });
+        self.store_subject(id, AuditNote { intake, ..AuditNote::new(id, INTAKE) });
     }
 
     /// The subject's record and this entry, with the next batch.

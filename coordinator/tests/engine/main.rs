@@ -1,5 +1,7 @@
 //! The engine from outside: a bench of engines and vaults whose every message the test holds in its hand.
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod bounds;

@@ -50,11 +50,12 @@ fn a_record_that_is_not_as_it_was_written_is_named() {
         let cut = value[..value.len() - 1].to_vec();
         let trailing = [&value[..], &[0xf8, 0x3f, 1]].concat();
         let mut schema = value.clone();
-        assert_eq!(schema[..2], [8, 1], "the schema comes first");
-        schema[1] = 2;
-        let mut cases = vec![("cut", cut), ("trailing", trailing)];
+        let current = if record.family == Family::Audit { 2 } else { 1 };
+        assert_eq!(schema[..2], [8, current], "the schema comes first");
+        schema[1] = current + 1;
+        let mut cases = vec![("cut", cut), ("trailing", trailing), ("schema", schema)];
         if record.family != Family::Audit {
-            cases.extend([("empty", Vec::new()), ("schema", schema)]);
+            cases.push(("empty", Vec::new()));
         }
         for (name, changed) in cases {
             let mut corrupt = records.clone();

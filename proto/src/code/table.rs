@@ -457,4 +457,46 @@ pub(super) const ENTRIES: &[Entry] = &[
         "a rule asks for more people's approvals",
         "have approvers run `firn approve`",
     ),
+    Entry(
+        Code::AuditEdited,
+        "AUDIT_EDITED",
+        "an entry of the audit log is not the one that was written",
+        "keep this copy as evidence and compare it with an export or backup; ask who could write to the node's disk",
+    ),
+    Entry(
+        Code::AuditMissing,
+        "AUDIT_MISSING",
+        "entries of the audit log are missing",
+        "keep this copy as evidence and compare it with an export or backup; ask who could write to the node's disk",
+    ),
+    Entry(
+        Code::AuditReordered,
+        "AUDIT_REORDERED",
+        "entries of the audit log stand in another order than they were written in",
+        "keep this copy as evidence and compare it with an export or backup; ask who could write to the node's disk",
+    ),
+    Entry(
+        Code::AuditInserted,
+        "AUDIT_INSERTED",
+        "an entry of the audit log was put in later",
+        "keep this copy as evidence and compare it with an export or backup; ask who could write to the node's disk",
+    ),
+    Entry(
+        Code::AuditCut,
+        "AUDIT_CUT",
+        "the audit log ends before a head that is vouched for",
+        "the disk was rolled back or its end was cut; do not sign with this node before that is understood",
+    ),
+    Entry(
+        Code::AuditRebuilt,
+        "AUDIT_REBUILT",
+        "the audit log is a chain in itself, but not the one that is vouched for",
+        "it was written anew from this place on; do not sign with this node before that is understood",
+    ),
+    Entry(
+        Code::AuditEntryInvalid,
+        "AUDIT_ENTRY_INVALID",
+        "an entry of the audit log says what its signatures or the definition contradict",
+        "use the network.toml that the node ran with; if it is that one, treat the node as hostile",
+    ),
 ];

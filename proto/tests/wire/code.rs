@@ -84,6 +84,13 @@ const PINNED: &[(u32, &str)] = &[
     (132, "POLICY_LIFETIME_TOO_LONG"),
     (133, "POLICY_HOURS"),
     (134, "POLICY_APPROVALS_MISSING"),
+    (160, "AUDIT_EDITED"),
+    (161, "AUDIT_MISSING"),
+    (162, "AUDIT_REORDERED"),
+    (163, "AUDIT_INSERTED"),
+    (164, "AUDIT_CUT"),
+    (165, "AUDIT_REBUILT"),
+    (166, "AUDIT_ENTRY_INVALID"),
 ];
 
 #[test]

@@ -25,7 +25,8 @@ fn encodings() -> BTreeMap<String, Vec<u8>> {
     encodings.insert("StoredKey".to_owned(), samples::stored_key().encode_to_vec());
     encodings.insert("StoredSubject".to_owned(), samples::stored_subject().encode_to_vec());
     encodings.insert("StoredPeer".to_owned(), samples::stored_peer().encode_to_vec());
-    encodings.insert("AuditEntry".to_owned(), samples::audit_entry().encode_to_vec());
+    encodings.insert("AuditEntry".to_owned(), samples::audit_entry_1().encode_to_vec());
+    encodings.insert("AuditEntry.2".to_owned(), samples::audit_entry().encode_to_vec());
     encodings.insert("network.toml".to_owned(), definition.digest().0.to_vec());
     encodings
 }

@@ -174,7 +174,8 @@ pub(crate) fn stored_peer() -> wire::StoredPeer {
     wire::StoredPeer { schema: 1, seen: Incarnation::new(7, 77).to_wire(), quarantined: true, audit: 46, told_in: 6 }
 }
 
-pub(crate) fn audit_entry() -> wire::AuditEntry {
+/// As schema 1 wrote it: what came later is absent, so that these bytes never move.
+pub(crate) fn audit_entry_1() -> wire::AuditEntry {
     wire::AuditEntry {
         schema: 1,
         previous: vec![1; 32],
@@ -185,7 +186,19 @@ pub(crate) fn audit_entry() -> wire::AuditEntry {
         members: vec![1, 2],
         reference: vec![3; 32],
         evidence: vec![vec![0xe1; 3]],
+        ..wire::AuditEntry::default()
     }
+}
+
+pub(crate) fn audit_entry() -> wire::AuditEntry {
+    let intake = wire::AuditIntake {
+        definition: vec![4; 32],
+        requester: vec![5; 20],
+        operation: "slash_operator".to_owned(),
+        request: Some(signed(slash(), 7, &definition()).to_wire()),
+        origin: 3,
+    };
+    wire::AuditEntry { schema: 2, number: 47, coordinator: 2, intake: Some(intake), ..audit_entry_1() }
 }
 
 pub(crate) fn hello() -> wire::Hello {
