@@ -282,6 +282,13 @@ impl Engine {
             Message::KeyAccept if attempt.phase <= Phase::Accepted => {
                 attempt.accepted.insert(from, inbound.incarnation);
             }
+            // It waits for an attempt that has ended here: what we said then did not reach it.
+            Message::KeyAccept if attempt.phase == Phase::Aborted && !local => {
+                if let Some(abort) = attempt.ended.clone() {
+                    self.send(inbound.from, inbound.session, Message::KeyAbort(abort), Class::Protocol);
+                }
+                return;
+            }
             Message::KeyRound1(package) => return self.on_round1(key_id, from, package, inbound),
             Message::KeyEcho(digests) if attempt.phase <= Phase::Echo => {
                 attempt.echoes.entry(from).or_insert_with(|| digests.clone());

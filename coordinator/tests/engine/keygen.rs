@@ -177,3 +177,23 @@ fn ended_attempts_never_block_a_new_one() {
     bench.settle(key_id);
     assert!(bench.hosts[&1].engine.keys().len() <= 64);
 }
+
+#[test]
+fn who_missed_the_end_of_an_attempt_hears_of_it_and_can_accept_the_next() {
+    let mut bench = Bench::new(2, 3);
+    let key_id = bench.propose(1);
+    bench.dropped.extend([(1, 3), (2, 3)]);
+    bench.accept_all(key_id);
+    bench.deliver();
+    [1, 2].iter().for_each(|id| bench.fire(*id, "KeyPhase"));
+    bench.deliver();
+    assert_eq!([1, 2, 3].map(|id| bench.key_state(id, key_id)), ["aborted", "aborted", "accepting"]);
+    bench.dropped.clear();
+    bench.connect(3);
+    bench.deliver();
+    assert_eq!(bench.key_state(3, key_id), "aborted");
+    let next = bench.propose(2);
+    bench.accept_all(next);
+    bench.deliver();
+    bench.settle(next);
+}
