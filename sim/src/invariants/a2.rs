@@ -181,7 +181,13 @@ impl A2 {
         self.due.retain(|due| due.process != process);
     }
 
-    fn overdue(&mut self, now: Micros) -> Option<Violation> {
+    fn overdue(&mut self, now: Micros, sight: &Sight<'_>) -> Option<Violation> {
+        // What was delivered to a process that is held waits in front of it: its time begins when it goes on.
+        for due in self.due.iter_mut().filter(|due| due.by < now) {
+            if sight.world.process(due.process).is_some_and(|process| process.paused) {
+                due.by = now + BOUND;
+            }
+        }
         let index = self.due.iter().position(|due| due.by < now)?;
         let Due { by, process, culprits, what, .. } = self.due.swap_remove(index);
         let culprits: Vec<_> = culprits.iter().map(|node| node.0).collect();
@@ -237,10 +243,10 @@ impl Invariant for A2 {
                 _ => {}
             }
         }
-        self.overdue(entry.at)
+        self.overdue(entry.at, sight)
     }
 
     fn end(&mut self, sight: &Sight<'_>) -> Option<Violation> {
-        self.overdue(sight.world.now())
+        self.overdue(sight.world.now(), sight)
     }
 }
