@@ -225,6 +225,11 @@ fn print_failure(failure: &Failure, output: Output) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
+/// Says something beside the data.
+fn talk(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+}
+
 /// A JSON document of the command line: what it is, and its content beside that.
 #[derive(Serialize)]
 struct Document<'a, T> {

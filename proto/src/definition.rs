@@ -6,9 +6,13 @@ use crate::digest::CanonicalHasher;
 use crate::diversity;
 use crate::ids::{Digest, Identifier, NetworkId, NodeId};
 use crate::limits::{DEFINITION_BYTES_MAX, MEMBERS_MAX};
+use crate::message::Status;
 use crate::operation::KINDS;
+use crate::opinion::Opinions;
 use crate::point::Point;
 use crate::policy::Policy;
+use crate::request::Request;
+use crate::time::WallTime;
 use alloy_primitives::Address;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -176,6 +180,15 @@ impl Definition {
     #[must_use]
     pub fn network_id(&self) -> NetworkId {
         self.network
+    }
+
+    /// Whether `node` may lend a share for a request by what the rules and people say: `Err` is what it answers.
+    ///
+    /// # Errors
+    /// The answer to whoever asks.
+    pub fn permits(&self, node: NodeId, request: &Request, opinions: &Opinions, now: WallTime) -> Result<(), Status> {
+        let organisation = self.nodes.get(&node).map(|node| node.organisation.as_str()).unwrap_or_default();
+        self.policy.permits(self, request, opinions, organisation, now)
     }
 
     /// The canonical digest over every field.

@@ -166,6 +166,17 @@ pub enum Status {
     NotYet(Code),
 }
 
+impl Status {
+    /// Why not, unless it is yes.
+    #[must_use]
+    pub fn code(self) -> Option<Code> {
+        match self {
+            Self::Willing => None,
+            Self::Declined(code) | Self::NotYet(code) => Some(code),
+        }
+    }
+}
+
 /// A coordinator's package: who signs with which commitments, and the finalised block it relies on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SigningPackage {

@@ -197,6 +197,13 @@ impl Opinions {
         self.0.iter().map(|(name, opinion)| (name.as_str(), opinion))
     }
 
+    /// Whether each is what its person signed about this request: for whoever believes nobody.
+    #[must_use]
+    pub fn verify(&self, request: SubjectId, definition: &Definition) -> bool {
+        let sound = |opinion: &Opinion| opinion.signed.verify(definition).as_ref() == Ok(opinion);
+        self.0.values().all(|opinion| opinion.request() == request && sound(opinion))
+    }
+
     /// Whether nobody has said anything.
     #[must_use]
     pub fn is_empty(&self) -> bool {

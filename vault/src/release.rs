@@ -16,7 +16,6 @@ use firn_proto::digest::CanonicalHasher;
 use firn_proto::diversity::is_eligible;
 use firn_proto::limits::{COMMITMENTS_NEXT_MAX, NONCE_LIFETIME_SECONDS};
 use firn_proto::message::{SigningPackage, Status};
-use firn_proto::opinion::{Opinion, Opinions};
 use firn_proto::request::Request;
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, Identifier, Point};
@@ -89,7 +88,7 @@ impl Vault {
         let held = self.certified(package.key_id, package.epoch)?;
         let signers = self.check_package(held, package)?;
         let locks = match &ask.subject {
-            Subject::Request(request) => self.check_request(held, request, &ask.opinions, ask.now)?,
+            Subject::Request(request) => self.check_request(held, request, ask)?,
             Subject::Activation(certificate) => check_activation(held, certificate).map(|()| Vec::new())?,
         };
         let message = ask.subject.digest(&self.definition);
@@ -169,13 +168,7 @@ impl Vault {
     }
 
     /// Checks a request anew against our own definition, and names the locks that it takes.
-    fn check_request(
-        &self,
-        held: &HeldKey,
-        request: &Request,
-        opinions: &Opinions,
-        now: WallTime,
-    ) -> Result<Vec<Lock>, Denial> {
+    fn check_request(&self, held: &HeldKey, request: &Request, ask: &ReleaseRequest) -> Result<Vec<Lock>, Denial> {
         let locks = self.locks_of(request)?;
         let key = request.key(&self.definition).ok_or(Code::KeyUnknown)?;
         if key.name != held.facts.proposal.key_name || key.purpose != request.operation().purpose() {
@@ -184,23 +177,14 @@ impl Vault {
         if request.account().into_array() != held.account {
             return Err(Code::AccountMismatch.into());
         }
-        request.check_time(now)?;
-        self.check_policy(request, opinions, now)?;
-        Ok(locks.into())
-    }
-
-    /// Opinions are believed as little as anything else: each is verified anew.
-    fn check_policy(&self, request: &Request, opinions: &Opinions, now: WallTime) -> Result<(), Denial> {
-        let foreign = |opinion: &Opinion| {
-            opinion.request() != request.id() || opinion.signed().verify(&self.definition).as_ref() != Ok(opinion)
-        };
-        if opinions.iter().any(|(_, opinion)| foreign(opinion)) {
+        request.check_time(ask.now)?;
+        // The core's word for what people said is not enough.
+        if !ask.opinions.verify(request.id(), &self.definition) {
             return Err(Code::VaultRefused.into());
         }
-        let ours = self.definition.nodes.get(&self.node).map(|node| node.organisation.as_str()).unwrap_or_default();
-        match self.definition.policy.permits(&self.definition, request, opinions, ours, now) {
-            Err(Status::NotYet(code) | Status::Declined(code)) => Err(code.into()),
-            Err(Status::Willing) | Ok(()) => Ok(()),
+        match self.definition.permits(self.node, request, &ask.opinions, ask.now).err().and_then(Status::code) {
+            Some(code) => Err(code.into()),
+            None => Ok(locks.into()),
         }
     }
 

@@ -3,6 +3,8 @@
 use crate::api::Subject;
 use crate::testing::{Net, release};
 
+pub(crate) mod people;
+
 #[test]
 fn five_vaults_make_a_key_activate_it_and_sign_a_request() {
     let (mut net, certificate) = Net::certified(3, 5);

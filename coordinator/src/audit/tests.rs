@@ -18,6 +18,7 @@ fn definition() -> Definition {
         keys: Vec::new(),
         operator_sets: Vec::new(),
         requesters: Vec::new(),
+        policy: firn_proto::policy::Policy::default(),
     })
 }
 

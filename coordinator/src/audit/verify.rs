@@ -183,7 +183,7 @@ impl Break<'_> {
             if place > self.end.size {
                 found.displaced |= link.previous == self.end.hash;
                 // Of those that come later, the first.
-                found.confirmed = found.confirmed.or(Some(link.previous == self.here.hash));
+                found.confirmed = found.confirmed.or_else(|| Some(link.previous == self.here.hash));
             }
         }
         Ok(self.judge(&found))

@@ -64,8 +64,7 @@ impl Engine {
     pub(crate) fn permitted(&self, id: SubjectId) -> Result<(), Status> {
         let Some(state) = self.subjects.get(&id) else { return Ok(()) };
         let Some(request) = state.request() else { return Ok(()) };
-        let ours = self.definition.nodes.get(&self.me).map(|node| node.organisation.as_str()).unwrap_or_default();
-        self.definition.policy.permits(&self.definition, request, &state.opinions, ours, self.now.wall)
+        self.definition.permits(self.me, request, &state.opinions, self.now.wall)
     }
 
     /// Brings a member the opinions that it may lack: once, until there is another or it has another boot.

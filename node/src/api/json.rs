@@ -133,10 +133,7 @@ pub(crate) struct FindingView {
 
 impl From<&Finding> for FindingView {
     fn from(finding: &Finding) -> Self {
-        let code = finding.status().and_then(|status| match status {
-            Answer::Willing => None,
-            Answer::Declined(code) | Answer::NotYet(code) => Some(code.as_str().to_owned()),
-        });
+        let code = finding.status().and_then(Answer::code).map(|code| code.as_str().to_owned());
         Self { rule: finding.rule.clone(), holds: finding.holds, detail: finding.describe(), code }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::request::{definition_of, open_keystore};
 use super::show::{ACCEPTED, request_text};
-use super::{NodeArgs, Output, PassphraseArgs, document, print};
+use super::{NodeArgs, Output, PassphraseArgs, document, print, talk};
 use crate::api::json::OpinionBody;
 use crate::failure::{Exit, Failure};
 use crate::runtime::wall_time;
@@ -48,24 +48,22 @@ pub(super) async fn run(decision: Decision, args: &OpinionArgs, output: Output) 
     let view = client.request(&args.id).await?;
     let subject = Digest::from_hex(&args.id).map(SubjectId);
     // What the node shows is what is signed: its word is not enough.
-    let shown = view.operation.to_operation().map(|operation| operation.id(&definition)).ok();
-    let Some(subject) = subject.filter(|subject| shown == Some(*subject)) else {
+    let rebuilt = view.operation.to_operation().map(|operation| operation.id(&definition)).ok();
+    let Some(subject) = subject.filter(|subject| rebuilt == Some(*subject)) else {
         let cause = "what the node shows is not the request of this id in this network";
         return Err(Failure::new("REQUEST_MISMATCH", cause, "do not sign; ask another node", Exit::Verification));
     };
+    let shown = request_text(&view, wall_time().0);
     let number = args.number.unwrap_or_else(|| wall_time().0);
     if args.typed_data {
         let typed = typed_data(&definition, subject, decision, number);
-        eprintln!(
-            "{}sign it, then run the same command with --number {number} --signature HEX",
-            request_text(&view, wall_time().0)
-        );
+        talk(&format!("{shown}sign it, then run the same command with --number {number} --signature HEX"));
         return super::write_out(&serde_json::to_string_pretty(&typed).unwrap_or_default());
     }
     let signature = match (&args.signature, &args.keystore) {
         (Some(signature), _) => signature.clone(),
         (None, Some(keystore)) => {
-            eprintln!("{}", request_text(&view, wall_time().0));
+            talk(&shown);
             let signer = open_keystore(keystore, &args.passphrase)?;
             let digest = opinion::digest(&definition, subject, decision, number);
             let signed = signer.sign_hash_sync(&digest.0.into());

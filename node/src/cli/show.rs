@@ -171,6 +171,8 @@ mod tests {
                 { "node": 2, "name": "halyard", "status": "not yet", "code": "CHAIN_BEHIND" },
             ],
             "missing": ["halyard"], "signature": null, "signers": [], "transaction": null,
+            "policy": [{ "rule": "most", "holds": false, "detail": "takes 5% at most", "code": "POLICY_WAD_TOO_LARGE" }],
+            "opinions": [{ "person": "ines", "organisation": "Nordlys", "decision": "approve", "number": 7 }],
         }))
         .unwrap()
     }
@@ -183,6 +185,8 @@ mod tests {
             "WARNING: takes all",
             "until 5000 (in 58 min)",
             "missing: halyard is not yet (CHAIN_BEHIND)",
+            "rule `most` does not hold: takes 5% at most",
+            "ines of Nordlys: approve",
         ] {
             assert!(text.contains(part), "{text}");
         }

@@ -445,12 +445,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "the deadline lies further ahead than a rule allows",
         "ask again with an earlier deadline",
     ),
-    Entry(
-        Code::PolicyHours,
-        "POLICY_HOURS",
-        "a rule has shares lent at other hours",
-        "wait; see the rule with `firn request show`",
-    ),
+    Entry(Code::PolicyHours, "POLICY_HOURS", "a rule has shares lent at other hours", "wait; the rule says when"),
     Entry(
         Code::PolicyApprovalsMissing,
         "POLICY_APPROVALS_MISSING",

@@ -91,7 +91,7 @@ impl Finding {
                 format!("signed from {}:00 to {}:00 UTC on {} days a week", hours.from, hours.to, hours.days.len())
             }
             Condition::Approvals { people, organisations, needed } => format!(
-                "approved by {} people from {} organisations; {people} from {organisations} have approved",
+                "takes the approval of {} people from {} organisations; {people} from {organisations} have approved",
                 needed.people, needed.organisations
             ),
         }
@@ -130,7 +130,7 @@ impl Policy {
     }
 
     /// Whether a node of `organisation` may lend a share: `Err` is what it answers. The first of these decides: a veto, its
-    /// own people's rejection, a rule that says no for good, a rule that does not hold yet.
+    /// own people's rejection, a rule that says no for good, a rule that does not hold yet. Opinions are believed.
     ///
     /// # Errors
     /// The answer to whoever asks.

@@ -206,7 +206,8 @@ fn r18_approvals_count_people_and_organisations_once_and_not_the_slashed_one() {
     let missing = Err(Status::NotYet(Code::PolicyApprovalsMissing));
     let (approve, reject, withdraw) = (Decision::Approve, Decision::Reject, Decision::Withdraw);
     // `org-3` runs operator 0x23.
-    let cases: [(u8, &[(u8, Decision)], Result<(), Status>); 9] = [
+    type Case<'a> = (u8, &'a [(u8, Decision)], Result<(), Status>);
+    let cases: [Case<'_>; 9] = [
         (0x22, &[], missing),
         (0x22, &[(21, approve)], missing),
         (0x22, &[(21, approve), (22, approve)], Ok(())),

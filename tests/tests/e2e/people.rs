@@ -57,10 +57,7 @@ fn approved(net: &Net) {
     says(net, 0, 1, "veto", &id).refused("PERSON_NOT_ALLOWED", 3);
     all_wait(net, &id, "POLICY_APPROVALS_MISSING");
     let shown = net.text_at(2, &["request", "show", &id]).success();
-    assert!(
-        shown.contains("approved by 2 people from 2 organisations; 1 from 1 organisations have approved"),
-        "{shown}"
-    );
+    assert!(shown.contains("takes the approval of 2 people from 2 organisations; 1 from 1 have approved"), "{shown}");
     assert!(shown.contains("astrid of Nordlys Custody: approve"), "{shown}");
     by_wallet(net, &id);
     net.executed_once(0, &id, 20, before);

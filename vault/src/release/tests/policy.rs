@@ -1,7 +1,8 @@
 //! The vault asks the policy by itself: what people said comes from the core, and is verified like everything else.
 
 use super::*;
-use crate::testing::{GOVERNED, opinion};
+use crate::tests::people::{GOVERNED, opinion};
+use firn_proto::Opinion;
 use firn_proto::opinion::Decision as Word;
 
 impl Case {
