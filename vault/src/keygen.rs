@@ -317,6 +317,5 @@ fn deal<R: RngCore + CryptoRng>(
     let sealed = roster.others().map(seal).collect::<Option<_>>()?;
     Some(KeyShares { ephemeral: point(&ephemeral.public())?, sealed })
 }
-
 #[cfg(test)]
 mod tests;

@@ -28,10 +28,6 @@ mod settle;
 mod suite;
 #[cfg(test)]
 mod testing;
-
-pub use open::OpenError;
-pub use root::RootSecret;
-
 use api::{Decision, Reply, Request, VaultRefusal, Write};
 use denial::Denial;
 use firn_proto::certificate::KeyProposal;
@@ -45,10 +41,12 @@ use held::HeldKey;
 use keygen::{Attempt, Dealt, Failure, Roster};
 use limits::{ATTEMPTS_MAX, DEALT_MAX};
 use nonces::Pools;
+pub use open::OpenError;
 use rand_core::{CryptoRng, RngCore};
 use record::{Kind, key_record};
 use release::Released;
 use root::RootKeys;
+pub use root::RootSecret;
 use seal::Place;
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;

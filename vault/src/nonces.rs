@@ -119,6 +119,5 @@ impl Pools {
         self.pools.get_mut(key)?.remove(&serial).map(|offer| offer.nonces)
     }
 }
-
 #[cfg(test)]
 mod tests;

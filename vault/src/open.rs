@@ -141,6 +141,5 @@ impl Vault {
         Ok(())
     }
 }
-
 #[cfg(test)]
 mod tests;

@@ -215,6 +215,5 @@ impl<'a> Reader<'a> {
         Some(map)
     }
 }
-
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use firn_proto::definition::KeyDefinition;
 use firn_proto::digest::CanonicalHasher;
 use firn_proto::diversity::is_eligible;
 use firn_proto::limits::{COMMITMENTS_NEXT_MAX, NONCE_LIFETIME_SECONDS};
-use firn_proto::message::{SigningPackage, Status};
+use firn_proto::message::SigningPackage;
 use firn_proto::request::Request;
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, Identifier, Point};
@@ -178,14 +178,8 @@ impl Vault {
             return Err(Code::AccountMismatch.into());
         }
         request.check_time(ask.now)?;
-        // The core's word for what people said is not enough.
-        if !ask.opinions.verify(request.id(), &self.definition) {
-            return Err(Code::VaultRefused.into());
-        }
-        match self.definition.permits(self.node, request, &ask.opinions, ask.now).err().and_then(Status::code) {
-            Some(code) => Err(code.into()),
-            None => Ok(locks.into()),
-        }
+        self.definition.permits_release(self.node, request, &ask.opinions, ask.now)?;
+        Ok(locks.into())
     }
 
     fn check_locks(&self, locks: &[Lock]) -> Result<(), Denial> {

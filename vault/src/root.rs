@@ -119,6 +119,5 @@ impl DecryptionKey {
         &self.0
     }
 }
-
 #[cfg(test)]
 mod tests;

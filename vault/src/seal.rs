@@ -69,6 +69,5 @@ impl Place<'_> {
             .0
     }
 }
-
 #[cfg(test)]
 mod tests;

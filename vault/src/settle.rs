@@ -66,6 +66,5 @@ impl Vault {
         ])
     }
 }
-
 #[cfg(test)]
 mod tests;
