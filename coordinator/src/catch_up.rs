@@ -258,7 +258,6 @@ impl Engine {
             transaction: state.transaction,
             code: state.closed,
             opinions: state.opinions.clone(),
-            findings: self.definition.policy.findings(&self.definition, request, &state.opinions, self.now.wall),
         })
     }
 

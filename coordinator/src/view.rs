@@ -2,7 +2,6 @@
 
 use alloy_primitives::{Address, B256};
 use firn_proto::opinion::Opinions;
-use firn_proto::policy::Finding;
 use firn_proto::{Code, Epoch, GroupSignature, Identifier, Incarnation, KeyId, NodeId, Point, Request, SubjectId};
 use std::collections::BTreeMap;
 
@@ -65,8 +64,6 @@ pub struct SubjectView {
     pub code: Option<Code>,
     /// What people say to it.
     pub opinions: Opinions,
-    /// What the rules say to it at this moment.
-    pub findings: Vec<Finding>,
 }
 
 /// One member's standing with a request.

@@ -134,9 +134,7 @@ async fn post_request(State(api): Api, body: Body) -> Result<(StatusCode, Json<A
     let id = request.id();
     // Held until the answer is here: what one requester has under way leaves room for the others.
     let _place = api.intake.enter(request.requester()).ok_or(Code::RequestLimit)?;
-    let (answer, answered) = oneshot::channel();
-    api.call(Call::Submit(Box::new(request), answer))?;
-    answered.await.map_err(|_| Code::Draining)??;
+    api.settle(|answer| Call::Submit(Box::new(request), answer)).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id: id.to_string() })))
 }
 
@@ -146,7 +144,7 @@ async fn list_requests(State(api): Api) -> Result<Json<Requests>, Refused> {
 }
 
 async fn show_request(State(api): Api, Path(id): Path<String>) -> Result<Json<json::RequestView>, Refused> {
-    let id = Digest::from_hex(&id).map(SubjectId).ok_or_else(|| Refusal::new(Code::RequestUnknown, id))?;
+    let id = subject(&id)?;
     let found = api.look(move |engine| engine.request(id)).await?;
     let found = found.ok_or_else(|| Refusal::new(Code::RequestUnknown, id.to_string()))?;
     Ok(Json(view::request(&found, &api.definition)))
@@ -158,13 +156,11 @@ async fn post_opinion(
     Path(id): Path<String>,
     body: Body,
 ) -> Result<(StatusCode, Json<Accepted>), Refused> {
-    let subject = Digest::from_hex(&id).map(SubjectId).ok_or_else(|| Refusal::new(Code::RequestUnknown, id))?;
+    let id = subject(&id)?;
     let body: OpinionBody = read(body).await?;
-    let opinion = body.to_signed(subject)?.verify(&api.definition)?;
-    let (answer, answered) = oneshot::channel();
-    api.call(Call::Opine(Box::new(opinion), answer))?;
-    answered.await.map_err(|_| Code::Draining)??;
-    Ok((StatusCode::ACCEPTED, Json(Accepted { id: subject.to_string() })))
+    let opinion = body.to_signed(id)?.verify(&api.definition)?;
+    api.settle(|answer| Call::Opine(Box::new(opinion), answer)).await?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id: id.to_string() })))
 }
 
 async fn list_keys(State(api): Api) -> Result<Json<Keys>, Refused> {
@@ -299,11 +295,16 @@ impl Shared {
         answered.await.map_err(|_| Code::Draining.into())
     }
 
-    async fn command(&self, id: String, command: Command) -> Result<(StatusCode, Json<Accepted>), Refused> {
+    /// Hands a call to the loop and waits for what comes of it.
+    async fn settle(&self, call: impl FnOnce(oneshot::Sender<Result<(), Code>>) -> Call) -> Result<(), Refused> {
         let (answer, answered) = oneshot::channel();
+        self.call(call(answer))?;
+        Ok(answered.await.map_err(|_| Code::Draining)??)
+    }
+
+    async fn command(&self, id: String, command: Command) -> Result<(StatusCode, Json<Accepted>), Refused> {
         let session = command.session(self.definition.network_id());
-        self.call(Call::Operator(session, command, answer))?;
-        answered.await.map_err(|_| Code::Draining)??;
+        self.settle(|answer| Call::Operator(session, command, answer)).await?;
         Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
     }
 
@@ -338,6 +339,10 @@ async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Refused> 
         .await
         .map_err(|_| Refusal::new(Code::RequestTooLarge, format!("at most {REQUEST_JSON_BYTES_MAX} bytes")))?;
     serde_json::from_slice(&bytes).map_err(|error| Refusal::new(Code::RequestMalformed, error.to_string()).into())
+}
+
+fn subject(text: &str) -> Result<SubjectId, Refused> {
+    Digest::from_hex(text).map(SubjectId).ok_or_else(|| Refusal::new(Code::RequestUnknown, text).into())
 }
 
 fn key_id(text: &str) -> Result<KeyId, Refused> {

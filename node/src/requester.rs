@@ -1,13 +1,14 @@
-//! Making a request as an AVS does: typed data, signed with an Ethereum key.
+//! Making a request as an AVS does, and an opinion as a person does: typed data, signed with an Ethereum key.
 
-use crate::api::json::RequestBody;
+use crate::api::json::{OpinionBody, RequestBody};
 use crate::failure::Failure;
 use alloy::primitives::{Address, U256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
-use firn_proto::Definition;
 use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::opinion::{self, Decision, SignedOpinion};
 use firn_proto::request::SignedRequest;
+use firn_proto::{Definition, Digest, SubjectId};
 
 /// Everything that a slash says.
 #[derive(Clone, Debug)]
@@ -40,10 +41,24 @@ pub(crate) fn sign(
         nonce: plan.nonce,
         deadline: plan.deadline,
     });
-    let digest = operation.id(definition).0.0;
-    let signature = signer
-        .sign_hash_sync(&digest.into())
-        .map_err(|error| Failure::general("REQUEST_SIGNING", error.to_string()))?
-        .as_bytes();
+    let signature = sign_digest(signer, operation.id(definition).0, "REQUEST_SIGNING")?;
     Ok(RequestBody::from_signed(&SignedRequest { operation, signature }))
+}
+
+/// Signs what a person says to a request in the definition's network.
+pub(crate) fn opine(
+    definition: &Definition,
+    request: SubjectId,
+    decision: Decision,
+    number: u64,
+    signer: &PrivateKeySigner,
+) -> Result<OpinionBody, Failure> {
+    let digest = opinion::digest(definition, request, decision, number);
+    let signature = sign_digest(signer, digest, "OPINION_SIGNING")?;
+    Ok(OpinionBody::from_signed(&SignedOpinion { request, decision, number, signature }))
+}
+
+fn sign_digest(signer: &PrivateKeySigner, digest: Digest, code: &str) -> Result<[u8; 65], Failure> {
+    let signature = signer.sign_hash_sync(&digest.0.into());
+    Ok(signature.map_err(|error| Failure::general(code, error.to_string()))?.as_bytes())
 }

@@ -191,10 +191,10 @@ impl Definition {
         self.policy.permits(self, request, opinions, organisation, now)
     }
 
-    /// The same for whoever believes nobody: every opinion is verified anew.
+    /// The same for whoever believes nobody, with the request's own times: every opinion is verified anew.
     ///
     /// # Errors
-    /// `VAULT_REFUSED` where an opinion is not its person's about this request; else why not.
+    /// Those of [`Request::check_time`]; `VAULT_REFUSED` where an opinion is not its person's about this request; else why not.
     pub fn permits_release(
         &self,
         node: NodeId,
@@ -202,6 +202,7 @@ impl Definition {
         opinions: &Opinions,
         now: WallTime,
     ) -> Result<(), Code> {
+        request.check_time(now)?;
         if !opinions.verify(request.id(), self) {
             return Err(Code::VaultRefused);
         }

@@ -317,5 +317,6 @@ fn deal<R: RngCore + CryptoRng>(
     let sealed = roster.others().map(seal).collect::<Option<_>>()?;
     Some(KeyShares { ephemeral: point(&ephemeral.public())?, sealed })
 }
+
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,10 @@ mod settle;
 mod suite;
 #[cfg(test)]
 mod testing;
+
+pub use open::OpenError;
+pub use root::RootSecret;
+
 use api::{Decision, Reply, Request, VaultRefusal, Write};
 use denial::Denial;
 use firn_proto::certificate::KeyProposal;
@@ -41,12 +45,10 @@ use held::HeldKey;
 use keygen::{Attempt, Dealt, Failure, Roster};
 use limits::{ATTEMPTS_MAX, DEALT_MAX};
 use nonces::Pools;
-pub use open::OpenError;
 use rand_core::{CryptoRng, RngCore};
 use record::{Kind, key_record};
 use release::Released;
 use root::RootKeys;
-pub use root::RootSecret;
 use seal::Place;
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
@@ -142,8 +144,7 @@ impl Vault {
         message: &Message,
         rng: &mut R,
     ) -> Result<Reply, Denial> {
-        let sequence = self.sequence.checked_add(1);
-        let Some(sequence) = sequence else { unreachable!("2^64 envelopes in one boot") };
+        let Some(sequence) = self.sequence.checked_add(1) else { unreachable!("2^64 envelopes in one boot") };
         let (network, sender, incarnation) = (self.network, self.node, self.incarnation);
         let header = Header { network, session, sender, incarnation, sequence };
         let envelope = envelope::seal(&header, message, |digest| self.keys.author.sign(digest, rng));

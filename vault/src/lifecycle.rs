@@ -191,5 +191,6 @@ impl Vault {
         self.put(Kind::State, key_record(Kind::State, key_id, FIRST_EPOCH), &state.encode(), rng)
     }
 }
+
 #[cfg(test)]
 mod tests;

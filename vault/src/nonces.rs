@@ -28,8 +28,7 @@ impl Nonces {
         Some((Self(nonces), points))
     }
 
-    /// The signature share for `package`; `None` for zero, which no honest signer sends. The nonces end here, whatever
-    /// comes of it.
+    /// The signature share for `package`; `None` for zero, which no honest signer sends. The nonces end here.
     pub(crate) fn sign(self, package: &frost::SigningPackage, key: &KeyPackage) -> Option<PublicScalar> {
         PublicScalar::from_slice(&frost::round2::sign(package, &self.0, key).ok()?.serialize()).ok()
     }
@@ -119,5 +118,6 @@ impl Pools {
         self.pools.get_mut(key)?.remove(&serial).map(|offer| offer.nonces)
     }
 }
+
 #[cfg(test)]
 mod tests;

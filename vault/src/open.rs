@@ -141,5 +141,6 @@ impl Vault {
         Ok(())
     }
 }
+
 #[cfg(test)]
 mod tests;

@@ -215,5 +215,6 @@ impl<'a> Reader<'a> {
         Some(map)
     }
 }
+
 #[cfg(test)]
 mod tests;

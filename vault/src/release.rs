@@ -105,11 +105,9 @@ impl Vault {
         self.pools.drop_expired(ask.now);
         let share = self.consume(&pool, package, &signing_package)?;
         let next = self.commit(pool, ask.next, ask.now, rng)?;
-        let writes = self.release_writes(hash, &own, package, locks, rng);
         let reply = Reply::Released { subject: package.subject, package: hash, share, next };
-        let decision = Decision { writes, reply };
-        let released = Released { package: hash, decision: decision.clone() };
-        let replaced = self.released.insert(own.serial, released);
+        let decision = Decision { writes: self.release_writes(hash, &own, package, locks, rng), reply };
+        let replaced = self.released.insert(own.serial, Released { package: hash, decision: decision.clone() });
         assert!(replaced.is_none(), "one commitment pair releases one share");
         while self.released.len() > RELEASED_MAX {
             self.released.pop_first();
@@ -177,7 +175,6 @@ impl Vault {
         if request.account().into_array() != held.account {
             return Err(Code::AccountMismatch.into());
         }
-        request.check_time(ask.now)?;
         self.definition.permits_release(self.node, request, &ask.opinions, ask.now)?;
         Ok(locks.into())
     }

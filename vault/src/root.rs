@@ -119,5 +119,6 @@ impl DecryptionKey {
         &self.0
     }
 }
+
 #[cfg(test)]
 mod tests;

@@ -69,5 +69,6 @@ impl Place<'_> {
             .0
     }
 }
+
 #[cfg(test)]
 mod tests;

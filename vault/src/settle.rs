@@ -66,5 +66,6 @@ impl Vault {
         ])
     }
 }
+
 #[cfg(test)]
 mod tests;

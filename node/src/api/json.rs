@@ -294,6 +294,12 @@ impl OpinionBody {
         let (decision, number) = (decision.ok_or_else(malformed)?, self.number);
         Ok(SignedOpinion { request, decision, number, signature: signature(&self.signature)? })
     }
+
+    /// The JSON form of a signed opinion.
+    pub(crate) fn from_signed(signed: &SignedOpinion) -> Self {
+        let signature = format!("0x{}", hex::encode(signed.signature));
+        Self { decision: signed.decision.as_str().to_owned(), number: signed.number, signature }
+    }
 }
 
 impl OperationBody {
@@ -331,7 +337,7 @@ impl OperationBody {
 }
 
 /// The 65 bytes of an Ethereum signature.
-pub(crate) fn signature(text: &str) -> Result<[u8; 65], Refusal> {
+fn signature(text: &str) -> Result<[u8; 65], Refusal> {
     let malformed = || Refusal::new(Code::RequestMalformed, "signature: 0x and 130 hexadecimal digits");
     let hex = text.strip_prefix("0x").ok_or_else(malformed)?;
     hex::decode(hex).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(malformed)

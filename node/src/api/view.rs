@@ -3,11 +3,13 @@
 use super::json::{Check, FindingView, Frames, KeyView, MemberView, OperationBody, OpinionView, PeerView, RequestView};
 use crate::chain::Health;
 use crate::net::PeerStatus;
+use crate::runtime::wall_time;
 use firn_coordinator::view::{self, PeerView as KnownPeer};
 use firn_proto::{Code, Definition, Incarnation, NodeId, Opinion};
 
 pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> RequestView {
     let name = |node: NodeId| name(node, definition);
+    let findings = definition.policy.findings(definition, &view.request, &view.opinions, wall_time());
     RequestView {
         id: view.id.to_string(),
         state: view.state.to_owned(),
@@ -33,7 +35,7 @@ pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> Requ
         signers: view.signers.iter().map(|node| name(*node)).collect(),
         transaction: view.transaction.map(|hash| hash.to_string()),
         opinions: view.opinions.iter().map(|(person, opinion)| self::opinion(person, opinion, definition)).collect(),
-        policy: view.findings.iter().map(FindingView::from).collect(),
+        policy: findings.iter().map(FindingView::from).collect(),
     }
 }
 

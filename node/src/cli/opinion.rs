@@ -6,10 +6,10 @@ use super::show::{ACCEPTED, request_text};
 use super::{NodeArgs, Output, PassphraseArgs, document, print, talk};
 use crate::api::json::OpinionBody;
 use crate::failure::{Exit, Failure};
+use crate::requester::opine;
 use crate::runtime::wall_time;
-use alloy::signers::SignerSync;
 use clap::Args;
-use firn_proto::opinion::{self, Decision};
+use firn_proto::opinion::Decision;
 use firn_proto::{Definition, Digest, SubjectId};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -60,19 +60,16 @@ pub(super) async fn run(decision: Decision, args: &OpinionArgs, output: Output) 
         talk(&format!("{shown}sign it, then run the same command with --number {number} --signature HEX"));
         return super::write_out(&serde_json::to_string_pretty(&typed).unwrap_or_default());
     }
-    let signature = match (&args.signature, &args.keystore) {
-        (Some(signature), _) => signature.clone(),
+    let body = match (&args.signature, &args.keystore) {
+        (Some(signature), _) => {
+            OpinionBody { decision: decision.as_str().to_owned(), number, signature: signature.clone() }
+        }
         (None, Some(keystore)) => {
             talk(&shown);
-            let signer = open_keystore(keystore, &args.passphrase)?;
-            let digest = opinion::digest(&definition, subject, decision, number);
-            let signed = signer.sign_hash_sync(&digest.0.into());
-            let signed = signed.map_err(|error| Failure::general("OPINION_SIGNING", error.to_string()))?;
-            format!("0x{}", hex::encode(signed.as_bytes()))
+            opine(&definition, subject, decision, number, &open_keystore(keystore, &args.passphrase)?)?
         }
         (None, None) => return Err(Failure::usage("nothing signs", "name a key with --keystore")),
     };
-    let body = OpinionBody { decision: decision.as_str().to_owned(), number, signature };
     let accepted = client.opine(&args.id, &body).await?;
     print(output, &document(ACCEPTED, &accepted), || {
         format!(

@@ -23,6 +23,8 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+mod people;
+
 /// Somebody ended the demo: no log explains that.
 const INTERRUPTED: &str = "INTERRUPTED";
 /// The demo's network.
@@ -110,8 +112,6 @@ async fn acts(cluster: &mut Cluster, account: &mut Account) -> Result<(), Failur
     avs.executed(cluster, account, &Asked { at: clock, since: "restarted", ..asked }).await
 }
 
-mod people;
-
 /// The sample AVS, with everything it needs for asking and for checking.
 struct Avs {
     definition: Definition,
@@ -124,7 +124,7 @@ struct Avs {
 /// A request that was posted.
 struct Asked {
     id: String,
-    /// Which of [`PERCENT`] it asks for.
+    /// How much of the operator's allocation, in hundredths.
     percent: u64,
     to: String,
     body: RequestBody,
@@ -143,13 +143,9 @@ struct Times {
 
 impl Avs {
     fn new(manifest: &Manifest, key: &KeyView, address: Address) -> Result<Self, Failure> {
-        let failed = |cause: String| Failure::general("DEVNET_REQUESTER", cause);
-        let asks = &manifest.requester;
-        let passphrase = std::fs::read_to_string(&asks.passphrase_file).map_err(|error| failed(error.to_string()))?;
-        let signer = PrivateKeySigner::decrypt_keystore(&asks.keystore, passphrase.trim());
         Ok(Self {
             definition: manifest.read_definition()?,
-            signer: signer.map_err(|error| failed(error.to_string()))?,
+            signer: manifest.requester.open()?,
             rpc: contracts::reader(&manifest.rpc)?,
             key: key.clone(),
             address,

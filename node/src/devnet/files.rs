@@ -102,6 +102,15 @@ pub(crate) struct Contracts {
     pub(crate) recipient: Address,
 }
 
+impl ManifestSigner {
+    /// The key, from its keystore and the passphrase beside it.
+    pub(crate) fn open(&self) -> Result<PrivateKeySigner, Failure> {
+        let failed = |cause: String| Failure::general("DEVNET_REQUESTER", cause);
+        let passphrase = fs::read_to_string(&self.passphrase_file).map_err(|error| failed(error.to_string()))?;
+        PrivateKeySigner::decrypt_keystore(&self.keystore, passphrase.trim()).map_err(|error| failed(error.to_string()))
+    }
+}
+
 /// What `prepare` is asked for.
 pub(crate) struct Wish<'a> {
     pub(crate) dir: &'a Path,

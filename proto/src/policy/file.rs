@@ -3,7 +3,7 @@
 use super::{Approvals, Hours, Person, Policy, Role, Rule, Scope};
 use crate::code::Refusal;
 use crate::definition::file::address;
-use crate::definition::invalid;
+use crate::definition::{invalid, unique};
 use alloy_primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -78,20 +78,15 @@ struct FileApprovals {
 }
 
 pub(crate) fn parse(file: FilePolicy) -> Result<Policy, Refusal> {
-    let named = |what: &str, count: usize, listed: usize| match count == listed {
-        true => Ok(()),
-        false => Err(invalid(format!("duplicate {what}"))),
-    };
-    let (people, operators, rules) = (file.people.len(), file.operators.len(), file.rules.len());
-    let policy = Policy {
+    unique("person", file.people.iter().map(|person| &person.name))?;
+    unique("rule", file.rules.iter().map(|rule| &rule.name))?;
+    let operators = file.operators.into_iter().map(operator).collect::<Result<Vec<_>, _>>()?;
+    unique("operator", operators.iter().map(|(operator, _)| operator))?;
+    Ok(Policy {
         people: file.people.into_iter().map(person).collect::<Result<_, _>>()?,
-        operators: file.operators.into_iter().map(operator).collect::<Result<_, _>>()?,
+        operators: operators.into_iter().collect(),
         rules: file.rules.into_iter().map(rule).collect::<Result<_, _>>()?,
-    };
-    named("person", policy.people.len(), people)?;
-    named("operator", policy.operators.len(), operators)?;
-    named("rule", policy.rules.len(), rules)?;
-    Ok(policy)
+    })
 }
 
 fn person(entry: FilePerson) -> Result<(String, Person), Refusal> {

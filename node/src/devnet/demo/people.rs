@@ -1,14 +1,13 @@
 //! The act about rules and people: one request over the ceiling, one that waits for approvals, one that is vetoed.
 
 use super::{ABSENCE, Asked, Avs, name};
-use crate::api::json::{OpinionBody, RequestView};
+use crate::api::json::RequestView;
 use crate::devnet::account::Account;
 use crate::devnet::processes::{Cluster, Look};
 use crate::failure::{Exit, Failure};
+use crate::requester::opine;
 use crate::runtime::wall_time;
-use alloy::signers::SignerSync;
-use alloy::signers::local::PrivateKeySigner;
-use firn_proto::opinion::{Decision, digest};
+use firn_proto::opinion::Decision;
 
 /// Over the ceiling; and over what is signed without anybody's approval.
 const TOO_MUCH: u64 = 60;
@@ -71,15 +70,8 @@ impl Avs {
         at: &str,
     ) -> Result<(), Failure> {
         let known = cluster.manifest.people.get(person).ok_or_else(|| wrong("too few people"))?;
-        let failed = |cause: String| Failure::general("DEVNET_REQUESTER", cause);
-        let passphrase = std::fs::read_to_string(&known.passphrase_file).map_err(|error| failed(error.to_string()))?;
-        let signer = PrivateKeySigner::decrypt_keystore(&known.keystore, passphrase.trim());
-        let signer = signer.map_err(|error| failed(error.to_string()))?;
-        let number = wall_time().0;
-        let digest = digest(&self.definition, super::subject(&asked.id)?, decision, number);
-        let signature = signer.sign_hash_sync(&digest.0.into()).map_err(|error| failed(error.to_string()))?;
-        let signature = format!("0x{}", hex::encode(signature.as_bytes()));
-        let body = OpinionBody { decision: decision.as_str().to_owned(), number, signature };
+        let request = super::subject(&asked.id)?;
+        let body = opine(&self.definition, request, decision, wall_time().0, &known.open()?)?;
         cluster.client(at)?.opine(&asked.id, &body).await?;
         let organisation = self.definition.policy.people.get(&known.name).map(|person| person.organisation.as_str());
         let organisation = organisation.unwrap_or_default();
