@@ -27,6 +27,8 @@ struct Attempt {
 struct Due {
     by: Micros,
     process: ProcessId,
+    /// How many inputs had come to the process by then.
+    came: u64,
     session: SessionId,
     culprits: BTreeSet<NodeId>,
     what: &'static str,
@@ -59,12 +61,15 @@ impl A2 {
     fn expect(
         &mut self,
         at: Micros,
+        sight: &Sight<'_>,
         (process, session): (ProcessId, SessionId),
         culprits: BTreeSet<NodeId>,
         what: &'static str,
     ) {
         if !culprits.iter().any(|culprit| self.accused.contains(&(process, *culprit))) {
-            self.due.push(Due { by: at + BOUND, process, session, culprits, what });
+            // What was just delivered, and how far its sender is, come next.
+            let came = sight.world.process(process).map_or(0, |process| process.inputs().0 + 2);
+            self.due.push(Due { by: at + BOUND, process, came, session, culprits, what });
         }
     }
 
@@ -80,7 +85,7 @@ impl A2 {
                 } else {
                     None
                 };
-                self.share(entry.at, (process, session), share.package, from, fits != Some(false));
+                self.share(entry.at, sight, (process, session), share.package, from, fits != Some(false));
             }
             Message::Signed(signature) => {
                 let told = Told { at: entry.at, honest: !sight.world.is_corrupted(from), signature: *signature };
@@ -120,7 +125,7 @@ impl A2 {
                     self.round1.keys().any(|(at, of, by, _)| (*at, *of, by) == (process, session, dealer))
                 };
                 if let Some(dealer) = named.filter(|dealer| checking && has_round1(dealer)) {
-                    self.expect(entry.at, (process, session), BTreeSet::from([dealer, from]), "a complaint");
+                    self.expect(entry.at, sight, (process, session), BTreeSet::from([dealer, from]), "a complaint");
                 }
             }
             _ => {}
@@ -128,7 +133,15 @@ impl A2 {
     }
 
     /// A share came in, over the wire or from the process's own vault.
-    fn share(&mut self, at: Micros, place: (ProcessId, SessionId), package: Digest, from: NodeId, fits: bool) {
+    fn share(
+        &mut self,
+        at: Micros,
+        sight: &Sight<'_>,
+        place: (ProcessId, SessionId),
+        package: Digest,
+        from: NodeId,
+        fits: bool,
+    ) {
         let attempt = self.attempts.get_mut(&place).and_then(|open| open.get_mut(&package));
         let Some(attempt) = attempt.filter(|attempt| attempt.signers.contains(&from)) else { return };
         // The first share counts.
@@ -138,7 +151,7 @@ impl A2 {
         let complete = attempt.shares.len() == attempt.signers.len() && !attempt.bad.is_empty();
         if complete && !self.signed.contains(&place) {
             let bad = std::mem::take(&mut attempt.bad);
-            self.expect(at, place, bad, "a share that does not fit");
+            self.expect(at, sight, place, bad, "a share that does not fit");
         }
     }
 
@@ -156,7 +169,7 @@ impl A2 {
         }
         let known = self.round1.entry((process, session, sender, incarnation)).or_insert_with(|| package.clone());
         if known != package {
-            self.expect(entry.at, (process, session), BTreeSet::from([sender]), "two round-1 packages");
+            self.expect(entry.at, sight, (process, session), BTreeSet::from([sender]), "two round-1 packages");
         }
     }
 
@@ -182,9 +195,12 @@ impl A2 {
     }
 
     fn overdue(&mut self, now: Micros, sight: &Sight<'_>) -> Option<Violation> {
-        // What was delivered to a process that is held waits in front of it: its time begins when it goes on.
+        // What was delivered to a process that is held, or behind with its work, waits in front of it: its time begins when
+        // the process comes to it.
         for due in self.due.iter_mut().filter(|due| due.by < now) {
-            if sight.world.process(due.process).is_some_and(|process| process.paused) {
+            let Some(process) = sight.world.process(due.process) else { continue };
+            let (came, waiting) = process.inputs();
+            if process.paused || waiting > 0 && came - (waiting as u64) < due.came {
                 due.by = now + BOUND;
             }
         }
@@ -226,7 +242,7 @@ impl Invariant for A2 {
                 }
                 // Its own share never goes over the wire, and fits; where it keeps it back, the attempt is not looked at.
                 What::Released { subject, package, .. } => {
-                    self.share(entry.at, (id, (*subject).into()), *package, id.node, true);
+                    self.share(entry.at, sight, (id, (*subject).into()), *package, id.node, true);
                 }
                 What::Delivered { from, .. } => self.delivered(entry, sight, id, *from),
                 What::Observed(Observation::Subject { subject, state: "signed", .. }) => {

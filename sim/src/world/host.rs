@@ -28,6 +28,7 @@ impl World {
     pub(super) fn input(&mut self, id: ProcessId, event: Event) {
         if let Some(process) = self.processes.get_mut(&id).filter(|process| process.up) {
             process.work.inputs.push_back(event);
+            process.work.came += 1;
             self.run(id);
         }
     }

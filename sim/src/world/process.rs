@@ -43,6 +43,8 @@ pub struct Process {
 pub(super) struct Work {
     /// Waiting inputs.
     pub(super) inputs: VecDeque<Event>,
+    /// How many have come since the start.
+    pub(super) came: u64,
     /// What follows from the current input at once: replies of the vault.
     pub(super) replies: VecDeque<Event>,
     /// The rest of the current step.
@@ -151,6 +153,12 @@ impl Process {
             && work.batch.is_empty()
             && work.leaving.is_empty()
             && self.is_free()
+    }
+
+    /// How many inputs have come since the start, and how many of them still wait.
+    #[must_use]
+    pub fn inputs(&self) -> (u64, usize) {
+        (self.work.came, self.work.inputs.len())
     }
 
     /// How many timers are set.
