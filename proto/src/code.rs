@@ -191,7 +191,7 @@ pub enum Code {
 impl Code {
     /// All codes, ascending.
     pub fn all() -> impl Iterator<Item = Self> {
-        ENTRIES.iter().map(|entry| entry.0)
+        ENTRIES.into_iter().flatten().map(|entry| entry.0)
     }
 
     /// The code with this wire number.
@@ -226,7 +226,7 @@ impl Code {
 
     fn entry(self) -> &'static Entry {
         const UNLISTED: Entry = Entry(Code::VaultRefused, "UNLISTED", "unlisted code", "report this");
-        ENTRIES.iter().find(|entry| entry.0 == self).unwrap_or(&UNLISTED)
+        ENTRIES.into_iter().flatten().find(|entry| entry.0 == self).unwrap_or(&UNLISTED)
     }
 }
 
@@ -274,7 +274,7 @@ mod tests {
         let mut names: Vec<_> = Code::all().map(Code::as_str).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), ENTRIES.len());
+        assert_eq!(names.len(), ENTRIES.into_iter().flatten().count());
         for code in Code::all() {
             assert_eq!(Code::from_wire(code.to_wire()), Some(code));
             assert_eq!(code.entry().0, code);
