@@ -101,6 +101,8 @@ pub enum Command {
         /// The boot that is trusted.
         incarnation: Incarnation,
     },
+    /// Have every connected peer cosign the head of our audit log now.
+    ShowHead,
 }
 
 impl Command {
@@ -110,6 +112,7 @@ impl Command {
         match self {
             Self::ProposeKey(proposal) => proposal.key_id(network).into(),
             Self::AcceptKey(key_id) | Self::AbandonKey(key_id) => (*key_id).into(),
+            Self::ShowHead => SessionId::default(),
             Self::TrustPeer { node, .. } => {
                 let mut bytes = [0; 32];
                 bytes.iter_mut().zip(node.0.to_be_bytes()).for_each(|(to, from)| *to = from);

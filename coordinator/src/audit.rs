@@ -10,21 +10,17 @@ use prost::Message;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+mod witness;
+
+pub use witness::HeldHead;
+
+pub use firn_proto::checkpoint::Head;
 
 /// The schema of the entries that this release writes. It reads every earlier one: the log keeps them for ever.
 pub const SCHEMA: u32 = 2;
 
 /// The event of the entry that holds a whole request.
 pub const INTAKE: &str = "request-received";
-
-/// A log's length, and the hash of its last entry: what a log of this length is told by.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
-pub struct Head {
-    /// How many entries it has.
-    pub size: u64,
-    /// Hash of the last; zero where there is none.
-    pub hash: Digest,
-}
 
 /// The hash of an entry with these bytes: what the next entry names.
 #[must_use]

@@ -86,6 +86,7 @@ impl Engine {
         let heads = self.heads(node);
         self.turn.1 = heads.open.last().copied().unwrap_or_default();
         self.send(node, SessionId::default(), Message::Heads(heads), Class::Bulk);
+        self.show_head(node);
     }
 
     /// All subjects, from where the last list ended: where they are too many for one list, the next has the others.

@@ -230,6 +230,7 @@ impl Engine {
             Message::CommitmentsWanted { epoch, count } => self.on_commitments_wanted(inbound, *epoch, *count),
             Message::CommitmentsOffered(offered) => self.on_commitments_offered(inbound, offered),
             Message::Opinion(opinion) => self.on_opinion(inbound, opinion),
+            Message::Checkpoint(signed) => self.on_checkpoint(inbound, *signed),
         }
     }
 
@@ -269,6 +270,7 @@ impl Engine {
             Command::AcceptKey(key_id) => self.accept(key_id),
             Command::AbandonKey(key_id) => self.abandon(key_id),
             Command::TrustPeer { node, incarnation } => self.trust(node, incarnation),
+            Command::ShowHead => self.show_head_to_all(),
         };
         self.effect(Effect::Answer { session, outcome });
     }

@@ -17,6 +17,8 @@ pub(crate) struct Pace {
 #[derive(Debug)]
 pub(crate) struct Due {
     pace: Pace,
+    /// For heads of its audit log.
+    checkpoints: Pace,
     armed: bool,
     /// Its channel opened, and it has not heard yet what we said before.
     pub(crate) greet: bool,
@@ -42,7 +44,8 @@ impl Pace {
 
 impl Default for Due {
     fn default() -> Self {
-        Self { pace: Pace::new(CATCH_UP_BURST, CATCH_UP_MS), armed: false, greet: false, heads: None }
+        let pace = || Pace::new(CATCH_UP_BURST, CATCH_UP_MS);
+        Self { pace: pace(), checkpoints: pace(), armed: false, greet: false, heads: None }
     }
 }
 
@@ -50,6 +53,11 @@ impl Due {
     /// Whether the peer may be answered now.
     pub(crate) fn allow(&mut self, now: MonotonicTime) -> bool {
         self.pace.allow(now)
+    }
+
+    /// Whether a head of its audit log may be cosigned now.
+    pub(crate) fn allow_checkpoint(&mut self, now: MonotonicTime) -> bool {
+        self.checkpoints.allow(now)
     }
 
     /// Whether a timer has to be set for what is due.

@@ -7,6 +7,7 @@ use crate::api::{Class, Family, Observation, Record};
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
 use crate::record::{self, SCHEMA};
+use firn_proto::checkpoint::SignedCheckpoint;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{Status, Willingness};
 use firn_proto::{Code, Incarnation, Message, NodeId, SessionId, SubjectId, wire};
@@ -19,10 +20,13 @@ pub(crate) struct Peer {
     pub(crate) seen: Incarnation,
     pub(crate) quarantined: bool,
     /// The longest audit log that it told of, and in its how-manieth start.
-    audit: u64,
-    told_in: u32,
+    pub(crate) audit: u64,
+    pub(crate) told_in: u32,
     /// How much of `audit` is written down.
-    kept: u64,
+    pub(crate) kept: u64,
+    /// The newest head of its log that it has signed, and the newest of ours that it has cosigned.
+    pub(crate) theirs: Option<SignedCheckpoint>,
+    pub(crate) ours: Option<SignedCheckpoint>,
 }
 
 impl Engine {
@@ -39,7 +43,7 @@ impl Engine {
         }
     }
 
-    fn quarantine(&mut self, node: NodeId, peer: Peer, incarnation: Incarnation) {
+    pub(crate) fn quarantine(&mut self, node: NodeId, peer: Peer, incarnation: Incarnation) {
         let record = self.remember(node, Peer { quarantined: true, ..peer });
         let (code, note) = (Some(Code::PeerQuarantined), AuditNote::new(SessionId::default(), "peer-quarantined"));
         let reference = &incarnation.to_wire().to_be_bytes();
@@ -88,10 +92,12 @@ impl Engine {
         }
     }
 
-    fn remember(&mut self, node: NodeId, peer: Peer) -> Record {
+    pub(crate) fn remember(&mut self, node: NodeId, peer: Peer) -> Record {
         self.peers.insert(node, peer);
-        let Peer { seen, quarantined, audit, told_in, .. } = peer;
-        let stored = wire::StoredPeer { schema: SCHEMA, seen: seen.to_wire(), quarantined, audit, told_in };
+        let Peer { seen, quarantined, audit, told_in, theirs, ours, kept: _ } = peer;
+        let [theirs, ours] = [theirs, ours].map(|held| held.map(SignedCheckpoint::to_wire));
+        let stored =
+            wire::StoredPeer { schema: SCHEMA, seen: seen.to_wire(), quarantined, audit, told_in, theirs, ours };
         Record { family: Family::Peers, key: node.0.to_be_bytes().to_vec(), value: Some(stored.encode_to_vec()) }
     }
 
@@ -101,8 +107,11 @@ impl Engine {
             record::decode(value).filter(|stored: &wire::StoredPeer| stored.schema == SCHEMA)?;
         let node = NodeId(u16::from_be_bytes(record_key.try_into().ok()?));
         let wire::StoredPeer { quarantined, audit, told_in, .. } = stored;
-        self.peers
-            .insert(node, Peer { seen: Incarnation::from_wire(stored.seen), quarantined, audit, told_in, kept: audit });
+        let seen = Incarnation::from_wire(stored.seen);
+        let read = |held: &wire::Checkpoint| SignedCheckpoint::from_wire(held, node, &self.definition).ok();
+        let theirs = stored.theirs.as_ref().map(|held| read(held).ok_or(())).transpose().ok()?;
+        let ours = stored.ours.as_ref().map(|held| read(held).ok_or(())).transpose().ok()?;
+        self.peers.insert(node, Peer { seen, quarantined, audit, told_in, kept: audit, theirs, ours });
         Some(())
     }
 

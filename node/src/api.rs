@@ -3,14 +3,17 @@
 //! It listens on loopback only. What changes the node's own state needs the token in `run/token`, which the node makes
 //! at every start and only its own user can read; posting a request needs none, since its requester signed it.
 
+use crate::access::{self, Role};
 use crate::chain::Health;
 use crate::metrics::{Metrics, PeerLabel};
 use crate::net::PeerStatus;
 use crate::runtime::{Call, wall_time};
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{MatchedPath, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use firn_coordinator::Engine;
@@ -19,7 +22,10 @@ use firn_proto::certificate::KeyProposal;
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
 use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SubjectId};
 pub(crate) use intake::Intake;
-use json::{Accepted, Check, ErrorBody, Keys, OpinionBody, Peers, ProposeBody, RequestBody, Requests, Status};
+use json::{
+    Accepted, AuditPage, Check, ErrorBody, HeadsView, Keys, OpinionBody, PageQuery, Peers, ProposeBody, RequestBody,
+    Requests, Status,
+};
 use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -104,6 +110,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/keys/{id}/abandon", post(abandon_key))
         .route("/v1/peers", get(list_peers))
         .route("/v1/peers/{name}/trust", post(trust_peer))
+        .route("/v1/audit", get(list_audit))
+        .route("/v1/audit/heads", get(list_heads).post(show_head))
         .route("/v1/status", get(status))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -114,14 +122,26 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
                 ErrorBody::new("ROUTE_UNKNOWN", "there is no such route", "", "docs/reference/api.md lists the routes"),
             )
         })
-        .method_not_allowed_fallback(|| async {
-            let next = "docs/reference/api.md lists the methods of each route";
-            Refused(
-                StatusCode::METHOD_NOT_ALLOWED,
-                ErrorBody::new("METHOD_UNKNOWN", "the route has no such method", "", next),
-            )
-        })
+        .method_not_allowed_fallback(|| async { unknown_method() })
+        .route_layer(from_fn_with_state(Arc::clone(&shared), guard))
         .with_state(shared)
+}
+
+/// What the table of roles demands before a handler sees anything. A requester's and a person's signature is in the body, and
+/// the handler verifies it.
+async fn guard(State(api): Api, request: Request, next: Next) -> Result<Response, Refused> {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+    match access::route(request.method(), path) {
+        [] => return Err(unknown_method()),
+        [Role::Operator] => api.authorise(request.headers())?,
+        _ => {}
+    }
+    Ok(next.run(request).await)
+}
+
+fn unknown_method() -> Refused {
+    let next = "docs/reference/api.md lists the methods of each route";
+    Refused(StatusCode::METHOD_NOT_ALLOWED, ErrorBody::new("METHOD_UNKNOWN", "the route has no such method", "", next))
 }
 
 async fn post_request(State(api): Api, body: Body) -> Result<(StatusCode, Json<Accepted>), Refused> {
@@ -168,8 +188,7 @@ async fn list_keys(State(api): Api) -> Result<Json<Keys>, Refused> {
     Ok(Json(Keys { keys: keys.iter().map(|key| view::key(key, &api.definition)).collect() }))
 }
 
-async fn propose_key(State(api): Api, headers: HeaderMap, body: Body) -> Result<(StatusCode, Json<Accepted>), Refused> {
-    api.authorise(&headers)?;
+async fn propose_key(State(api): Api, body: Body) -> Result<(StatusCode, Json<Accepted>), Refused> {
     let body: ProposeBody = read(body).await?;
     let mut salt = [0; 32];
     OsRng.fill_bytes(&mut salt);
@@ -184,22 +203,12 @@ async fn propose_key(State(api): Api, headers: HeaderMap, body: Body) -> Result<
     api.command(key_id.to_string(), Command::ProposeKey(proposal)).await
 }
 
-async fn accept_key(
-    State(api): Api,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Result<(StatusCode, Json<Accepted>), Refused> {
-    api.authorise(&headers)?;
+async fn accept_key(State(api): Api, Path(id): Path<String>) -> Result<(StatusCode, Json<Accepted>), Refused> {
     let key_id = key_id(&id)?;
     api.command(key_id.to_string(), Command::AcceptKey(key_id)).await
 }
 
-async fn abandon_key(
-    State(api): Api,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Result<(StatusCode, Json<Accepted>), Refused> {
-    api.authorise(&headers)?;
+async fn abandon_key(State(api): Api, Path(id): Path<String>) -> Result<(StatusCode, Json<Accepted>), Refused> {
     let key_id = key_id(&id)?;
     api.command(key_id.to_string(), Command::AbandonKey(key_id)).await
 }
@@ -210,12 +219,7 @@ async fn list_peers(State(api): Api) -> Result<Json<Peers>, Refused> {
 }
 
 /// Ends a quarantine, for the start of the peer that is connected now.
-async fn trust_peer(
-    State(api): Api,
-    headers: HeaderMap,
-    Path(name): Path<String>,
-) -> Result<(StatusCode, Json<Accepted>), Refused> {
-    api.authorise(&headers)?;
+async fn trust_peer(State(api): Api, Path(name): Path<String>) -> Result<(StatusCode, Json<Accepted>), Refused> {
     let node = api.definition.nodes.iter().find(|(_, node)| node.name == name).map(|(id, _)| *id);
     let node = node.ok_or_else(|| Refusal::new(Code::SenderUnknown, name.clone()))?;
     let known = api.look(Engine::peers).await?;
@@ -226,6 +230,30 @@ async fn trust_peer(
         Refused(StatusCode::CONFLICT, body)
     })?;
     api.command(name, Command::TrustPeer { node, incarnation }).await
+}
+
+/// A page of the audit log.
+async fn list_audit(
+    State(api): Api,
+    page: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<AuditPage>, Refused> {
+    let Query(page) = page.map_err(|error| Refusal::new(Code::RequestMalformed, error.body_text()))?;
+    let (answer, answered) = oneshot::channel();
+    api.call(Call::Audit(page.from, answer))?;
+    let entries = answered.await.map_err(|_| Code::Draining)??;
+    let entries = entries.iter().map(|entry| view::entry(entry, &api.definition)).collect();
+    Ok(Json(AuditPage { schema: "firn.audit.v1".to_owned(), entries }))
+}
+
+/// The signed heads of logs that this node holds.
+async fn list_heads(State(api): Api) -> Result<Json<HeadsView>, Refused> {
+    let (head, held) = api.look(|engine| (engine.audited(), engine.heads_held())).await?;
+    Ok(Json(view::heads(api.me, head, &held, &api.definition)))
+}
+
+/// Has the peers cosign ours.
+async fn show_head(State(api): Api) -> Result<(StatusCode, Json<Accepted>), Refused> {
+    api.command("audit".to_owned(), Command::ShowHead).await
 }
 
 async fn status(State(api): Api) -> Result<Json<Status>, Refused> {

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+mod audit;
 mod dkg;
 mod opinion;
 mod peer;
@@ -81,6 +82,9 @@ enum Command {
     Withdraw(opinion::OpinionArgs),
     /// Veto a request: nobody will sign it, ever.
     Veto(opinion::OpinionArgs),
+    /// Look at a node's audit log, export it, and verify exports.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// A whole network on this machine: five nodes, a chain, a sample AVS.
     #[command(subcommand)]
     Devnet(DevnetCommand),
@@ -196,6 +200,7 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Reject(args) => block_on(async move { opinion::run(Decision::Reject, &args, output).await }),
         Command::Withdraw(args) => block_on(async move { opinion::run(Decision::Withdraw, &args, output).await }),
         Command::Veto(args) => block_on(async move { opinion::run(Decision::Veto, &args, output).await }),
+        Command::Audit(command) => block_on(async move { audit::run(command, output).await }),
         Command::Devnet(command) => block_on(async move { devnet::run(command, output).await }),
     }
 }
@@ -271,6 +276,21 @@ fn write_out(text: &str) -> Result<(), Failure> {
         Err(error) => Err(Failure::new("OUTPUT", error.to_string(), "check where standard output goes", Exit::Failure)),
         Ok(()) => Ok(()),
     }
+}
+
+/// Every command that does something, by its words.
+#[cfg(test)]
+pub(crate) fn leaf_commands() -> Vec<String> {
+    fn walk(command: &clap::Command, words: &str, into: &mut Vec<String>) {
+        let mut below = command.get_subcommands().filter(|below| below.get_name() != "help").peekable();
+        if below.peek().is_none() {
+            return into.push(words.trim_start().to_owned());
+        }
+        below.for_each(|below| walk(below, &format!("{words} {}", below.get_name()), into));
+    }
+    let mut found = Vec::new();
+    walk(&<Cli as clap::CommandFactory>::command(), "", &mut found);
+    found
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! A client of a node's HTTP API, for the command line and the devnet.
 
 use crate::api::json::{
-    Accepted, ErrorBody, Keys, OpinionBody, ProposeBody, RequestBody, RequestView, Requests, Status,
+    Accepted, AuditPage, ErrorBody, HeadsView, Keys, OpinionBody, ProposeBody, RequestBody, RequestView, Requests,
+    Status,
 };
 use crate::failure::Failure;
 use reqwest::{Method, Url};
@@ -66,6 +67,19 @@ impl Client {
 
     pub(crate) async fn trust_peer(&self, name: &str) -> Result<Accepted, Failure> {
         self.call(Method::POST, &format!("/v1/peers/{name}/trust"), None::<&()>).await
+    }
+
+    /// Entries of the audit log from this number on: a page.
+    pub(crate) async fn audit(&self, from: u64) -> Result<AuditPage, Failure> {
+        self.get(&format!("/v1/audit?from={from}")).await
+    }
+
+    pub(crate) async fn heads(&self) -> Result<HeadsView, Failure> {
+        self.get("/v1/audit/heads").await
+    }
+
+    pub(crate) async fn checkpoint(&self) -> Result<Accepted, Failure> {
+        self.call(Method::POST, "/v1/audit/heads", None::<&()>).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {

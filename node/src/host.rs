@@ -367,6 +367,7 @@ async fn deliver(
 fn signatures(message: &Message) -> u64 {
     let nested = match message {
         Message::RequestSpread { .. } | Message::Opinion(_) => 1,
+        Message::Checkpoint(signed) => 1 + usize::from(signed.cosignature.is_some()),
         Message::Willingness(willingness) => usize::from(willingness.commitments.is_some()),
         Message::SigningPackage(package) => package.commitments.len(),
         Message::SignatureShare(share) => share.next.len(),

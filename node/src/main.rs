@@ -1,6 +1,8 @@
 //! `firn`: a node of a threshold-signing network, and the command line to it.
 
+mod access;
 mod api;
+mod audit;
 mod chain;
 mod cli;
 mod client;

@@ -12,6 +12,7 @@ use crate::net::{self, Network};
 use crate::store::{self, Batch, Store};
 use firn_coordinator::Engine;
 use firn_coordinator::api::{Class, Command, Effect, Event, Family, Observation, Record, Timer};
+use firn_coordinator::audit::verify::Stored;
 use firn_proto::time::{MonotonicTime, Time, WallTime};
 use firn_proto::{Code, Epoch, Message, NodeId, Opinion, Request, SessionId};
 use firn_vault::Vault;
@@ -39,6 +40,12 @@ const ROUND_MAX: usize = 32;
 /// Unsynced bytes that end a round: a quarter of what the store takes in one batch, the rest is for the step that passes it.
 const ROUND_BYTES_MAX: usize = 1024 * 1024;
 
+/// Entries of the audit log, and their bytes, that one call reads: a millisecond of the loop's time.
+const AUDIT_PAGE_MAX: usize = 256;
+
+/// See [`AUDIT_PAGE_MAX`].
+const AUDIT_PAGE_BYTES_MAX: usize = 256 * 1024;
+
 /// Answers awaited by API clients. A session answered more slowly than this many others is refused.
 const ANSWERS_MAX: usize = 1_024;
 
@@ -52,6 +59,8 @@ pub(crate) enum Call {
     Opine(Box<Opinion>, oneshot::Sender<Result<(), Code>>),
     /// A question about the engine's state.
     Look(Look),
+    /// The audit log from this entry on: a page of what is durable.
+    Audit(u64, oneshot::Sender<Result<Vec<Stored>, Code>>),
     /// Finish what is durable and end.
     Stop,
 }
@@ -201,9 +210,25 @@ impl Loop {
             }
             // People are shown what is durable.
             Call::Look(look) => self.leave(Leaving::Look(look)),
+            Call::Audit(from, answer) => drop(answer.send(self.read_audit(from))),
             Call::Stop => self.stopping = true,
         }
         Ok(())
+    }
+
+    /// A page of the audit log: what an export may hold the loop up for.
+    fn read_audit(&self, from: u64) -> Result<Vec<Stored>, Code> {
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        for record in self.parts.store.scan_from(store::Family::Audit, &from.to_be_bytes()) {
+            let (key, value) = record.map_err(|_| Code::RecordCorrupt)?;
+            let number = key.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| Code::RecordCorrupt)?;
+            bytes += value.len();
+            page.push(Stored { number, bytes: value });
+            if page.len() >= AUDIT_PAGE_MAX || bytes >= AUDIT_PAGE_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(page)
     }
 
     /// Steps the engine with an event.

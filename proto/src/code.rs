@@ -186,6 +186,10 @@ pub enum Code {
     AuditRebuilt = 165,
     /// An entry of the audit log says what its signatures or the definition contradict.
     AuditEntryInvalid = 166,
+    /// A node has signed two heads that one log cannot have had.
+    AuditForked = 167,
+    /// The checkpoint is not one of this network, or a signature under it does not fit.
+    AuditCheckpointInvalid = 168,
 }
 
 impl Code {

@@ -92,8 +92,14 @@ pub fn verify(bytes: &[u8], definition: &Definition) -> Result<Verified<Message>
 
 /// Encodes and signs a message. Called by the vault, which alone has the author key.
 #[must_use]
-pub fn seal(header: &Header, message: &Message, sign: impl FnOnce(Digest) -> AuthorSignature) -> Vec<u8> {
-    let (kind, body) = message.encode();
+pub fn seal(header: &Header, message: &Message, mut sign: impl FnMut(Digest) -> AuthorSignature) -> Vec<u8> {
+    let (kind, body) = match message {
+        // It is shown to others without the envelope, so it is signed for itself.
+        Message::Checkpoint(checkpoint) => {
+            Message::Checkpoint(checkpoint.sign(header.sender, header.network, &mut sign)).encode()
+        }
+        message => message.encode(),
+    };
     let signature = sign(signing_digest(header, kind, &body));
     wire::Envelope {
         version: VERSION,

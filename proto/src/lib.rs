@@ -7,6 +7,7 @@
 pub mod account;
 pub mod author;
 pub mod certificate;
+pub mod checkpoint;
 pub mod code;
 pub mod commitments;
 pub mod definition;

@@ -2,6 +2,7 @@
 
 use crate::author::AuthorSignature;
 use crate::certificate::{KeyCertificate, KeyProposal, ascending, signature_from};
+use crate::checkpoint::SignedCheckpoint;
 use crate::code::{Code, Refusal};
 use crate::commitments::Commitments;
 use crate::definition::Definition;
@@ -91,6 +92,8 @@ pub enum Message {
     Heads(Heads),
     /// What a person says to a request. Session: the request's id.
     Opinion(Box<Opinion>),
+    /// The head of the sender's audit log, or of the receiver's with the sender's cosignature.
+    Checkpoint(SignedCheckpoint),
 }
 
 /// A round-1 package: commitment to the polynomial and proof of knowledge of its constant term (RFC 9591 appendix C).
@@ -325,6 +328,7 @@ impl Message {
             }
             Self::CommitmentsOffered(offered) => (21, offered_to(offered).encode_to_vec()),
             Self::Opinion(opinion) => (22, opinion.signed().to_wire().encode_to_vec()),
+            Self::Checkpoint(checkpoint) => (23, checkpoint.to_wire().encode_to_vec()),
         }
     }
 
@@ -364,6 +368,7 @@ impl Message {
                 let opinion = SignedOpinion::from_wire(&strict(body)?, header.session.into())?;
                 Self::Opinion(Box::new(opinion.verify(definition)?))
             }
+            23 => Self::Checkpoint(SignedCheckpoint::from_wire(&strict(body)?, header.sender, definition)?),
             _ => return Err(malformed("kind")),
         })
     }

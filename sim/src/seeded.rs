@@ -30,6 +30,8 @@ pub enum Bug {
     DoubledTimers,
     /// Records of requests are acknowledged and not written.
     DroppedRecord,
+    /// Entries of the audit log are acknowledged and not written.
+    SkippedEntry,
     /// A bit of every finished signature flips on its way out.
     FlippedSignature,
     /// A process falls over a kind of message.
@@ -46,7 +48,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::OldBoot,
         Self::LeakedShare,
         Self::LatePersist,
@@ -59,6 +61,7 @@ impl Bug {
         Self::DoubleExecution,
         Self::DoubledTimers,
         Self::DroppedRecord,
+        Self::SkippedEntry,
         Self::FlippedSignature,
         Self::PanicOnMessage,
         Self::ForgottenTakeover,
@@ -93,6 +96,7 @@ impl Bug {
             Self::DoubleExecution => ("double-execution", "I1"),
             Self::DoubledTimers => ("doubled-timers", "R1"),
             Self::DroppedRecord => ("dropped-record", "R2"),
+            Self::SkippedEntry => ("skipped-entry", "H1"),
             Self::FlippedSignature => ("flipped-signature", "V1"),
             Self::PanicOnMessage => ("panic-on-message", "X1"),
             Self::ForgottenTakeover => ("forgotten-takeover", "L1"),

@@ -62,6 +62,7 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
                 Command::AcceptKey(key_id) => WireCommand::AcceptKey(key_id.0.0.to_vec()),
                 Command::AbandonKey(key_id) => WireCommand::AbandonKey(key_id.0.0.to_vec()),
                 Command::TrustPeer { node, incarnation } => WireCommand::TrustPeer(peer(*node, incarnation.to_wire())),
+                Command::ShowHead => WireCommand::ShowHead(true),
             }),
         }),
     };
@@ -107,6 +108,7 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
             WireCommand::TrustPeer(peer) => {
                 Command::TrustPeer { node: node(peer.node)?, incarnation: Incarnation::from_wire(peer.number) }
             }
+            WireCommand::ShowHead(_) => Command::ShowHead,
         }),
     })
 }

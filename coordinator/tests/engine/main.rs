@@ -35,3 +35,5 @@ mod signing;
 mod timed;
 #[cfg(test)]
 mod warm;
+#[cfg(test)]
+mod witness;

@@ -30,6 +30,7 @@ pub(crate) fn message_name(message: &Message) -> &'static str {
         Message::CommitmentsWanted { .. } => "CommitmentsWanted",
         Message::CommitmentsOffered(_) => "CommitmentsOffered",
         Message::Opinion(_) => "Opinion",
+        Message::Checkpoint(_) => "Checkpoint",
     }
 }
 

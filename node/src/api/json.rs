@@ -74,6 +74,69 @@ pub(crate) struct Accepted {
     pub(crate) id: String,
 }
 
+/// Which page of the audit log.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageQuery {
+    /// Its first entry.
+    #[serde(default)]
+    pub(crate) from: u64,
+}
+
+/// Entries of the audit log; none where there are no more.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AuditPage {
+    pub(crate) schema: String,
+    pub(crate) entries: Vec<AuditEntryView>,
+}
+
+/// An entry of the audit log: its bytes, and what they say.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AuditEntryView {
+    pub(crate) number: u64,
+    /// The bytes that the chain is made of, in hexadecimal.
+    pub(crate) entry: String,
+    /// By the node's clock, RFC 3339.
+    pub(crate) time: String,
+    pub(crate) session: String,
+    pub(crate) event: String,
+    pub(crate) code: Option<String>,
+    /// The signers, or the member that it is about, by name.
+    pub(crate) members: Vec<String>,
+    /// Who asked for the share.
+    pub(crate) coordinator: Option<String>,
+    pub(crate) reference: String,
+    /// How many signed proofs are kept with it.
+    pub(crate) evidence: usize,
+    /// What was asked for, in a line, where a request came in.
+    pub(crate) title: Option<String>,
+    pub(crate) requester: Option<Address>,
+}
+
+/// The signed heads that a node holds.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct HeadsView {
+    pub(crate) schema: String,
+    pub(crate) node: String,
+    /// Of its own log.
+    pub(crate) size: u64,
+    pub(crate) hash: String,
+    pub(crate) heads: Vec<HeadView>,
+}
+
+/// A signed head of a log.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct HeadView {
+    /// The node that gave it to this one.
+    pub(crate) from: String,
+    /// Whose log.
+    pub(crate) owner: String,
+    pub(crate) size: u64,
+    pub(crate) signers: Vec<String>,
+    /// As a note: C2SP signed-note.
+    pub(crate) note: String,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Requests {
     pub(crate) requests: Vec<RequestView>,

@@ -1,11 +1,20 @@
 //! The engine's views as JSON, with names in place of numbers.
 
-use super::json::{Check, FindingView, Frames, KeyView, MemberView, OperationBody, OpinionView, PeerView, RequestView};
+use super::json::{
+    AuditEntryView, Check, FindingView, Frames, HeadView, HeadsView, KeyView, MemberView, OperationBody, OpinionView,
+    PeerView, RequestView,
+};
 use crate::chain::Health;
 use crate::net::PeerStatus;
 use crate::runtime::wall_time;
+use firn_coordinator::audit::verify::Stored;
+use firn_coordinator::audit::{Head, HeldHead};
 use firn_coordinator::view::{self, PeerView as KnownPeer};
-use firn_proto::{Code, Definition, Incarnation, NodeId, Opinion};
+use firn_proto::request::SignedRequest;
+use firn_proto::{Code, Definition, Incarnation, NodeId, Opinion, wire};
+use prost::Message;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> RequestView {
     let name = |node: NodeId| name(node, definition);
@@ -121,6 +130,47 @@ pub(super) fn checks(peers: &[PeerStatus], definition: &Definition, me: NodeId, 
         });
     }
     checks
+}
+
+/// An entry of the audit log. One that does not read is shown by its bytes alone: `firn audit verify` judges it.
+pub(super) fn entry(stored: &Stored, definition: &Definition) -> AuditEntryView {
+    let entry = wire::AuditEntry::decode(stored.bytes.as_slice()).unwrap_or_default();
+    let name = |node: u32| u16::try_from(node).map_or_else(|_| node.to_string(), |node| name(NodeId(node), definition));
+    let hex = |bytes: &[u8]| format!("0x{}", hex::encode(bytes));
+    let at = i64::try_from(entry.at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+    let signed = entry.intake.as_ref().and_then(|intake| SignedRequest::from_wire(intake.request.as_ref()?).ok());
+    let requester = entry.intake.as_ref().and_then(|intake| intake.requester.as_slice().try_into().ok());
+    AuditEntryView {
+        number: stored.number,
+        entry: hex::encode(&stored.bytes),
+        time: at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default(),
+        session: hex(&entry.session),
+        event: entry.event,
+        code: Code::from_wire(entry.code).map(|code| code.as_str().to_owned()),
+        members: entry.members.into_iter().map(name).collect(),
+        coordinator: (entry.coordinator != 0).then(|| name(entry.coordinator)),
+        reference: hex(&entry.reference),
+        evidence: entry.evidence.len(),
+        title: signed.map(|signed| signed.operation.render().title),
+        requester,
+    }
+}
+
+pub(super) fn heads(me: NodeId, own: Head, held: &[HeldHead], definition: &Definition) -> HeadsView {
+    let head = |held: &HeldHead| HeadView {
+        from: name(held.from, definition),
+        owner: name(held.note.checkpoint.owner, definition),
+        size: held.note.checkpoint.head.size,
+        signers: held.note.signatures.keys().map(|node| name(*node, definition)).collect(),
+        note: held.note.to_text(definition),
+    };
+    HeadsView {
+        schema: "firn.audit-heads.v1".to_owned(),
+        node: name(me, definition),
+        size: own.size,
+        hash: own.hash.to_string(),
+        heads: held.iter().map(head).collect(),
+    }
 }
 
 fn name(node: NodeId, definition: &Definition) -> String {

@@ -1,4 +1,4 @@
-//! `firn devnet demo`: Firn at work in six acts, each checked as it is shown.
+//! `firn devnet demo`: Firn at work in seven acts, each checked as it is shown.
 
 use super::account::{Account, amount, duration, short};
 use super::contracts::{self, Execution, WAD};
@@ -21,8 +21,11 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Output as Ended;
 use std::time::{Duration, Instant};
 
+mod logs;
 mod people;
 
 /// Somebody ended the demo: no log explains that.
@@ -56,7 +59,7 @@ pub(super) async fn run(keep: bool, output: Output) -> Result<(), Failure> {
         () = signals.received() => {
             Err(Failure::new(INTERRUPTED, "the demo was interrupted", "run it again", Exit::Interrupted))
         }
-        outcome = Box::pin(acts(&mut cluster, &mut account)) => outcome,
+        outcome = Box::pin(acts(&mut cluster, &mut account, temporary.path())) => outcome,
     };
     if let Some(failure) = outcome.as_ref().err().filter(|failure| failure.code != INTERRUPTED) {
         show_tails(&cluster, failure);
@@ -73,7 +76,7 @@ pub(super) async fn run(keep: bool, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn acts(cluster: &mut Cluster, account: &mut Account) -> Result<(), Failure> {
+async fn acts(cluster: &mut Cluster, account: &mut Account, dir: &Path) -> Result<(), Failure> {
     account.next("five organisations in five regions start their nodes");
     start(cluster, account).await?;
     account.next("they generate one key that none of them ever holds");
@@ -109,7 +112,9 @@ async fn acts(cluster: &mut Cluster, account: &mut Account) -> Result<(), Failur
         "{fifth} starts again with its data directory, start {incarnation} ({})",
         duration(clock.elapsed())
     ));
-    avs.executed(cluster, account, &Asked { at: clock, since: "restarted", ..asked }).await
+    avs.executed(cluster, account, &Asked { at: clock, since: "restarted", ..asked }).await?;
+    account.next("everybody's log is held against what the others have signed");
+    logs::shown(cluster, account, dir).await
 }
 
 /// The sample AVS, with everything it needs for asking and for checking.
@@ -330,16 +335,23 @@ impl Avs {
     }
 }
 
-/// What `firn status` prints, run as a user would.
-async fn status(cluster: &Cluster, name: &str) -> Result<String, Failure> {
-    let failed = |cause: String| Failure::general("DEVNET_STATUS", format!("firn status at {name}: {cause}"));
-    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+/// A command, run as a user would.
+async fn firn(arguments: &[&str]) -> Result<Ended, Failure> {
+    let failed = |error: std::io::Error| Failure::general("DEVNET_COMMAND", format!("firn: {error}"));
+    let program = std::env::current_exe().map_err(failed)?;
     let mut command = tokio::process::Command::new(program);
-    command.args(["status", "--output", "text", "--data-dir"]).arg(&cluster.node(name)?.data_dir).kill_on_drop(true);
-    let output = command.output().await.map_err(|error| failed(error.to_string()))?;
+    command.args(arguments).args(["--output", "text"]).kill_on_drop(true);
+    command.output().await.map_err(failed)
+}
+
+/// What `firn status` prints.
+async fn status(cluster: &Cluster, name: &str) -> Result<String, Failure> {
+    let dir = cluster.node(name)?.data_dir.to_string_lossy();
+    let output = firn(&["status", "--data-dir", &dir]).await?;
     // A node without enough peers says that it is not ready by its exit code, after the whole status.
     if !output.status.success() && output.status.code() != Some(Exit::NotReady as i32) {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).into_owned()));
+        let cause = String::from_utf8_lossy(&output.stderr);
+        return Err(Failure::general("DEVNET_COMMAND", format!("firn status at {name}: {cause}")));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -91,6 +91,8 @@ const PINNED: &[(u32, &str)] = &[
     (164, "AUDIT_CUT"),
     (165, "AUDIT_REBUILT"),
     (166, "AUDIT_ENTRY_INVALID"),
+    (167, "AUDIT_FORKED"),
+    (168, "AUDIT_CHECKPOINT_INVALID"),
 ];
 
 #[test]

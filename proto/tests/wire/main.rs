@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod account;
 #[cfg(test)]
+mod checkpoint;
+#[cfg(test)]
 mod code;
 #[cfg(test)]
 mod conformance;

@@ -2,6 +2,7 @@
 
 use crate::fixture::{NOW, commitments, definition, digest, opinion, point, scalar, sign, signed, slash};
 use firn_proto::certificate::{KeyCertificate, KeyProposal, certificate_digest, statement};
+use firn_proto::checkpoint::{Checkpoint, Head, SignedCheckpoint};
 use firn_proto::message::{
     BlockReference, Heads, KeyAbort, KeyCertified, KeyComplaint, KeyRound1, KeyShares, SignatureShare, SigningPackage,
     Status, Willingness,
@@ -130,7 +131,18 @@ fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
         ("CommitmentsOffered", digest_session(), Message::CommitmentsOffered(vec![commitments(&definition, 1, 2)])),
         ("Heads", SessionId::default(), Message::Heads(heads)),
         ("Opinion", id, Message::Opinion(Box::new(approval.verify(&definition).unwrap()))),
+        ("Checkpoint", SessionId::default(), Message::Checkpoint(checkpoint(&definition, 1, None))),
+        ("Checkpoint.cosigned", SessionId::default(), Message::Checkpoint(checkpoint(&definition, 2, Some(1)))),
     ]
+}
+
+/// The head of `owner`'s log, signed by it and by another.
+pub(crate) fn checkpoint(definition: &Definition, owner: u16, cosigner: Option<u16>) -> SignedCheckpoint {
+    let head = Head { size: 48, hash: digest(0x48) };
+    let checkpoint = Checkpoint { owner: NodeId(owner), head, boot: 7 };
+    let made = checkpoint.digest(definition.network_id());
+    let cosignature = cosigner.map(|node| sign(node, made));
+    SignedCheckpoint { checkpoint, signature: Some(sign(owner, made)), cosignature }
 }
 
 /// The session of the fixture's commitments.
@@ -171,7 +183,9 @@ pub(crate) fn stored_subject() -> wire::StoredSubject {
 }
 
 pub(crate) fn stored_peer() -> wire::StoredPeer {
-    wire::StoredPeer { schema: 1, seen: Incarnation::new(7, 77).to_wire(), quarantined: true, audit: 46, told_in: 6 }
+    let (theirs, ours) = (None, None);
+    let seen = Incarnation::new(7, 77).to_wire();
+    wire::StoredPeer { schema: 1, seen, quarantined: true, audit: 46, told_in: 6, theirs, ours }
 }
 
 /// As schema 1 wrote it: what came later is absent, so that these bytes never move.

@@ -61,5 +61,6 @@ pub fn kind(message: &Message) -> &'static str {
         Message::CommitmentsWanted { .. } => "commitments-wanted",
         Message::CommitmentsOffered(_) => "commitments-offered",
         Message::Opinion(_) => "opinion",
+        Message::Checkpoint(_) => "checkpoint",
     }
 }

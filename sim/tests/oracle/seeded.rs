@@ -49,6 +49,7 @@ fn stage(bug: Bug, seed: u64) -> Scenario {
         Bug::IdleRefusal
         | Bug::DoubledTimers
         | Bug::DroppedRecord
+        | Bug::SkippedEntry
         | Bug::FlippedSignature
         | Bug::PanicOnMessage
         | Bug::StrayDraw => {}
@@ -103,7 +104,14 @@ fn seeded_bugs_in_secrets_and_blame_are_caught() {
 
 #[test]
 fn seeded_bugs_in_bounds_and_progress_are_caught() {
-    check(&[Bug::DoubleExecution, Bug::DoubledTimers, Bug::DroppedRecord, Bug::ForgottenTakeover, Bug::StrayDraw]);
+    check(&[
+        Bug::DoubleExecution,
+        Bug::DoubledTimers,
+        Bug::DroppedRecord,
+        Bug::SkippedEntry,
+        Bug::ForgottenTakeover,
+        Bug::StrayDraw,
+    ]);
     check(&[Bug::IdleRefusal, Bug::UnheardBlocks]);
 }
 

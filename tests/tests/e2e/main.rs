@@ -9,6 +9,8 @@ mod acts;
 #[cfg(test)]
 mod asking;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod chain;
 #[cfg(test)]
 mod host;
@@ -36,3 +38,5 @@ mod process;
 mod records;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod roles;

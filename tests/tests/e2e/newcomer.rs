@@ -153,6 +153,8 @@ fn follows(net: &Net, id: &str) {
     assert_eq!(views.last().expect("at least one view")["state"], "executed");
     let text = net.text_at(1, &["request", "watch", id]).success();
     assert!(text.contains("executed") && text.contains("0.5% in strategy"), "{text}");
+    // Each node sees the finalised chain when it asks it.
+    net.at(2, &["request", "watch", id]).success();
     let shown = net.at(2, &["request", "show", id]).json();
     assert_eq!((shown["id"].as_str(), shown["state"].as_str()), (Some(id), Some("executed")));
     let all = net.at(2, &["request", "show"]).json();

@@ -112,4 +112,16 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "an entry of the audit log says what its signatures or the definition contradict",
         "use the network.toml that the node ran with; if it is that one, treat the node as hostile",
     ),
+    Entry(
+        Code::AuditForked,
+        "AUDIT_FORKED",
+        "a node has signed two heads that one audit log cannot have had",
+        "its log was cut and written anew, or it runs twice; both signed heads are in this node's audit log",
+    ),
+    Entry(
+        Code::AuditCheckpointInvalid,
+        "AUDIT_CHECKPOINT_INVALID",
+        "the text is no checkpoint of this network, or a signature under it does not fit",
+        "use the network.toml of the network that it was made in; if it is that one, trust no part of it",
+    ),
 ];
