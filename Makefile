@@ -52,7 +52,7 @@ demo: build ## five nodes, a key, three slashes, killed and returning nodes: the
 	@$(FIRN) devnet demo
 
 .PHONY: test
-test: setup fmt-check lint contracts-check contracts-test build unit sim ## everything CI checks, in CI's order
+test: setup fmt-check lint contracts-check contracts-test build unit sim coverage ## everything CI checks, in CI's order
 
 .PHONY: check
 check: setup fmt-check lint contracts-check ## formatting, lints, contract artifacts; writes nothing
@@ -81,6 +81,11 @@ unit: setup ## Rust tests only, end-to-end ones included
 	$(call say,tests)
 	@$(CARGO) test --quiet $(WORKSPACE) --test stack -- --list >/dev/null # says so where namespaces are missing
 	@$(CARGO) nextest run $(WORKSPACE)
+
+.PHONY: coverage
+coverage: ## the requirements of the threat model and how many tests have each
+	$(call say,requirements)
+	@scripts/coverage
 
 .PHONY: soak-stack
 soak-stack: build ## 200 kills of real nodes under traffic; writes tests/reports/kills.txt

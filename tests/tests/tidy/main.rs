@@ -14,6 +14,8 @@ mod links;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod requirements;
+#[cfg(test)]
 mod shape;
 #[cfg(test)]
 mod size;

@@ -70,7 +70,7 @@ impl Case {
 }
 
 #[test]
-fn the_share_its_locks_and_its_marker_are_one_decision() {
+fn r37_the_share_its_locks_and_its_marker_are_one_decision() {
     let mut case = case();
     let decision = case.decide();
     let Reply::Released { package, next, .. } = &decision.reply else { panic!("{:?}", decision.reply) };
