@@ -29,7 +29,7 @@ WORKSPACE := --workspace --locked
 BUILD := build $(WORKSPACE) --all-targets
 
 # What `make bench` runs: examples of the workspace by name, and the contracts' gas figures.
-BENCHES := vault aggregate end_to_end regions throughput
+BENCHES := vault aggregate evaluate end_to_end regions throughput
 
 say = @printf '\n==> %s\n' '$(1)' >&2
 
@@ -133,7 +133,7 @@ contracts-test: ## Solidity tests
 	@cd contracts && $(FORGE) test
 
 .PHONY: bench
-bench: setup ## the figures: gas, vault, end to end, memory
+bench: setup ## the figures: gas, vault, evaluation, end to end, memory
 	$(call say,gas)
 	@cd contracts && npm run --silent gas
 	$(call say,release build)

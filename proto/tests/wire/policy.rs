@@ -189,7 +189,7 @@ fn r14_a_rule_binds_all_in_its_scope_and_nothing_else() {
     let request = request(&both, |_| {});
     assert_eq!(answer(&both, &request, &[], NOW), Err(Status::Declined(Code::PolicyWadTooLarge)));
     let findings = both.policy.findings(&both, &request, &Opinions::default(), WallTime(NOW));
-    let holds: Vec<_> = findings.iter().map(|finding| (finding.rule.as_str(), finding.holds)).collect();
+    let holds: Vec<_> = findings.iter().map(|finding| (finding.rule, finding.holds)).collect();
     assert_eq!(holds, [("all", false), ("ours", true)]);
     assert_eq!(findings[0].describe(), "takes 1% at most in any strategy; this takes 8%");
 }
