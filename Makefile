@@ -52,7 +52,7 @@ demo: build ## five nodes, a key, three slashes, killed and returning nodes: the
 	@$(FIRN) devnet demo
 
 .PHONY: test
-test: setup fmt-check lint contracts-check contracts-test build unit sim coverage ## everything CI checks, in CI's order
+test: setup fmt-check lint contracts-check contracts-test build unit sim mutants-tenth coverage ## everything CI checks, in CI's order
 
 .PHONY: check
 check: setup fmt-check lint contracts-check ## formatting, lints, contract artifacts; writes nothing
@@ -86,6 +86,16 @@ unit: setup ## Rust tests only, end-to-end ones included
 coverage: ## the requirements of the threat model and how many tests have each
 	$(call say,requirements)
 	@scripts/coverage
+
+.PHONY: mutants
+mutants: build ## break safety code on purpose, a variant at a time, and see its test fail; a quarter of an hour
+	$(call say,mutants)
+	@$(CARGO_TARGET_DIR)/debug/examples/mutants $(ONLY)
+
+.PHONY: mutants-tenth
+mutants-tenth: build ## the tenth of them that the commit picks
+	$(call say,mutants)
+	@$(CARGO_TARGET_DIR)/debug/examples/mutants --tenth
 
 .PHONY: soak-stack
 soak-stack: build ## 200 kills of real nodes under traffic; writes tests/reports/kills.txt

@@ -154,14 +154,15 @@ fn r22_signers_come_from_as_many_organisations_as_the_key_asks_for() {
     }
     content.keys[0].organisations_min = 3;
     let (mut bench, _) = Bench::ready_of(Definition::new(content));
+    let packages = |bench: &Bench| bench.sent.iter().filter(|flight| flight.name == "SigningPackage").count();
     bench.kill(5);
-    let before = shares(&bench);
+    let before = (shares(&bench), packages(&bench));
     let request = bench.request(7);
     bench.submit(1, &request);
     bench.deliver();
     bench.rounds(2);
     assert_eq!(bench.state(1, &request), "waiting", "four are willing, of two organisations");
-    assert_eq!(shares(&bench), before);
+    assert_eq!((shares(&bench), packages(&bench)), before, "nobody is even asked");
     bench.restart(5);
     bench.deliver();
     bench.rounds(3);

@@ -12,6 +12,8 @@ mod files;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod mutants;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod requirements;
