@@ -29,7 +29,7 @@ WORKSPACE := --workspace --locked
 BUILD := build $(WORKSPACE) --all-targets
 
 # What `make bench` runs: examples of the workspace by name, and the contracts' gas figures.
-BENCHES := vault aggregate end_to_end regions throughput
+BENCHES := vault aggregate evaluate end_to_end regions throughput
 
 say = @printf '\n==> %s\n' '$(1)' >&2
 
@@ -52,7 +52,7 @@ demo: build ## five nodes, a key, three slashes, killed and returning nodes: the
 	@$(FIRN) devnet demo
 
 .PHONY: test
-test: setup fmt-check lint contracts-check contracts-test build unit sim ## everything CI checks, in CI's order
+test: setup fmt-check lint contracts-check contracts-test build unit sim mutants-tenth coverage ## everything CI checks, in CI's order
 
 .PHONY: check
 check: setup fmt-check lint contracts-check ## formatting, lints, contract artifacts; writes nothing
@@ -81,6 +81,21 @@ unit: setup ## Rust tests only, end-to-end ones included
 	$(call say,tests)
 	@$(CARGO) test --quiet $(WORKSPACE) --test stack -- --list >/dev/null # says so where namespaces are missing
 	@$(CARGO) nextest run $(WORKSPACE)
+
+.PHONY: coverage
+coverage: ## the requirements of the threat model and how many tests have each
+	$(call say,requirements)
+	@scripts/coverage
+
+.PHONY: mutants
+mutants: build ## break safety code on purpose, a variant at a time, and see its test fail; a quarter of an hour
+	$(call say,mutants)
+	@$(CARGO_TARGET_DIR)/debug/examples/mutants $(ONLY)
+
+.PHONY: mutants-tenth
+mutants-tenth: build ## the tenth of them that the commit picks
+	$(call say,mutants)
+	@$(CARGO_TARGET_DIR)/debug/examples/mutants --tenth
 
 .PHONY: soak-stack
 soak-stack: build ## 200 kills of real nodes under traffic; writes tests/reports/kills.txt
@@ -128,7 +143,7 @@ contracts-test: ## Solidity tests
 	@cd contracts && $(FORGE) test
 
 .PHONY: bench
-bench: setup ## the figures: gas, vault, end to end, memory
+bench: setup ## the figures: gas, vault, evaluation, end to end, memory
 	$(call say,gas)
 	@cd contracts && npm run --silent gas
 	$(call say,release build)

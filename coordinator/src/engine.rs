@@ -10,6 +10,7 @@ use crate::quarantine::Peer;
 use crate::queue::Queue;
 use crate::round_trip::RoundTrips;
 use crate::sign::State;
+use crate::sign::index::Index;
 use crate::sign::intake::Refusals;
 use crate::sign::lent::Lent;
 use crate::sign::offer::Want;
@@ -52,6 +53,8 @@ pub struct Engine {
     pub(crate) round_trips: RoundTrips,
     pub(crate) attempts: BTreeMap<KeyId, Attempt>,
     pub(crate) subjects: BTreeMap<SubjectId, State>,
+    /// The requests among them, for questions about all.
+    pub(crate) index: Index,
     /// Requests that we did not take in.
     pub(crate) refusals: Refusals,
     /// Which packages our own commitments went into.
@@ -115,6 +118,7 @@ impl Engine {
             round_trips: RoundTrips::default(),
             attempts: BTreeMap::new(),
             subjects: BTreeMap::new(),
+            index: Index::default(),
             refusals: Refusals::default(),
             lent: Lent::default(),
             pools: Pools::default(),

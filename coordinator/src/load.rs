@@ -27,7 +27,7 @@ impl Engine {
     pub fn load(&self) -> Vec<Load> {
         let n = self.definition.nodes.len();
         let keys = self.definition.keys.len();
-        let open = self.subjects.values().filter(|state| state.is_open() && state.request().is_some()).count();
+        let open = self.open_subjects().filter(|(_, state)| state.request().is_some()).count();
         let coordinated = self.subjects.values().filter(|state| state.coordinator.is_some()).count();
         let signing = self.sessions.iter().filter(|id| self.is_signing(**id)).count();
         let proposals = n.saturating_mul(KEY_PROPOSALS_PER_MEMBER_MAX);

@@ -154,7 +154,7 @@ impl Engine {
             false => self.doubts.remove(&from),
         };
         if news {
-            let open: Vec<_> = self.subjects.iter().filter(|(_, s)| s.is_open()).map(|(id, _)| *id).collect();
+            let open: Vec<_> = self.open_subjects().map(|(id, _)| id).collect();
             open.into_iter().for_each(|id| self.withhold(id));
         }
     }

@@ -96,6 +96,7 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id).filter(|state| !state.executed) else { return };
         state.executed = true;
         state.coordinator = None;
+        self.reindex(id);
         self.persist_subject(id, "request-executed", None, &[]);
         self.observe(Observation::Subject { subject: id, state: "executed", code: None });
     }

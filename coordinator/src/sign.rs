@@ -25,6 +25,7 @@ use firn_proto::{Code, Digest, GroupSignature, KeyId, NodeId, Point, SubjectId};
 use firn_vault::api::Subject;
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) mod index;
 pub(crate) mod intake;
 pub(crate) mod lent;
 pub(crate) mod offer;
@@ -153,6 +154,7 @@ impl Engine {
         let id = certificate.activation(self.definition.network_id());
         let state = State::new(Subject::Activation(Box::new(certificate)), NodeId(0), self.now.wall);
         self.subjects.entry(id).or_insert(state);
+        self.reindex(id);
         self.evaluate(id);
     }
 
@@ -163,16 +165,14 @@ impl Engine {
         let id = certificate.activation(self.definition.network_id());
         let state = State::new(Subject::Activation(Box::new(certificate)), NodeId(0), self.now.wall);
         self.subjects.entry(id).or_insert(state);
+        self.reindex(id);
     }
 
     /// Drops the longest-known closed requests from memory where there are too many; their records stay.
     pub(crate) fn forget_closed(&mut self) {
-        let closed = self.subjects.iter().filter(|(_, state)| state.is_settled() && state.request().is_some());
-        let mut closed: Vec<_> = closed.map(|(id, state)| (state.received, *id)).collect();
-        let excess = closed.len().saturating_sub(CLOSED_SUBJECTS_MAX);
-        if excess > 0 {
-            closed.sort_unstable();
-            closed.into_iter().take(excess).for_each(|(_, id)| drop(self.subjects.remove(&id)));
+        while let Some(id) = self.index.oldest_beyond(CLOSED_SUBJECTS_MAX) {
+            self.subjects.remove(&id);
+            self.reindex(id);
         }
     }
 

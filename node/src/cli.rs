@@ -19,6 +19,7 @@ mod audit;
 mod dkg;
 mod opinion;
 mod peer;
+mod policy;
 mod request;
 mod setup;
 mod show;
@@ -71,6 +72,9 @@ enum Command {
     /// Decide about other members.
     #[command(subcommand)]
     Peer(peer::PeerCommand),
+    /// Look at the rules of a network.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Ask for operations and follow them.
     #[command(subcommand)]
     Request(request::RequestCommand),
@@ -195,6 +199,7 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Status(args) => block_on(async move { show::status(&args, output).await }),
         Command::Dkg(command) => block_on(async move { dkg::run(command, output).await }),
         Command::Peer(command) => block_on(async move { peer::run(command, output).await }),
+        Command::Policy(command) => block_on(async move { policy::run(command, output).await }),
         Command::Request(command) => block_on(async move { request::run(command, output).await }),
         Command::Approve(args) => block_on(async move { opinion::run(Decision::Approve, &args, output).await }),
         Command::Reject(args) => block_on(async move { opinion::run(Decision::Reject, &args, output).await }),

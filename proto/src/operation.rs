@@ -140,6 +140,22 @@ impl Operation {
         }
     }
 
+    /// Whether the requester with this address may ask for it.
+    ///
+    /// # Errors
+    /// `REQUESTER_UNKNOWN`, `REQUESTER_NOT_ALLOWED`, `OPERATOR_SET_NOT_LISTED` (`SECURITY.md` R8).
+    pub fn may_be_asked_by(&self, requester: Address, definition: &Definition) -> Result<(), Refusal> {
+        self.key(definition)?;
+        let listed = definition.requesters.iter().find(|listed| listed.address == requester);
+        let unknown = || Refusal::new(Code::RequesterUnknown, format!("signer {requester}"));
+        let listed = listed.ok_or_else(unknown)?;
+        let knows = listed.operations.iter().any(|kind| kind == self.kind());
+        if !knows || !listed.avs.contains(&self.avs()) {
+            return Err(Refusal::new(Code::RequesterNotAllowed, listed.name.clone()));
+        }
+        Ok(())
+    }
+
     /// Reads the wire form.
     ///
     /// # Errors

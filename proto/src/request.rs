@@ -40,16 +40,7 @@ impl SignedRequest {
         let key = self.operation.key(definition)?;
         let id = self.operation.id(definition);
         let requester = recover(&self.signature, id.0, Code::RequestSignatureInvalid)?;
-        let listed = definition
-            .requesters
-            .iter()
-            .find(|listed| listed.address == requester)
-            .ok_or_else(|| Refusal::new(Code::RequesterUnknown, format!("signer {requester}")))?;
-        if !listed.operations.iter().any(|kind| kind == self.operation.kind())
-            || !listed.avs.contains(&self.operation.avs())
-        {
-            return Err(Refusal::new(Code::RequesterNotAllowed, listed.name.clone()));
-        }
+        self.operation.may_be_asked_by(requester, definition)?;
         let key_name = key.name.clone();
         Ok(Request { id, signed: self, requester, key_name })
     }

@@ -1,5 +1,7 @@
 //! Tests of the whole: real processes and sockets, vectors, wire compatibility, tidy checks.
 
+pub mod mutants;
+
 use std::path::PathBuf;
 
 /// The root of the repository, which is the folder of the workspace's manifest.

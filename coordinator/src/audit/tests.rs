@@ -160,6 +160,9 @@ fn r60_an_intake_without_its_signed_request_is_not_believed() {
     let mut log = AuditLog::restore(Some((&[0, 0, 0, 0, 0, 0, 0, 1], &entries[1].bytes))).unwrap();
     entries.push(append(&mut log, 3, super::INTAKE));
     assert_eq!(check(&entries, &[]), Err(Fault::Invalid { number: 2 }));
+    // Nor where the entry is there and the request in it is not.
+    entries[2] = changed(&entries[2], |entry| entry.intake = Some(wire::AuditIntake::default()));
+    assert_eq!(check(&entries, &[]), Err(Fault::Invalid { number: 2 }));
 }
 
 proptest! {

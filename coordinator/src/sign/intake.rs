@@ -104,17 +104,15 @@ impl Engine {
         }
         // Each requester has a part of its own, so that none can keep the others out.
         let part = |all: usize| all.checked_div(self.definition.requesters.len()).unwrap_or_default().max(1);
-        let theirs = |state: &&State| state.request().is_some_and(|other| other.requester() == request.requester());
-        let count = |counts: fn(&&State) -> bool| self.subjects.values().filter(theirs).filter(counts).count();
-        if count(|state| state.is_open()) >= part(OPEN_SUBJECTS_MAX)
-            || count(|state| !state.is_settled()) >= part(UNSETTLED_SUBJECTS_MAX)
-        {
+        let (requester, nonce) = (request.requester(), request.nonce());
+        let counts = self.index.counts(requester);
+        debug_assert_eq!(counts, self.counts_anew(requester), "the index is of these subjects");
+        if counts.open >= part(OPEN_SUBJECTS_MAX) || counts.unsettled >= part(UNSETTLED_SUBJECTS_MAX) {
             return Err(Code::RequestLimit);
         }
         // What the chain shows as lapsed can never execute: the requester may mean something else by its nonce.
-        let living = self.subjects.values().filter(|state| state.executed || !state.settled);
-        let rival = |other: &Request| other.requester() == request.requester() && other.nonce() == request.nonce();
-        if living.filter_map(State::request).any(rival) {
+        let mut rivals = self.index.by_nonce(requester, nonce).filter_map(|id| self.subjects.get(&id));
+        if rivals.any(|state| state.executed || !state.settled) {
             return Err(Code::RequestConflict);
         }
         Ok(())
@@ -128,6 +126,7 @@ impl Engine {
         self.refusals.remove(id);
         let spread = Message::RequestSpread { request: Box::new(request.clone()), origin };
         self.subjects.insert(id, State::new(Subject::Request(Box::new(request)), origin, self.now.wall));
+        self.reindex(id);
         self.note_intake(id);
         self.observe(Observation::Subject { subject: id, state: "received", code: None });
         if let Some(key) = key.filter(|_| origin == self.me) {

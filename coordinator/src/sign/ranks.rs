@@ -77,7 +77,7 @@ impl Engine {
         let farthest = self.farthest(key).unwrap_or(self.me);
         let lower = order.iter().take_while(|node| **node != self.me);
         let served = lower.map(|node| self.round_trips.served_late(*node)).max().unwrap_or_default();
-        let ripe = self.subjects.values().filter(|state| state.ranks.ripe.is_some() && state.is_open()).count();
+        let ripe = self.open_subjects().filter(|(_, state)| state.ranks.ripe.is_some()).count();
         let turns = 1 + (ripe / SESSIONS_MAX) as u64;
         let pause = self.round_trips.takeover(farthest).max(TAKEOVER_MS_MIN).saturating_mul(turns);
         served.clamp(pause, pause.saturating_mul(TAKEOVER_PATIENCE))
@@ -212,7 +212,7 @@ impl Engine {
 
     /// A peer has come, or gone: the ranks that are here are others.
     pub(crate) fn ranks_changed(&mut self, node: NodeId) {
-        let open: Vec<_> = self.subjects.iter().filter(|(_, state)| state.is_open()).map(|(id, _)| *id).collect();
+        let open: Vec<_> = self.open_subjects().map(|(id, _)| id).collect();
         for id in open {
             self.forget_informed(id, node);
             self.inform(id);

@@ -177,6 +177,7 @@ impl Engine {
             Subject::Activation(certificate) => Some(certificate.key_id()),
             Subject::Request(_) => None,
         };
+        self.reindex(id);
         self.observe(Observation::Subject { subject: id, state: "signed", code: None });
         self.stirred = true;
         match activation {
@@ -215,6 +216,7 @@ impl Engine {
         state.closed = Some(code);
         state.coordinator = None;
         state.packages.clear();
+        self.reindex(id);
         let state = if code == Code::RequestExpired { "expired" } else { "refused" };
         self.observe(Observation::Subject { subject: id, state, code: Some(code) });
         self.persist_subject(id, "request-closed", Some(code), &[]);

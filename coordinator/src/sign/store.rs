@@ -90,6 +90,7 @@ impl Engine {
         state.executed = stored.executed;
         state.signers = stored.signers.iter().map(|id| node(*id)).collect::<Option<_>>()?;
         self.subjects.insert(id, state);
+        self.reindex(id);
         Some(())
     }
 

@@ -91,6 +91,8 @@ pub(crate) struct Bench {
     pub(crate) liars: BTreeMap<u16, Lie>,
     pub(crate) evidence: Vec<(u16, u16, firn_proto::Code)>,
     pub(crate) submitted: Vec<(KeyId, GroupSignature)>,
+    /// What was answered at the API.
+    pub(crate) answers: Vec<(u16, Result<(), firn_proto::Code>)>,
     pub(crate) log: Vec<String>,
     pub(crate) watched: Option<u16>,
     pub(crate) now: u64,
@@ -123,6 +125,7 @@ impl Bench {
             liars: BTreeMap::new(),
             evidence: Vec::new(),
             submitted: Vec::new(),
+            answers: Vec::new(),
             log: Vec::new(),
             watched: None,
             now: 0,
@@ -327,7 +330,8 @@ impl Bench {
             }
             Effect::SubmitToChain { subject, signature, .. } => self.submitted.push((KeyId(subject.0), signature)),
             Effect::Observe(Observation::Evidence { culprit, code, .. }) => self.evidence.push((id, culprit.0, code)),
-            Effect::Answer { .. } | Effect::Penalise { .. } | Effect::Observe(_) => {}
+            Effect::Answer { outcome, .. } => self.answers.push((id, outcome)),
+            Effect::Penalise { .. } | Effect::Observe(_) => {}
         }
     }
 

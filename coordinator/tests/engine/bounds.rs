@@ -42,7 +42,7 @@ fn packages_by_the_hundred_for_one_commitment_write_one_decision() {
 }
 
 #[test]
-fn a_clock_that_jumps_and_comes_back_closes_nothing() {
+fn r13_a_clock_that_jumps_and_comes_back_closes_nothing() {
     let (mut bench, _) = Bench::ready(2, 3);
     bench.facts = |facts| facts.slashable = false;
     let request = bench.request(7);
@@ -58,7 +58,7 @@ fn a_clock_that_jumps_and_comes_back_closes_nothing() {
 }
 
 #[test]
-fn only_the_chains_clock_ends_a_request() {
+fn r13_only_the_chains_clock_ends_a_request() {
     let (mut bench, _) = Bench::ready(2, 3);
     bench.facts = |facts| facts.slashable = false;
     let request = bench.request(7);

@@ -39,7 +39,7 @@ fn assert_no_key(bench: &Bench, key_id: KeyId) {
 }
 
 #[test]
-fn two_round_1_packages_are_found_out_by_the_echo_and_proven() {
+fn r27_two_round_1_packages_are_found_out_by_the_echo_and_proven() {
     let (bench, key_id) = attempt(|message, to| match message {
         Message::KeyRound1(package) if to > 3 => {
             let mut other = package.clone();
@@ -98,7 +98,7 @@ fn another_package_of_another_boot_is_no_evidence() {
 }
 
 #[test]
-fn a_wrong_commitment_length_ends_the_attempt_and_names_its_sender() {
+fn r25_a_wrong_commitment_length_ends_the_attempt_and_names_its_sender() {
     for longer in [true, false] {
         let lie: Lie = if longer {
             |message, _| match message {
@@ -126,7 +126,7 @@ fn a_wrong_commitment_length_ends_the_attempt_and_names_its_sender() {
 }
 
 #[test]
-fn a_bad_share_is_judged_by_all_and_its_dealer_named() {
+fn r29_a_bad_share_is_judged_by_all_and_its_dealer_named() {
     let (bench, key_id) = attempt(|message, _| match message {
         Message::KeyShares(dealing) => {
             let mut sealed = dealing.sealed.clone();
@@ -220,7 +220,7 @@ fn a_wrong_transcript_ends_without_blame_and_without_a_key() {
 }
 
 #[test]
-fn random_bodies_under_a_valid_signature_harm_nobody() {
+fn r43_random_bodies_under_a_valid_signature_harm_nobody() {
     let (mut bench, key_id) = Bench::ready(3, 5);
     let request = bench.request(1);
     bench.submit(1, &request);

@@ -22,6 +22,8 @@ mod people;
 #[cfg(test)]
 mod quarantine;
 #[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod restore;
 #[cfg(test)]
 mod script;

@@ -113,6 +113,17 @@ fn r18_an_approval_may_be_taken_back_until_the_share_leaves() {
 }
 
 #[test]
+fn r18_an_approval_is_written_down_where_it_is_given() {
+    let (mut bench, request, _) = asked();
+    bench.speak(2, 1, &request, Decision::Approve, 1);
+    bench.flights.clear();
+    bench.restart(2);
+    let view = bench.hosts[&2].engine.request(request.id()).unwrap();
+    let said: Vec<_> = view.opinions.iter().map(|(person, opinion)| (person, opinion.decision())).collect();
+    assert_eq!(said, [("person-1", Decision::Approve)]);
+}
+
+#[test]
 fn r20_a_veto_ends_a_request_everywhere_and_survives_a_restart() {
     let (mut bench, request, before) = asked();
     bench.speak(2, 2, &request, Decision::Approve, 1);

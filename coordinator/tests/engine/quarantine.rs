@@ -31,7 +31,7 @@ fn trust(bench: &mut Bench, at: u16, node: u16, incarnation: Incarnation) {
 }
 
 #[test]
-fn a_rolled_back_disk_signs_nothing_until_it_is_trusted() {
+fn r50_a_rolled_back_disk_signs_nothing_until_it_is_trusted() {
     let (mut bench, _) = Bench::ready(2, 3);
     bench.sent.clear();
     roll_back(&mut bench, 3);
@@ -81,7 +81,7 @@ fn a_disk_that_is_rolled_back_within_one_start_is_noticed_by_who_was_told_of_mor
 }
 
 #[test]
-fn two_processes_of_one_start_are_a_clone() {
+fn r38_two_processes_of_one_start_are_a_clone() {
     let (mut bench, _) = Bench::ready(2, 3);
     up(&mut bench, 1, 3, Incarnation::new(1, 9));
     assert_eq!(quarantined(&bench, 1), [3]);
@@ -149,7 +149,7 @@ fn old_envelopes_judge_nobody() {
 }
 
 #[test]
-fn one_liar_cannot_tell_a_node_that_it_is_behind() {
+fn r42_one_liar_cannot_tell_a_node_that_it_is_behind() {
     let (mut bench, _) = Bench::ready(2, 3);
     let seen = Heads { seen: Incarnation::new(900, 0), ..Heads::default() };
     bench.say(3, 2, SessionId::default(), &Message::Heads(seen.clone()));

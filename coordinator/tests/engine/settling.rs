@@ -45,7 +45,7 @@ fn submit(bench: &mut Bench, request: &Request) -> &'static str {
 }
 
 #[test]
-fn a_lapsed_request_makes_room_for_a_rival() {
+fn r12_a_lapsed_request_makes_room_for_a_rival() {
     let (mut bench, _) = Bench::ready(2, 3);
     let request = bench.request(7);
     let rival = rival(&bench, &request);
@@ -60,7 +60,7 @@ fn a_lapsed_request_makes_room_for_a_rival() {
 }
 
 #[test]
-fn no_rival_of_an_executed_request_is_ever_signed() {
+fn r12_no_rival_of_an_executed_request_is_ever_signed() {
     let (mut bench, _) = Bench::ready(2, 3);
     let request = bench.request(7);
     let rival = rival(&bench, &request);
@@ -77,7 +77,7 @@ fn no_rival_of_an_executed_request_is_ever_signed() {
 }
 
 #[test]
-fn what_was_executed_without_our_knowledge_is_found_before_its_nonce_is_free() {
+fn r12_what_was_executed_without_our_knowledge_is_found_before_its_nonce_is_free() {
     let (mut bench, _) = Bench::ready(2, 3);
     bench.facts = |facts| facts.slashable = false;
     let request = bench.request(7);

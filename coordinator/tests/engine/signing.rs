@@ -47,7 +47,7 @@ fn nobody_takes_over_before_t_are_willing() {
 }
 
 #[test]
-fn every_chain_fact_counts() {
+fn r04_r65_every_chain_fact_counts() {
     type Change = fn(&mut firn_coordinator::api::SlashFacts);
     let cases: &[(Change, Code)] = &[
         (|f| f.signer = None, Code::AccountNotDeployed),
@@ -70,7 +70,7 @@ fn every_chain_fact_counts() {
 }
 
 #[test]
-fn a_share_leaves_only_after_facts_of_the_newest_block() {
+fn r65_a_share_leaves_only_after_facts_of_the_newest_block() {
     let (mut bench, _) = Bench::ready(2, 3);
     let request = bench.request(7);
     bench.chain_silent = false;
@@ -123,7 +123,7 @@ fn a_signer_behind_the_named_block_says_so() {
 }
 
 #[test]
-fn a_member_that_never_lends_its_share_costs_one_attempt_only() {
+fn r41_a_member_that_never_lends_its_share_costs_one_attempt_only() {
     // Whichever member it is, and though it offers commitments each time it is asked.
     for silent in 2..=5 {
         let (mut bench, key_id) = Bench::ready(3, 5);
@@ -218,7 +218,7 @@ fn bad_share(message: &Message) -> Option<Message> {
 }
 
 #[test]
-fn a_bad_share_is_evidence_and_its_sender_leaves() {
+fn r41_a_bad_share_is_evidence_and_its_sender_leaves() {
     for liar in 2..=5 {
         let (mut bench, _) = Bench::ready(3, 5);
         bench.liars.insert(liar, |message, _| bad_share(message));
@@ -233,7 +233,7 @@ fn a_bad_share_is_evidence_and_its_sender_leaves() {
 }
 
 #[test]
-fn two_members_that_send_bad_shares_are_both_named() {
+fn r41_two_members_that_send_bad_shares_are_both_named() {
     let (mut bench, _) = Bench::ready(3, 5);
     bench.liars.insert(2, |message, _| bad_share(message));
     bench.liars.insert(3, |message, _| bad_share(message));
@@ -246,7 +246,7 @@ fn two_members_that_send_bad_shares_are_both_named() {
 }
 
 #[test]
-fn messages_of_other_sessions_twice_and_late_change_nothing() {
+fn r63_messages_of_other_sessions_twice_and_late_change_nothing() {
     let (mut bench, key_id) = Bench::ready(3, 5);
     let first = bench.request(1);
     bench.submit(1, &first);
@@ -341,7 +341,7 @@ fn relayers_take_turns_by_rank() {
 }
 
 #[test]
-fn a_request_expires_open_or_signed() {
+fn r11_a_request_expires_open_or_signed() {
     let (mut bench, _) = Bench::ready(2, 3);
     bench.facts = |facts| facts.slashable = false;
     let open = bench.request(1);

@@ -194,10 +194,10 @@ pub(crate) struct FindingView {
     pub(crate) code: Option<String>,
 }
 
-impl From<&Finding> for FindingView {
-    fn from(finding: &Finding) -> Self {
+impl From<&Finding<'_>> for FindingView {
+    fn from(finding: &Finding<'_>) -> Self {
         let code = finding.status().and_then(Answer::code).map(|code| code.as_str().to_owned());
-        Self { rule: finding.rule.clone(), holds: finding.holds, detail: finding.describe(), code }
+        Self { rule: finding.rule.to_owned(), holds: finding.holds, detail: finding.describe(), code }
     }
 }
 
@@ -435,6 +435,45 @@ impl ErrorBody {
                 detail: detail.to_owned(),
                 next_step: next_step.to_owned(),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &str = r#"{"operation":{"slash_operator":{"avs":"0x1111111111111111111111111111111111111111",
+        "operator":"0x2222222222222222222222222222222222222222","operator_set_id":0,
+        "strategies":["0x3333333333333333333333333333333333333333"],"wads_to_slash":["5"],"description":"d",
+        "account":"0x5555555555555555555555555555555555555555","nonce":"7","deadline":1800000000}},"signature":"SIGNATURE"}"#;
+
+    fn is_read(from: &str, to: &str) -> bool {
+        let body = BODY.replace("SIGNATURE", &format!("0x{}", "1b".repeat(65)));
+        assert!(body.contains(from), "{from}");
+        let body = serde_json::from_str::<RequestBody>(&body.replacen(from, to, 1));
+        body.is_ok_and(|body| body.to_signed().is_ok())
+    }
+
+    #[test]
+    fn r06_a_body_has_one_form() {
+        assert!(is_read("d", "d"));
+        for (from, to) in [
+            (r#""nonce":"7""#, r#""nonce":"7","nonce":"7""#),
+            (r#""nonce":"7""#, r#""nonce":"7","priority":1"#),
+            (r#""nonce":"7""#, r#""nonce":7"#),
+            (r#""nonce":"7""#, r#""nonce":"07""#),
+            (r#""nonce":"7""#, r#""nonce":"0x7""#),
+            (r#""nonce":"7""#, r#""nonce":"7.0""#),
+            ("1800000000", "1800000000.0"),
+            ("1800000000", "18e8"),
+            (r#""operator_set_id":0"#, r#""operator_set_id":-1"#),
+            (r#""wads_to_slash":["5"]"#, r#""wads_to_slash":["5e0"]"#),
+            ("slash_operator", "slash_operators"),
+            (r#""signature":"0x"#, r#""signature":""#),
+            (r#"{"operation""#, r#"{"version":2,"operation""#),
+        ] {
+            assert!(!is_read(from, to), "{to}");
         }
     }
 }

@@ -88,7 +88,7 @@ fn an_unknown_key_is_refused_with_its_nearest_neighbour() {
 }
 
 #[test]
-fn an_api_beyond_loopback_is_refused() {
+fn r64_an_api_beyond_loopback_is_refused() {
     for address in ["0.0.0.0:9000", "10.0.0.1:9000", "[::]:9000", "[::ffff:127.0.0.1]:9000", "192.168.0.1:1"] {
         check_refused(parse(FILE, &flag("api.listen", address)), "API_NOT_LOOPBACK", address);
     }

@@ -44,7 +44,7 @@ fn create_makes_private_entries_and_open_accepts_them() {
 }
 
 #[test]
-fn looser_modes_are_refused_everywhere() {
+fn r49_looser_modes_are_refused_everywhere() {
     for (name, mode) in [
         ("", 0o750),
         ("", 0o701),
@@ -77,7 +77,7 @@ fn an_executable_or_set_id_file_is_refused() {
 }
 
 #[test]
-fn symlinks_are_refused_everywhere() {
+fn r49_symlinks_are_refused_everywhere() {
     for name in ["", "keystore", "identity", "run", "run/lock", "network.toml", "keystore/deep"] {
         let (parent, root) = created();
         let path = if name.is_empty() { root.clone() } else { root.join(name) };
@@ -146,7 +146,7 @@ fn create_completes_what_a_crashed_create_left() {
 }
 
 #[test]
-fn a_second_holder_is_refused_and_told_who_holds_it() {
+fn r49_a_second_holder_is_refused_and_told_who_holds_it() {
     let (_parent, root) = created();
     let first = DataDir::open(&root).unwrap();
     for second in [DataDir::open(&root), DataDir::create(&root)] {

@@ -10,7 +10,7 @@ use crate::data_dir::child::TestChild;
 use crate::keystore::PassphraseSource;
 
 #[test]
-fn a_hardened_process_has_every_measure() {
+fn r51_a_hardened_process_has_every_measure() {
     let dir = tempfile::tempdir().unwrap();
     let mut child = TestChild::spawn("hardening::tests::child_hardens_itself", dir.path());
     assert_eq!(child.hear().as_deref(), Some("hardened"));

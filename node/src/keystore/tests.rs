@@ -110,7 +110,7 @@ fn the_fast_profile_says_so_in_the_file_and_at_every_open() {
 }
 
 #[test]
-fn a_wrong_passphrase_is_not_a_damaged_file() {
+fn r47_a_wrong_passphrase_is_not_a_damaged_file() {
     let dir = fast();
     for wrong in ["canary horse battery stapl", "canary horse battery staple ", "x"] {
         let result = Keystore::open(dir.path(), &alpha(), &passphrase(wrong));
@@ -207,7 +207,7 @@ fn a_seal_opens_only_as_the_same_field_of_the_same_node() {
 }
 
 #[test]
-fn parameters_below_the_floor_are_refused() {
+fn r47_parameters_below_the_floor_are_refused() {
     for (name, value) in [("memory_kib", 65_535), ("passes", 2), ("lanes", 0)] {
         let dir = tempfile::tempdir().unwrap();
         Keystore::create(dir.path(), &alpha(), &passphrase(PASSPHRASE), &secrets(), KdfProfile::Standard).unwrap();
@@ -307,7 +307,7 @@ fn two_keystores_of_one_secret_share_no_byte_string() {
 }
 
 #[test]
-fn a_changed_passphrase_opens_the_same_secrets() {
+fn r47_a_changed_passphrase_opens_the_same_secrets() {
     let dir = fast();
     let (old, new) = (passphrase(PASSPHRASE), passphrase("another canary"));
     let sealed_root = |dir: &TempDir| {

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leaves_before_what_was_written_before_it_is_durable() {
+    fn r58_nothing_leaves_before_what_was_written_before_it_is_durable() {
         // Every script of eight acts out of four.
         for number in 0..4_u32.pow(8) {
             let script: String =
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failed_sync_nothing_leaves() {
+    fn r58_after_a_failed_sync_nothing_leaves() {
         let mut log: OrderedLog<u32, u32> = OrderedLog::new();
         log.write(1);
         assert_eq!(log.leave(2), None);

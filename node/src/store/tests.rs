@@ -376,7 +376,7 @@ fn child_commits_until_killed() {
 }
 
 #[test]
-fn a_failed_write_seals_the_store_and_loses_nothing_before_it() {
+fn r49_a_failed_write_seals_the_store_and_loses_nothing_before_it() {
     let (dir, store) = created();
     drop(store);
     // A limit on file size stands in for a full disk: the write itself fails, in the middle of a record.

@@ -14,18 +14,18 @@ use std::collections::BTreeSet;
 
 /// One condition of one rule, and whether it holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Finding {
+pub struct Finding<'a> {
     /// The rule's name.
-    pub rule: String,
+    pub rule: &'a str,
     /// What it demands, and what there is.
-    pub condition: Condition,
+    pub condition: Condition<'a>,
     /// Whether that is enough.
     pub holds: bool,
 }
 
 /// A condition with its numbers.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Condition {
+pub enum Condition<'a> {
     /// The least wad asked for, and the rule's floor.
     WadMin {
         /// Asked for.
@@ -48,7 +48,7 @@ pub enum Condition {
         limit: u64,
     },
     /// When shares are lent.
-    Hours(Hours),
+    Hours(&'a Hours),
     /// Whose approvals count.
     Approvals {
         /// How many people.
@@ -60,7 +60,7 @@ pub enum Condition {
     },
 }
 
-impl Finding {
+impl Finding<'_> {
     /// What a node answers where the condition does not hold: no for good, or not yet.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
@@ -107,22 +107,15 @@ impl Policy {
         request: &Request,
         opinions: &Opinions,
         now: WallTime,
-    ) -> Vec<Finding> {
-        let requester = definition.requesters.iter().find(|listed| listed.address == request.requester());
-        let requester = requester.map(|listed| listed.name.as_str()).unwrap_or_default();
-        let bind = self.rules.iter().filter(|(_, rule)| rule.scope.covers(request, requester));
-        bind.flat_map(|(name, rule)| {
-            let conditions = self.conditions(rule, request, opinions, now);
-            conditions.map(|(condition, holds)| Finding { rule: name.clone(), condition, holds })
-        })
-        .collect()
+    ) -> Vec<Finding<'_>> {
+        self.each(definition, request, opinions, now).collect()
     }
 
     /// Why a request is not even taken in, if so: what no person and no patience can change.
     #[must_use]
-    pub fn refuses(&self, definition: &Content, request: &Request, now: WallTime) -> Option<(Code, Finding)> {
-        let findings = self.findings(definition, request, &Opinions::default(), now);
-        let for_good = findings.into_iter().filter_map(|finding| match finding.status()? {
+    pub fn refuses(&self, definition: &Content, request: &Request, now: WallTime) -> Option<(Code, Finding<'_>)> {
+        let opinions = Opinions::default();
+        let for_good = self.each(definition, request, &opinions, now).filter_map(|finding| match finding.status()? {
             Status::Declined(code) | Status::NotYet(code @ Code::PolicyLifetimeTooLong) => Some((code, finding)),
             Status::NotYet(_) | Status::Willing => None,
         });
@@ -149,40 +142,27 @@ impl Policy {
         if opinions.iter().any(|(name, opinion)| opinion.decision() == Decision::Reject && ours(name)) {
             return Err(Status::NotYet(Code::RequestRejected));
         }
-        let findings = self.findings(definition, request, opinions, now);
+        let findings = self.each(definition, request, opinions, now);
         // `Declined` orders before `NotYet`.
-        findings.iter().filter_map(Finding::status).min().map_or(Ok(()), Err)
+        findings.filter_map(|finding| finding.status()).min().map_or(Ok(()), Err)
     }
 
-    fn conditions(
-        &self,
-        rule: &Rule,
+    /// One after the other, without copies: a node asks for each request, several times.
+    fn each<'a>(
+        &'a self,
+        definition: &Content,
         request: &Request,
         opinions: &Opinions,
         now: WallTime,
-    ) -> impl Iterator<Item = (Condition, bool)> {
-        let wads = || request.operation().slash().map(|slash| &slash.wadsToSlash);
-        let wad_min = rule.wad_min.zip(wads().and_then(|wads| wads.iter().min().copied()));
-        let wad_max = rule.wad_max.zip(wads().and_then(|wads| wads.iter().max().copied()));
-        let lifetime = rule.lifetime_seconds_max.map(|limit| {
-            let seconds = request.deadline().0.saturating_sub(now.0);
-            (Condition::Lifetime { seconds, limit }, seconds <= limit)
-        });
-        let approvals = rule.approvals.map(|needed| {
-            let (people, organisations) = self.approvals(request, opinions);
-            let holds = people >= usize::from(needed.people) && organisations >= usize::from(needed.organisations);
-            (Condition::Approvals { people, organisations, needed }, holds)
-        });
-        let hours = rule.hours.as_ref().map(|hours| (Condition::Hours(hours.clone()), hours.contain(now)));
-        [
-            wad_min.map(|(limit, least)| (Condition::WadMin { least, limit }, least >= limit)),
-            wad_max.map(|(limit, most)| (Condition::WadMax { most, limit }, most <= limit)),
-            lifetime,
-            hours,
-            approvals,
-        ]
-        .into_iter()
-        .flatten()
+    ) -> impl Iterator<Item = Finding<'a>> {
+        let requester = definition.requesters.iter().find(|listed| listed.address == request.requester());
+        let requester = requester.map(|listed| listed.name.as_str()).unwrap_or_default();
+        let approved = self.approvals(request, opinions);
+        let bind = self.rules.iter().filter(move |(_, rule)| rule.scope.covers(request, requester));
+        bind.flat_map(move |(name, rule)| {
+            let conditions = rule.conditions(request, approved, now);
+            conditions.map(move |(condition, holds)| Finding { rule: name, condition, holds })
+        })
     }
 
     /// How many people of how many organisations have approved, each counted once: not those of the slashed operator's own
@@ -197,6 +177,38 @@ impl Policy {
         });
         let organisations: Vec<_> = people.map(|person| &person.organisation).collect();
         (organisations.len(), organisations.into_iter().collect::<BTreeSet<_>>().len())
+    }
+}
+
+impl Rule {
+    /// Each condition that it has, and whether it holds, where so many people of so many organisations have approved.
+    fn conditions<'a>(
+        &'a self,
+        request: &Request,
+        (people, organisations): (usize, usize),
+        now: WallTime,
+    ) -> impl Iterator<Item = (Condition<'a>, bool)> + use<'a> {
+        let wads = || request.operation().slash().map(|slash| &slash.wadsToSlash);
+        let wad_min = self.wad_min.zip(wads().and_then(|wads| wads.iter().min().copied()));
+        let wad_max = self.wad_max.zip(wads().and_then(|wads| wads.iter().max().copied()));
+        let lifetime = self.lifetime_seconds_max.map(|limit| {
+            let seconds = request.deadline().0.saturating_sub(now.0);
+            (Condition::Lifetime { seconds, limit }, seconds <= limit)
+        });
+        let approvals = self.approvals.map(|needed| {
+            let holds = people >= usize::from(needed.people) && organisations >= usize::from(needed.organisations);
+            (Condition::Approvals { people, organisations, needed }, holds)
+        });
+        let hours = self.hours.as_ref().map(|hours| (Condition::Hours(hours), hours.contain(now)));
+        [
+            wad_min.map(|(limit, least)| (Condition::WadMin { least, limit }, least >= limit)),
+            wad_max.map(|(limit, most)| (Condition::WadMax { most, limit }, most <= limit)),
+            lifetime,
+            hours,
+            approvals,
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 

@@ -2,11 +2,13 @@
 
 use crate::fixture::{AVS, changed, digest, point, signed, slash};
 use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
+use alloy_sol_types::SolCall;
 use firn_proto::SubjectId;
 use firn_proto::account::{
     ACCOUNT_CODE, Call, DEPLOYER, Execute, VERIFIER_CODE, account_address, execute_digest, nonce_of, verifier_address,
 };
 use firn_proto::operation::SlashOperator;
+use firn_proto::operation::slash_operator::eigenlayer::IAllocationManager::slashOperatorCall;
 
 fn word(value: u64) -> [u8; 32] {
     U256::from(value).to_be_bytes()
@@ -112,7 +114,7 @@ fn calldata(change: impl FnOnce(&mut SlashOperator)) -> (Bytes, Execute) {
 }
 
 #[test]
-fn calldata_is_eigenlayers_own() {
+fn r02_r03_calldata_is_made_here_and_is_eigenlayers_own() {
     // EIGENLAYER.md section 5, vectors V1 and V2, made with cast.
     let (data, execute) = calldata(|s| {
         s.operatorSetId = 7;
@@ -132,4 +134,15 @@ fn calldata_is_eigenlayers_own() {
     });
     let v2 = "ae3c2c9560b6a7cbb44195d7435aee48ed2b6212967657f72bc76e34f686dd02";
     assert_eq!(hex::encode(keccak256(&data)), v2);
+}
+
+#[test]
+fn r03_calldata_decodes_to_the_requests_fields_and_encodes_back_to_itself() {
+    let (data, _) = calldata(|_| {});
+    let call = slashOperatorCall::abi_decode_validate(&data).unwrap();
+    assert_eq!(call.abi_encode(), data.to_vec());
+    let asked = slash();
+    assert_eq!((call.avs, call.params.operator, call.params.operatorSetId), (asked.avs, asked.operator, 0));
+    assert_eq!((call.params.strategies, call.params.wadsToSlash), (asked.strategies, asked.wadsToSlash));
+    assert_eq!(call.params.description, asked.description);
 }

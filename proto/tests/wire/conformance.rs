@@ -43,7 +43,7 @@ fn every_type_has_its_pinned_encoding() {
 }
 
 #[test]
-fn every_kind_of_message_has_a_sample_and_no_other_kind_decodes() {
+fn r06_every_kind_of_message_has_a_sample_and_no_other_kind_decodes() {
     let kinds: std::collections::BTreeSet<_> =
         samples::messages().values().map(|(_, message)| message.encode().0).collect();
     assert!(kinds.iter().copied().eq(1..=23), "kinds {kinds:?}: a new kind needs a sample and a pinned hash");

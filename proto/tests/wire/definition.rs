@@ -95,7 +95,7 @@ fn the_order_in_the_file_does_not_matter() {
 }
 
 #[test]
-fn unknown_keys_and_missing_ones_are_errors_everywhere() {
+fn r06_unknown_keys_and_missing_ones_are_errors_everywhere() {
     let text = definition().to_toml();
     assert!(refused(&format!("surprise = 1\n{text}")).unwrap().contains("surprise"));
     for table in [
@@ -192,7 +192,7 @@ fn references_must_resolve() {
 }
 
 #[test]
-fn thresholds_are_sane() {
+fn r23_thresholds_are_sane() {
     // R23: 2 <= t, t > n/2, t < n.
     let table: &[(u16, u16, bool)] = &[
         (0, 3, false),
@@ -217,7 +217,7 @@ fn thresholds_are_sane() {
 }
 
 #[test]
-fn keys_answer_for_their_operator_sets_only() {
+fn r07_keys_answer_for_their_operator_sets_only() {
     let definition = definition();
     let avs = crate::fixture::AVS;
     assert_eq!(definition.key_for(avs, 0).unwrap().name, "slash");

@@ -70,7 +70,7 @@ proptest! {
 }
 
 #[test]
-fn nobody_counts_twice_and_strangers_count_for_nothing() {
+fn r22_nobody_counts_twice_and_strangers_count_for_nothing() {
     let content = placed(&[(0, 0), (1, 1), (2, 2)], 2, 1, 1);
     let key = &content.keys[0];
     let [one, two, nine] = [1, 2, 9].map(NodeId);
@@ -81,7 +81,7 @@ fn nobody_counts_twice_and_strangers_count_for_nothing() {
 }
 
 #[test]
-fn a_rule_that_the_members_cannot_meet_is_refused_and_any_other_is_read_back() {
+fn r22_a_rule_that_the_members_cannot_meet_is_refused_and_any_other_is_read_back() {
     // Five nodes in five organisations and one region, of which three sign.
     for (organisations, regions, sane) in
         [(1, 1, true), (3, 1, true), (4, 1, false), (1, 2, false), (0, 1, false), (1, 0, false)]

@@ -72,7 +72,7 @@ fn every_altered_field_is_refused_with_its_code() {
 }
 
 #[test]
-fn another_encoding_of_the_same_envelope_is_refused() {
+fn r06_another_encoding_of_the_same_envelope_is_refused() {
     let definition = definition();
     let bytes = sample(&definition);
     let refused =
@@ -91,7 +91,7 @@ fn another_encoding_of_the_same_envelope_is_refused() {
 }
 
 #[test]
-fn an_oversize_frame_is_refused_before_it_is_decoded() {
+fn r61_an_oversize_frame_is_refused_before_it_is_decoded() {
     let definition = definition();
     let frame = vec![0xff; FRAME_BYTES_MAX + 1];
     assert_eq!(code(&frame, &definition), Some(Code::EnvelopeTooLarge));
@@ -109,7 +109,7 @@ fn an_envelope_of_another_network_is_refused() {
 }
 
 #[test]
-fn an_envelope_signed_by_another_member_is_refused() {
+fn r63_an_envelope_signed_by_another_member_is_refused() {
     let definition = definition();
     let message = Message::Solicit { attempt: 4 };
     for (sender, signer) in [(1, 2), (2, 1), (5, 4)] {
@@ -124,7 +124,7 @@ fn an_envelope_signed_by_another_member_is_refused() {
 }
 
 #[test]
-fn a_body_has_one_encoding_per_kind() {
+fn r06_a_body_has_one_encoding_per_kind() {
     let definition = definition();
     let body = |kind: u32, body: &[u8]| code(&seal_body(&definition, 1, session(), kind, body), &definition);
     assert_eq!(body(14, &[8, 4]), None, "signed as the library signs");

@@ -29,7 +29,7 @@ fn willing(commitments: &Commitments) -> wire::Willingness {
 }
 
 #[test]
-fn commitments_are_their_senders_own() {
+fn r40_commitments_are_their_senders_own() {
     let definition = definition();
     assert_eq!(code(&definition, 13, &willing(&commitments(&definition, 1, 2))), None);
     let others = commitments(&definition, 2, 1);
@@ -46,7 +46,7 @@ fn commitments_are_their_senders_own() {
 }
 
 #[test]
-fn every_field_of_commitments_is_signed() {
+fn r40_every_field_of_commitments_is_signed() {
     type Change = fn(&mut wire::Commitments);
     let definition = definition();
     let cases: &[(&str, Change, Code)] = &[
@@ -127,7 +127,7 @@ fn at_most_two_commitments_ride_on_a_share() {
 }
 
 #[test]
-fn a_package_names_its_sender_as_coordinator_and_its_signers_once_each() {
+fn r43_a_package_names_its_sender_as_coordinator_and_its_signers_once_each() {
     let definition = definition();
     let (_, body) = Message::SigningPackage(Box::new(samples::signing_package(&definition))).encode();
     let package = wire::SigningPackage::decode(body.as_slice()).unwrap();
@@ -161,7 +161,7 @@ fn sessions_belong_to_what_they_name() {
 }
 
 #[test]
-fn a_request_in_a_message_is_verified() {
+fn r01_a_request_in_a_message_is_verified() {
     let definition = definition();
     let mut request = signed(slash(), 7, &definition);
     let session = SessionId::from(request.operation.id(&definition));
@@ -174,7 +174,7 @@ fn a_request_in_a_message_is_verified() {
 }
 
 #[test]
-fn a_certificate_takes_every_member_and_every_signature() {
+fn r30_a_certificate_takes_every_member_and_every_signature() {
     type Change = fn(&mut wire::KeyCertificate);
     let definition = definition();
     let certificate = samples::certificate(&definition);
@@ -249,7 +249,7 @@ fn lists_are_bounded_and_ascending() {
 }
 
 #[test]
-fn a_package_hash_covers_its_subject_and_every_field() {
+fn r40_a_package_hash_covers_its_subject_and_every_field() {
     let definition = definition();
     let package = samples::signing_package(&definition);
     let mut others = vec![package.clone(); 6];

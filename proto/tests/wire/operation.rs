@@ -42,7 +42,7 @@ fn wads_are_shown_exactly() {
 }
 
 #[test]
-fn a_reader_is_warned_of_a_whole_allocation_and_of_next_to_nothing() {
+fn r04_a_reader_is_warned_of_a_whole_allocation_and_of_next_to_nothing() {
     let warned = |wad: u64| {
         shown(|s| {
             s.strategies = vec![Address::repeat_byte(0x31)];

@@ -20,7 +20,7 @@ fn code(bytes: &[u8]) -> Option<Code> {
 }
 
 #[test]
-fn only_tag_04_of_all_256_is_read() {
+fn r26_only_tag_04_of_all_256_is_read() {
     let good = *point(5).as_bytes();
     for tag in 0..=u8::MAX {
         let mut tagged = good;
@@ -38,7 +38,7 @@ fn only_tag_04_of_all_256_is_read() {
 }
 
 #[test]
-fn coordinates_below_p_only() {
+fn r26_coordinates_below_p_only() {
     let good = *point(5).as_bytes();
     let with = |x: &[u8], y: &[u8]| code(&[&[4], x, y].concat());
     let (x, y) = (&good[1..33], &good[33..]);
@@ -76,7 +76,7 @@ fn encodings_agree() {
 }
 
 #[test]
-fn scalars_from_1_below_n_only() {
+fn r26_scalars_from_1_below_n_only() {
     let code = |bytes: &[u8]| PublicScalar::from_slice(bytes).err().map(|refusal| refusal.code);
     let mut below = bytes(N);
     below[31] -= 1;

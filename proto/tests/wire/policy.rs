@@ -49,7 +49,7 @@ fn refused(change: impl FnOnce(&mut Content)) -> String {
 }
 
 #[test]
-fn every_part_of_a_policy_is_in_the_digest_and_reads_back() {
+fn r16_every_part_of_a_policy_is_in_the_digest_and_reads_back() {
     type Change = fn(&mut Rule);
     let changes: &[Change] = &[
         |rule| rule.scope.operations = ["slash_operator".to_owned()].into(),
@@ -90,7 +90,7 @@ fn a_network_without_a_policy_keeps_the_name_that_it_had_before_there_were_any()
 }
 
 #[test]
-fn a_policy_that_cannot_work_is_refused() {
+fn r18_a_policy_that_cannot_work_is_refused() {
     let rule = |rule: Rule| refused(|definition| definition.policy.rules = [("only".to_owned(), rule)].into());
     let approvals =
         |people, organisations| Rule { approvals: Some(Approvals { people, organisations }), ..Rule::default() };
@@ -189,7 +189,7 @@ fn r14_a_rule_binds_all_in_its_scope_and_nothing_else() {
     let request = request(&both, |_| {});
     assert_eq!(answer(&both, &request, &[], NOW), Err(Status::Declined(Code::PolicyWadTooLarge)));
     let findings = both.policy.findings(&both, &request, &Opinions::default(), WallTime(NOW));
-    let holds: Vec<_> = findings.iter().map(|finding| (finding.rule.as_str(), finding.holds)).collect();
+    let holds: Vec<_> = findings.iter().map(|finding| (finding.rule, finding.holds)).collect();
     assert_eq!(holds, [("all", false), ("ours", true)]);
     assert_eq!(findings[0].describe(), "takes 1% at most in any strategy; this takes 8%");
 }

@@ -16,7 +16,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_bytes_never_verify(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn r66_random_bytes_never_verify(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         prop_assert!(envelope::verify(&bytes, &definition()).is_err());
     }
 
@@ -48,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn a_signed_body_of_any_bytes_never_panics(kind in 0_u32..25, body in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn r66_a_signed_body_of_any_bytes_never_panics(kind in 0_u32..25, body in proptest::collection::vec(any::<u8>(), 0..300)) {
         let definition = definition();
         let bytes = crate::fixture::seal_body(&definition, 1, Default::default(), kind, &body);
         if let Ok(verified) = envelope::verify(&bytes, &definition) {
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn a_request_with_any_signature_is_nobodys(signature in proptest::collection::vec(any::<u8>(), 65)) {
+    fn r01_a_request_with_any_signature_is_nobodys(signature in proptest::collection::vec(any::<u8>(), 65)) {
         let definition = definition();
         let mut request: SignedRequest = crate::fixture::signed(crate::fixture::slash(), 7, &definition);
         request.signature.copy_from_slice(&signature);

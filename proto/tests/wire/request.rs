@@ -64,7 +64,7 @@ fn asked(change: impl FnOnce(&mut SlashOperator)) -> Option<Code> {
 }
 
 #[test]
-fn the_id_is_the_eip_712_digest() {
+fn r01_the_id_is_the_eip_712_digest() {
     let definition = definition();
     let mut plain = slash();
     for _ in 0..2 {
@@ -81,7 +81,7 @@ fn the_id_is_the_eip_712_digest() {
 }
 
 #[test]
-fn structure_is_refused_by_its_own_code() {
+fn r04_structure_is_refused_by_its_own_code() {
     let address = Address::repeat_byte;
     assert_eq!(asked(|_| {}), None);
     assert_eq!(asked(|s| s.strategies.reverse()), Some(Code::StrategiesNotAscending));
@@ -106,7 +106,7 @@ fn structure_is_refused_by_its_own_code() {
 }
 
 #[test]
-fn a_description_cannot_deceive_a_reader() {
+fn r04_a_description_cannot_deceive_a_reader() {
     let described = |text: &str| asked(|s| s.description = text.to_owned());
     assert_eq!(described(""), None);
     assert_eq!(described("Grund: doppelt signiert, 二重署名 ✓"), None);
@@ -122,7 +122,7 @@ fn a_description_cannot_deceive_a_reader() {
 }
 
 #[test]
-fn a_signature_has_one_encoding() {
+fn r01_r06_a_signature_has_one_encoding() {
     let definition = definition();
     let good = signed(slash(), 7, &definition);
     for v in [0, 1, 26, 29, 35, 255] {
@@ -150,7 +150,7 @@ fn a_signature_has_one_encoding() {
 }
 
 #[test]
-fn who_may_ask_for_what() {
+fn r08_who_may_ask_for_what() {
     let definition = definition();
     assert_eq!(code(signed(slash(), 6, &definition)), Some(Code::RequesterUnknown));
     assert_eq!(code(signed(slash(), 8, &definition)), Some(Code::RequesterNotAllowed), "another AVS's requester");
@@ -162,7 +162,7 @@ fn who_may_ask_for_what() {
 }
 
 #[test]
-fn a_field_changed_after_signing_is_another_request_of_nobody() {
+fn r01_a_field_changed_after_signing_is_another_request_of_nobody() {
     type Change = fn(&mut SlashOperator);
     let changes: &[(&str, Change)] = &[
         ("operator", |s| s.operator = Address::ZERO),
@@ -185,7 +185,7 @@ fn a_field_changed_after_signing_is_another_request_of_nobody() {
 }
 
 #[test]
-fn a_request_counts_in_one_network_and_on_one_chain_only() {
+fn r07_a_request_counts_in_one_network_and_on_one_chain_only() {
     let ours = definition();
     let chain = changed(|d| d.chain.id = 1);
     let network = changed(|d| d.name = "another".to_owned());
@@ -197,7 +197,7 @@ fn a_request_counts_in_one_network_and_on_one_chain_only() {
 }
 
 #[test]
-fn deadlines_are_inclusive_and_bounded() {
+fn r11_deadlines_are_inclusive_and_bounded() {
     let definition = definition();
     let request = signed(slash(), 7, &definition).verify(&definition).unwrap();
     let at = |now: u64| request.check_time(WallTime(now)).err();
@@ -211,7 +211,7 @@ fn deadlines_are_inclusive_and_bounded() {
 }
 
 #[test]
-fn the_wire_form_is_strict_about_every_length() {
+fn r06_the_wire_form_is_strict_about_every_length() {
     use firn_proto::wire::signed_request::Operation::SlashOperator as Wire;
     type Change = fn(&mut firn_proto::wire::SlashOperator);
     let definition = definition();
@@ -237,4 +237,17 @@ fn the_wire_form_is_strict_about_every_length() {
     assert_eq!(SignedRequest::from_wire(&wire).unwrap_err().detail, "signature");
     wire.operation = None;
     assert_eq!(SignedRequest::from_wire(&wire).unwrap_err().detail, "operation");
+}
+
+#[test]
+fn r03_integers_above_128_bits_are_read_exactly_or_refused_by_name() {
+    let above = U256::from(u128::MAX) + U256::from(1);
+    for nonce in [above, U256::MAX] {
+        let definition = definition();
+        let request = signed(SlashOperator { nonce, ..slash() }, 7, &definition);
+        let read = SignedRequest::from_wire(&request.to_wire()).unwrap().verify(&definition).unwrap();
+        assert_eq!(read.nonce(), nonce);
+    }
+    assert_eq!(asked(|s| s.wadsToSlash[1] = above), Some(Code::WadOutOfRange));
+    assert_eq!(asked(|s| s.wadsToSlash[1] = U256::MAX), Some(Code::WadOutOfRange));
 }

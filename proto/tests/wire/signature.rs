@@ -36,7 +36,7 @@ fn stock(seed: u64, message: &[u8]) -> (Point, GroupSignature) {
 }
 
 #[test]
-fn what_the_stock_crate_signs_verifies_and_nothing_near_it() {
+fn r44_what_the_stock_crate_signs_verifies_and_nothing_near_it() {
     for seed in 0..8 {
         let message = digest(u8::try_from(seed).unwrap());
         let (key, signature) = stock(seed, &message.0);
@@ -60,7 +60,7 @@ fn what_the_stock_crate_signs_verifies_and_nothing_near_it() {
 }
 
 #[test]
-fn every_flipped_bit_is_refused() {
+fn r44_every_flipped_bit_is_refused() {
     let message = digest(1);
     let (key, signature) = stock(1, &message.0);
     for bit in 0..96 * 8 {

@@ -87,7 +87,7 @@ fn words_of_an_earlier_attempt_do_not_touch_a_later_one() {
 }
 
 #[test]
-fn lies_about_the_outcome_are_seen_through() {
+fn r44_lies_about_the_outcome_are_seen_through() {
     let mut world = ready(24, 3, 5);
     let mut voice = Voice::of(&world, 4);
     let request = slash(&world, 1);

@@ -18,7 +18,7 @@ fn moment(observation: &Observation, of: SubjectId) -> Option<&'static str> {
 }
 
 #[test]
-fn at_every_moment_of_a_signature() {
+fn r37_at_every_moment_of_a_signature() {
     for victim in 1..=3 {
         let mut seen = 0;
         for at in ["received", "willing", "attempt", "released", "signed", "relayed"] {
@@ -60,7 +60,7 @@ fn at_every_moment_of_a_signature() {
 }
 
 #[test]
-fn at_every_moment_of_a_key_generation() {
+fn r32_at_every_moment_of_a_key_generation() {
     for victim in 1..=3 {
         for at in ["accepting", "round-1", "echo", "round-2", "checking", "certifying", "certified"] {
             let mut world = world(40 + u64::from(victim), 2, 3);

@@ -30,7 +30,7 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn posted_to_all_five_at_once_it_executes_once() {
+fn r10_posted_to_all_five_at_once_it_executes_once() {
     let mut world = ready(5, 3, 5);
     let request = slash(&world, 1);
     (1..=5).for_each(|node| world.submit(NodeId(node), request.clone()));

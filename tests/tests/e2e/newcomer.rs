@@ -26,7 +26,18 @@ fn every_command_explains_itself() {
         }
         seen.push(command.join(" "));
     }
-    for command in ["init", "run", "status", "network show", "dkg propose", "dkg accept", "dkg status"] {
+    for command in [
+        "init",
+        "run",
+        "status",
+        "network show",
+        "policy check",
+        "policy explain",
+        "policy simulate",
+        "dkg propose",
+        "dkg accept",
+        "dkg status",
+    ] {
         assert!(seen.iter().any(|found| found == command), "no {command} in {seen:?}");
     }
     for command in ["request slash", "request show", "request watch", "devnet up", "devnet demo"] {

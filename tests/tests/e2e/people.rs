@@ -6,7 +6,7 @@ use alloy::signers::local::PrivateKeySigner;
 use serde_json::Value;
 
 use crate::net::{Net, path};
-use crate::process::{Ended, step, until};
+use crate::process::{Ended, cli, cli_refuses, step, until};
 
 /// `firn approve` and the like with a person's keystore, at a node.
 fn says(net: &Net, node: usize, person: usize, word: &str, id: &str) -> Ended {
@@ -40,6 +40,7 @@ fn people_approve_and_veto_as_the_rules_have_it() {
         assert_eq!(error["detail"], "rule `at most half` takes 50% at most in any strategy; this takes 60%");
     });
     step("over a tenth: waits for two people of two organisations, and is executed", || approved(&net));
+    step("explained, and foreseen under other rules", || foresees(&net));
     step("vetoed: refused everywhere, whoever approves", || vetoed(&net));
 }
 
@@ -91,4 +92,42 @@ fn vetoed(net: &Net) {
     says(net, 0, 2, "approve", &id).refused("OPINION_TOO_LATE", 7);
     net.chain.mine(4);
     assert_eq!((net.chain.shares(), net.chain.slash_count()), before, "a vetoed slash reached the chain");
+}
+
+/// What the rules say of a request, and what stricter ones would have said.
+fn foresees(net: &Net) {
+    let id = net.ask(0, &net.slash(20));
+    all_wait(net, &id, "POLICY_APPROVALS_MISSING");
+    let explained = net.at(1, &["policy", "explain", &id]).json();
+    let conditions = explained["conditions"].as_array().expect("conditions");
+    let lacking: Vec<_> = conditions.iter().filter(|condition| condition["holds"] == false).collect();
+    assert_eq!(lacking.len(), 1, "{explained}");
+    assert_eq!(lacking[0]["code"], "POLICY_APPROVALS_MISSING");
+    assert!(lacking[0]["remedy"].is_string() && explained["may_approve"][0].is_string(), "{explained}");
+    let text = net.text_at(1, &["policy", "explain", &id]).success();
+    assert!(text.contains("LACKS  rule `two approve more than a tenth`") && text.contains("astrid"), "{text}");
+    let file = net.manifest["network_file"].as_str().expect("a path");
+    let checked = cli(&["policy", "check", file]).success();
+    assert!(checked.contains("at most half: wad_max 500000000000000000"), "{checked}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a writable file");
+        path.to_str().expect("a path in UTF-8").to_owned()
+    };
+    let plain = std::fs::read_to_string(file).expect("a definition");
+    let strict = write("strict.toml", &plain.replace("\"500000000000000000\"", "\"150000000000000000\""));
+    let bodies = [5, 20].map(|percent| net.body(&net.slash(percent), &net.requester()).to_string());
+    let requests = write("requests.jsonl", &bodies.join("\n"));
+    let simulate = ["policy", "simulate", &strict, "--requests", &requests, "--network", file];
+    let simulated = cli(&[&simulate[..], &["--output", "json"]].concat()).json();
+    let answers = |key: &str| [0, 1].map(|at| simulated["requests"][at][key]["answer"].clone());
+    assert_eq!(
+        (answers("verdict"), answers("before")),
+        (["sign", "refuse"].map(Value::from), ["sign", "wait"].map(Value::from))
+    );
+    assert_eq!(simulated["changed"], 1);
+    assert!(cli(&simulate).success().contains("refuse (POLICY_WAD_TOO_LARGE); before: wait"));
+    let broken = write("broken.jsonl", &bodies[0].replace("\"nonce\":", "\"nonce\":1.5,\"nonce\":"));
+    cli_refuses(&["policy", "simulate", &strict, "--requests", &broken, "--network", file], "REQUESTS_FILE", 3);
 }

@@ -123,7 +123,7 @@ fn a_damaged_database_is_refused_and_never_made_anew() {
 }
 
 #[test]
-fn no_secret_is_logged_or_shown() {
+fn r52_no_secret_is_logged_or_shown() {
     let mut net = Net::prepare(3, 2);
     (net.log_filter, net.journal) = ("trace", true);
     let mut net = step("three nodes that log everything they can, with a key", || net.started());

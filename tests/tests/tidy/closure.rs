@@ -138,7 +138,7 @@ fn declared() -> Graph {
 }
 
 #[test]
-fn the_core_reaches_no_world() {
+fn r67_the_core_reaches_no_world() {
     let graph = resolved();
     assert!(graph.contains_key("frost-core") && graph.contains_key("tokio"), "the graph is not the workspace's");
     let problems: Vec<_> = CORE.iter().flat_map(|root| barred_below(&graph, root)).collect();

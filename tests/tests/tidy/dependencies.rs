@@ -118,7 +118,7 @@ fn the_lockfile_is_complete() {
 }
 
 #[test]
-fn foreign_packages_in_the_lockfile_are_found() {
+fn r67_foreign_packages_in_the_lockfile_are_found() {
     let head = "version = 4\n\n";
     let package = |name: &str, rest: &str| format!("[[package]]\nname = \"{name}\"\nversion = \"1\"\n{rest}\n");
     let good = format!("source = \"{CRATES_IO}\"\nchecksum = \"00\"\n");

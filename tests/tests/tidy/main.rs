@@ -12,7 +12,11 @@ mod files;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod mutants;
+#[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod requirements;
 #[cfg(test)]
 mod shape;
 #[cfg(test)]

@@ -350,7 +350,7 @@ fn an_identity_group_key_is_unusable() {
 }
 
 #[test]
-fn a_group_key_with_x_above_the_curve_order_is_unusable() {
+fn r31_a_group_key_with_x_above_the_curve_order_is_unusable() {
     // 1 in 2^127 by chance, and nobody knows such a key's logarithm: only the commitments can be made up, so that our
     // share fits them all the same.
     let order = hex::decode("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141").unwrap();

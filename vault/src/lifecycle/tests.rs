@@ -60,7 +60,7 @@ fn certify_attests_the_record_read_back_and_not_memory() {
 }
 
 #[test]
-fn certify_refuses_a_share_that_does_not_fit_its_verifying_share() {
+fn r31_certify_refuses_a_share_that_does_not_fit_its_verifying_share() {
     let (mut net, ceremony) = finished();
     let node = net.nodes()[0];
     let key_id = ceremony.key_id;

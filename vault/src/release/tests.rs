@@ -70,7 +70,7 @@ impl Case {
 }
 
 #[test]
-fn the_share_its_locks_and_its_marker_are_one_decision() {
+fn r37_the_share_its_locks_and_its_marker_are_one_decision() {
     let mut case = case();
     let decision = case.decide();
     let Reply::Released { package, next, .. } = &decision.reply else { panic!("{:?}", decision.reply) };
@@ -111,7 +111,7 @@ fn r39_another_package_for_a_used_commitment_is_a_rival() {
 }
 
 #[test]
-fn a_restarted_vault_knows_no_commitment_of_before() {
+fn r38_a_restarted_vault_knows_no_commitment_of_before() {
     let mut case = case();
     case.net.restart(case.node);
     case.refuses(Code::CommitmentUnknown);
@@ -195,7 +195,7 @@ fn r36_commitments_die_in_time() {
 }
 
 #[test]
-fn signers_meet_the_keys_diversity() {
+fn r22_signers_meet_the_keys_diversity() {
     let mut case = case();
     let mut content = (*case.net.definition).clone();
     content.keys[1].organisations_min = 2;
@@ -250,7 +250,7 @@ fn nobody_but_a_member_is_offered_commitments() {
 }
 
 #[test]
-fn r2_the_subject_must_be_what_the_package_names() {
+fn r02_the_subject_must_be_what_the_package_names() {
     let mut case = case();
     case.package.subject = firn_proto::SubjectId(digest(1));
     case.refuses(Code::VaultRefused);
@@ -288,7 +288,7 @@ fn r43_exactly_t_members_sign() {
 }
 
 #[test]
-fn trap_mixed_epochs_are_refused_before_anybody_signs() {
+fn r07_trap_mixed_epochs_are_refused_before_anybody_signs() {
     let mut mixed = case();
     mixed.restate(NodeId(13), |statement| statement.epoch = Epoch(1));
     mixed.refuses(Code::EpochMismatch);
@@ -301,7 +301,7 @@ fn trap_mixed_epochs_are_refused_before_anybody_signs() {
 }
 
 #[test]
-fn r7_a_request_for_another_key_account_or_network_is_refused() {
+fn r07_a_request_for_another_key_account_or_network_is_refused() {
     let mut other_key = case();
     let subject = other_key.slash(|slash| slash.operatorSetId = 1);
     other_key.refuses_subject(subject, Code::PackageInvalid);
@@ -318,7 +318,7 @@ fn r7_a_request_for_another_key_account_or_network_is_refused() {
 }
 
 #[test]
-fn r16_a_requester_that_our_definition_does_not_list_is_refused() {
+fn r08_r16_a_requester_that_our_definition_does_not_list_is_refused() {
     let mut case = case();
     let mut content = (*case.net.definition).clone();
     content.requesters.clear();
@@ -344,7 +344,7 @@ fn r11_time_is_checked_when_the_share_leaves() {
 }
 
 #[test]
-fn a_rival_of_a_locked_payload_is_refused_also_after_a_restart() {
+fn r12_a_rival_of_a_locked_payload_is_refused_also_after_a_restart() {
     let mut case = case();
     case.decide();
     let (node, key_id) = (case.node, case.certificate.key_id());

@@ -53,13 +53,13 @@ fn repair(spoil: impl FnOnce(&mut Vec<Sigma>)) -> (KeyPackage, Option<KeyPackage
 }
 
 #[test]
-fn a_lost_share_is_repaired() {
+fn r35_a_lost_share_is_repaired() {
     let (original, repaired) = repair(|_| ());
     assert!(repaired == Some(original));
 }
 
 #[test]
-fn trap_repair_with_a_wrong_sigma_is_refused() {
+fn r35_trap_repair_with_a_wrong_sigma_is_refused() {
     let mut one = [0; 32];
     one[31] = 1;
     let (_, repaired) = repair(|sigmas| sigmas[0] = Sigma::deserialize(&one).unwrap());
@@ -69,7 +69,7 @@ fn trap_repair_with_a_wrong_sigma_is_refused() {
 }
 
 #[test]
-fn trap_repair_does_not_mint_a_share_for_an_unused_identifier() {
+fn r35_trap_repair_does_not_mint_a_share_for_an_unused_identifier() {
     let (mut net, certificate) = Net::certified(3, 5);
     let node = net.nodes()[0];
     let package = net.host(node).vault.held.values().next().unwrap().package().clone();

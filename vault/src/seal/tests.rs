@@ -21,7 +21,7 @@ fn sealer() -> Sealer {
 }
 
 #[test]
-fn a_record_opens_only_in_its_own_place() {
+fn r46_a_record_opens_only_in_its_own_place() {
     let sealed = sealer().seal(&place(), CONTENT, &mut rng(1));
     assert_eq!(sealer().open(&place(), &sealed).unwrap()[..], *CONTENT);
     let elsewhere = [

@@ -50,7 +50,7 @@ fn kinds(net: &mut Net) -> Vec<Kind> {
 }
 
 #[test]
-fn an_executed_request_keeps_its_intent_for_ever() {
+fn r12_an_executed_request_keeps_its_intent_for_ever() {
     let (mut net, certificate, first, second) = rivals();
     assert_eq!(kinds(&mut net), [Kind::AccountLock, Kind::RequesterLock, Kind::Release]);
     let decision = net.decide(NodeId(11), settle(&first, Settlement::Executed));
@@ -64,7 +64,7 @@ fn an_executed_request_keeps_its_intent_for_ever() {
 }
 
 #[test]
-fn what_the_chain_executed_bars_a_rival_that_we_had_signed() {
+fn r12_what_the_chain_executed_bars_a_rival_that_we_had_signed() {
     let (mut net, certificate, first, second) = rivals();
     net.ask(NodeId(11), settle(&second, Settlement::Executed));
     for _ in 0..2 {
@@ -84,7 +84,7 @@ fn who_lent_nothing_learns_what_was_executed() {
 }
 
 #[test]
-fn a_lapsed_request_frees_both_locks_after_its_grace_and_not_before() {
+fn r12_a_lapsed_request_frees_both_locks_after_its_grace_and_not_before() {
     let (mut net, certificate, first, second) = rivals();
     for seconds in [0, 3_601, OVER] {
         net.refuses(NodeId(11), settle(&first, lapsed(seconds)), Code::VaultRefused);

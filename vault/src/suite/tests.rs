@@ -10,7 +10,7 @@ fn json(text: &str) -> serde_json::Value {
 const ORDER: &str = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
 
 #[test]
-fn trap_zero_and_non_canonical_secret_scalars_are_refused() {
+fn r26_trap_zero_and_non_canonical_secret_scalars_are_refused() {
     let order = hex::decode(ORDER).unwrap();
     assert!(SecretScalar::parse(&[0; 32]).is_none(), "zero");
     assert!(SecretScalar::parse(&order).is_none(), "the order");

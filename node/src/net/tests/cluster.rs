@@ -98,7 +98,7 @@ async fn the_highest_common_version_is_used() {
 }
 
 #[tokio::test]
-async fn version_ranges_without_overlap_are_refused_on_both_sides() {
+async fn r68_version_ranges_without_overlap_are_refused_on_both_sides() {
     let (mut one, mut two, _) = pair(Transport::Tcp, |node, config| {
         (config.hello.version_min, config.hello.version_max) = if node == 1 { (1, 2) } else { (3, 4) };
     })
@@ -133,7 +133,7 @@ async fn another_network_is_refused() {
 }
 
 #[tokio::test]
-async fn a_peer_outside_the_definition_is_cut() {
+async fn r61_a_peer_outside_the_definition_is_cut() {
     for transport in [Transport::Tcp, Transport::Quic] {
         let mut one = Node::start(config(1, transport, &[(2, None)]));
         let address = one.address().await;
@@ -179,7 +179,7 @@ async fn a_restarted_peer_reconnects_and_gets_what_was_queued() {
 }
 
 #[tokio::test]
-async fn an_unreachable_peer_does_not_stop_the_start() {
+async fn r62_an_unreachable_peer_does_not_stop_the_start() {
     let nowhere: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
     let unknown: Multiaddr = "/dns4/firn.invalid/udp/1/quic-v1".parse().unwrap();
     let mut one = Node::start(config(1, Transport::Tcp, &[(2, None), (3, Some(&nowhere)), (4, Some(&unknown))]));

@@ -190,7 +190,7 @@ async fn a_cut_off_peer_is_turned_away() {
 }
 
 #[tokio::test]
-async fn half_a_frame_and_half_a_greeting_are_closed_on_time() {
+async fn r62_half_a_frame_and_half_a_greeting_are_closed_on_time() {
     let (mut victim, address) = victim(|_| {}).await;
     let mut member = Member::connect(2, &address).await;
     let mut stream = member.greeted(&hello()).await;
@@ -219,7 +219,7 @@ async fn silence_instead_of_a_greeting_is_closed_on_time_in_both_directions() {
 }
 
 #[tokio::test]
-async fn a_frame_sent_drop_by_drop_is_closed_on_time() {
+async fn r62_a_frame_sent_drop_by_drop_is_closed_on_time() {
     let (mut victim, address) = victim(|_| {}).await;
     let mut member = Member::connect(2, &address).await;
     let stream = member.greeted(&hello()).await;
@@ -306,7 +306,7 @@ async fn flood(address: &Multiaddr) -> tokio::task::JoinHandle<()> {
 }
 
 #[tokio::test]
-async fn a_flood_is_held_to_its_rate() {
+async fn r61_a_flood_is_held_to_its_rate() {
     let (mut victim, address) = victim(|limits| limits.frames_per_s = 100).await;
     let _flood = flood(&address).await;
     victim.up(2).await;
@@ -321,7 +321,7 @@ async fn a_flood_is_held_to_its_rate() {
 }
 
 #[tokio::test]
-async fn a_flood_does_not_starve_others() {
+async fn r61_a_flood_does_not_starve_others() {
     // No rate limit here, and a host that takes nothing until the flood has piled up: fairness alone must do.
     let (mut victim, address) = victim(|limits| {
         limits.frames_per_s = u32::MAX;
@@ -348,7 +348,7 @@ async fn a_flood_does_not_starve_others() {
 }
 
 #[tokio::test]
-async fn substreams_are_limited() {
+async fn r61_substreams_are_limited() {
     let (mut victim, address) = victim(|limits| limits.streams_per_s = 5).await;
     let mut member = Member::connect(2, &address).await;
     let mut accepted = 0;

@@ -107,7 +107,7 @@ fn peak_kib() -> u64 {
 }
 
 #[tokio::test]
-async fn an_oversize_length_is_refused_without_allocating() {
+async fn r62_an_oversize_length_is_refused_without_allocating() {
     let before = peak_kib();
     for announced in [256 * 1024 + 1, 1u32 << 31, u32::MAX] {
         let mut reader = Cursor::new(announced.to_be_bytes());
