@@ -87,6 +87,23 @@ fn r65_a_share_leaves_only_after_facts_of_the_newest_block() {
     assert_eq!(shares, activation_shares(&bench), "no share left after the chain changed");
 }
 
+#[test]
+fn r65_who_was_willing_asks_again_at_a_newer_block() {
+    let (mut bench, _) = Bench::ready(2, 3);
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    let (packages, rest) = bench.flights.drain(..).partition(|flight| flight.name == "SigningPackage");
+    bench.flights = rest;
+    bench.deliver();
+    bench.chain_silent = true;
+    bench.block_final();
+    bench.flights = packages;
+    assert!(!bench.flights.is_empty());
+    bench.deliver();
+    let shares = bench.sent.iter().filter(|flight| flight.name == "SignatureShare" && flight.from != 1).count();
+    assert_eq!(shares, activation_shares(&bench), "facts of an older block were enough");
+}
+
 /// Shares that the key's activation took.
 fn activation_shares(bench: &Bench) -> usize {
     let request = bench.request(7).id();
