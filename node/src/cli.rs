@@ -21,6 +21,7 @@ mod peer;
 mod request;
 mod setup;
 mod show;
+mod submit;
 mod usage;
 
 /// Threshold signing for the keys that guard staked money.

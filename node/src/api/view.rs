@@ -1,6 +1,6 @@
 //! The engine's views as JSON, with names in place of numbers.
 
-use super::json::{Check, FindingView, Frames, KeyView, MemberView, OperationBody, OpinionView, PeerView, RequestView};
+use super::json::{Check, FindingView, Frames, KeyView, MemberView, OpinionView, PeerView, RequestView};
 use crate::chain::Health;
 use crate::net::PeerStatus;
 use crate::runtime::wall_time;
@@ -14,8 +14,8 @@ pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> Requ
         id: view.id.to_string(),
         state: view.state.to_owned(),
         code: view.code.map(|code| code.as_str().to_owned()),
-        operation: OperationBody::from_operation(view.request.operation()),
-        rendering: view.request.operation().render().into(),
+        operation: view.request.operation().to_json(),
+        rendering: view.request.operation().render(definition).into(),
         requester: view.request.requester(),
         origin: name(view.origin),
         received: view.received,

@@ -1,38 +1,14 @@
 //! `SlashOperator`: slash one operator in one operator set, as EigenLayer's `slashOperator` does.
 
-use super::{Rendering, address, integer};
+use super::eigenlayer::{IAllocationManager, SlashingParams};
+use super::form::forms;
+use super::{Kind, Rendering, Terms, calldata, strategies};
 use crate::account::Call;
 use crate::code::{Code, Refusal};
-use crate::definition::{Definition, KeyDefinition};
-use crate::limits::{DESCRIPTION_BYTES_MAX, STRATEGIES_MAX};
-use crate::wire;
-use alloy_primitives::{Bytes, U256};
+use crate::definition::{Definition, KeyDefinition, Purpose};
+use crate::limits::DESCRIPTION_BYTES_MAX;
+use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolCall, sol};
-
-/// EigenLayer's AllocationManager as far as Firn calls it (core v1.5 and later have this selector).
-pub mod eigenlayer {
-    #![allow(missing_docs, reason = "names and meaning are EigenLayer's own")]
-    alloy_sol_types::sol! {
-        struct OperatorSet {
-            address avs;
-            uint32 id;
-        }
-        struct SlashingParams {
-            address operator;
-            uint32 operatorSetId;
-            address[] strategies;
-            uint256[] wadsToSlash;
-            string description;
-        }
-        interface IAllocationManager {
-            function slashOperator(address avs, SlashingParams calldata params)
-                external returns (uint256 slashId, uint256[] memory shares);
-            function getSlasher(OperatorSet memory operatorSet) external view returns (address);
-            function isOperatorSlashable(address operator, OperatorSet memory operatorSet) external view returns (bool);
-            function getStrategiesInOperatorSet(OperatorSet memory operatorSet) external view returns (address[] memory);
-        }
-    }
-}
 
 sol! {
     /// Slash `operator` in one operator set: the fields of EigenLayer's `slashOperator`, plus the account that shall
@@ -51,34 +27,45 @@ sol! {
     }
 }
 
+forms!(SlashOperator, SlashOperatorJson {
+    avs avs: Address,
+    operator operator: Address,
+    operatorSetId operator_set_id: u32,
+    strategies strategies: Vec<Address>,
+    wadsToSlash wads_to_slash: Vec<U256>,
+    description description: String,
+    account account: Address,
+    nonce nonce: U256,
+    deadline deadline: u64,
+});
+
 /// A wad that is the whole of an operator's allocation to the set in one strategy.
 const WHOLE: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
 /// Below this wad, a ten-thousandth, rounding may leave nothing to take.
 const SMALL: U256 = U256::from_limbs([100_000_000_000_000, 0, 0, 0]);
 
-impl SlashOperator {
+impl Kind for SlashOperator {
+    fn purpose(&self) -> Purpose {
+        Purpose::Slash
+    }
+
     /// The key that answers for the operator set.
-    pub(super) fn key<'a>(&self, definition: &'a Definition) -> Result<&'a KeyDefinition, Refusal> {
+    fn key<'a>(&self, definition: &'a Definition) -> Result<&'a KeyDefinition, Refusal> {
         definition.key_for(self.avs, self.operatorSetId).ok_or_else(|| {
             Refusal::new(Code::OperatorSetNotListed, format!("avs {}, set {}", self.avs, self.operatorSetId))
         })
     }
 
     /// EIGENLAYER.md section 1: what `slashOperator` itself would refuse, and what should not reach an event log.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
+    fn check(&self, _: &Definition) -> Result<(), Refusal> {
         let refuse = |code, detail: String| Err(Refusal::new(code, detail));
-        if self.strategies.is_empty() || self.strategies.len() > STRATEGIES_MAX {
-            return refuse(Code::StrategiesEmpty, format!("{} strategies", self.strategies.len()));
-        }
+        strategies::check(&self.strategies)?;
         if self.strategies.len() != self.wadsToSlash.len() {
             return refuse(
                 Code::WadsLengthMismatch,
                 format!("{} strategies, {} wads", self.strategies.len(), self.wadsToSlash.len()),
             );
-        }
-        if !self.strategies.is_sorted_by(|a, b| a < b) {
-            return refuse(Code::StrategiesNotAscending, "strategies".to_owned());
         }
         if let Some(bad) = self.wadsToSlash.iter().find(|w| w.is_zero() || **w > WHOLE) {
             return refuse(Code::WadOutOfRange, format!("wad {bad}"));
@@ -90,19 +77,19 @@ impl SlashOperator {
     }
 
     /// One call of `slashOperator`.
-    pub(super) fn call(&self, definition: &Definition) -> Call {
-        let params = eigenlayer::SlashingParams {
+    fn call(&self, definition: &Definition) -> Call {
+        let params = SlashingParams {
             operator: self.operator,
             operatorSetId: self.operatorSetId,
             strategies: self.strategies.clone(),
             wadsToSlash: self.wadsToSlash.clone(),
             description: self.description.clone(),
         };
-        let data = eigenlayer::IAllocationManager::slashOperatorCall { avs: self.avs, params }.abi_encode();
+        let data = IAllocationManager::slashOperatorCall { avs: self.avs, params }.abi_encode();
         Call { target: definition.chain.allocation_manager, value: U256::ZERO, data: Bytes::from(data) }
     }
 
-    pub(super) fn render(&self) -> Rendering {
+    fn render(&self, _: &Definition) -> Rendering {
         let shares = || self.strategies.iter().zip(&self.wadsToSlash);
         let share = |(strategy, wad)| format!("{} in strategy {strategy}", percentage(wad));
         let warning = |(strategy, wad): (_, &U256)| match *wad {
@@ -119,32 +106,19 @@ impl SlashOperator {
         }
     }
 
-    pub(super) fn from_wire(slash: &wire::SlashOperator) -> Result<Self, Refusal> {
-        Ok(Self {
-            avs: address(&slash.avs, "avs")?,
-            operator: address(&slash.operator, "operator")?,
-            operatorSetId: slash.operator_set_id,
-            strategies: slash.strategies.iter().map(|s| address(s, "strategies")).collect::<Result<_, _>>()?,
-            wadsToSlash: slash.wads_to_slash.iter().map(|w| integer(w, "wads_to_slash")).collect::<Result<_, _>>()?,
-            description: slash.description.clone(),
-            account: address(&slash.account, "account")?,
-            nonce: integer(&slash.nonce, "nonce")?,
-            deadline: slash.deadline,
-        })
-    }
-
-    pub(super) fn to_wire(&self) -> wire::SlashOperator {
-        wire::SlashOperator {
-            avs: self.avs.to_vec(),
-            operator: self.operator.to_vec(),
-            operator_set_id: self.operatorSetId,
-            strategies: self.strategies.iter().map(|s| s.to_vec()).collect(),
-            wads_to_slash: self.wadsToSlash.iter().map(|w| w.to_be_bytes_vec()).collect(),
-            description: self.description.clone(),
-            account: self.account.to_vec(),
-            nonce: self.nonce.to_be_bytes_vec(),
-            deadline: self.deadline,
-        }
+    fn decode(data: &[u8], terms: Terms) -> Result<Option<Self>, Refusal> {
+        let call = calldata::decode::<IAllocationManager::slashOperatorCall>(data)?;
+        Ok(call.map(|IAllocationManager::slashOperatorCall { avs, params }| Self {
+            avs,
+            operator: params.operator,
+            operatorSetId: params.operatorSetId,
+            strategies: params.strategies,
+            wadsToSlash: params.wadsToSlash,
+            description: params.description,
+            account: terms.account,
+            nonce: terms.nonce,
+            deadline: terms.deadline,
+        }))
     }
 }
 

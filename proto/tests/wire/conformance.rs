@@ -1,8 +1,8 @@
 //! A pinned hash per wire and disk type. One that moves breaks peers, files or evidence of the same version: either undo
 //! the change, or raise the version and keep reading the old one.
 
-use crate::fixture::{definition, seal};
-use crate::samples;
+use crate::fixture::{definition, seal, signed_as};
+use crate::{kinds, samples};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -28,6 +28,13 @@ fn encodings() -> BTreeMap<String, Vec<u8>> {
     encodings.insert("AuditEntry".to_owned(), samples::audit_entry_1().encode_to_vec());
     encodings.insert("AuditEntry.2".to_owned(), samples::audit_entry().encode_to_vec());
     encodings.insert("network.toml".to_owned(), definition.digest().0.to_vec());
+    let governed = kinds::governed();
+    encodings.insert("network.toml.authorities".to_owned(), governed.digest().0.to_vec());
+    for operation in kinds::samples() {
+        let (kind, id) = (operation.kind(), operation.id(&governed).0.0.to_vec());
+        let wire = signed_as(operation, 7, &governed).to_wire().encode_to_vec();
+        encodings.insert(format!("SignedRequest.{kind}"), [id, wire].concat());
+    }
     encodings
 }
 

@@ -15,6 +15,8 @@ mod envelope;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod nested;
 #[cfg(test)]
 mod operation;
