@@ -100,6 +100,10 @@ mod tests {
         let strategies = json!({ "operator_set_id": 7, "strategies": [b, c] });
         let appointee = json!({ "appointee": b, "target": c, "selector": "0x6c9d7c58" });
         let slash = json!({ "operator": c, "operator_set_id": 7, "strategies": [b, c], "wads_to_slash": ["1", "2"], "description": "\u{e9}" });
+        let contract = json!({ "purpose": "treasury", "target": c, "value": "5", "data": "0x8456cb59" });
+        let gas =
+            json!({ "safe_tx_gas": "0", "base_gas": "1", "gas_price": "2", "gas_token": b, "refund_receiver": c });
+        let safe = json!({ "purpose": "veto", "safe": b, "to": c, "value": "5", "data": "0x", "operation": 0, "safe_nonce": "3" });
         let own = BTreeMap::from([
             ("slash_operator", vec![slash]),
             ("update_slasher", vec![set.clone(), json!({ "slasher": c })]),
@@ -109,6 +113,8 @@ mod tests {
             ("set_appointee", vec![appointee.clone()]),
             ("remove_appointee", vec![appointee]),
             ("clear_redistribution", vec![set, json!({ "slash_id": alloy::primitives::U256::MAX.to_string() })]),
+            ("contract_call", vec![contract]),
+            ("safe_transaction", vec![safe, gas]),
         ]);
         let operation = |kind: &str| {
             let parts = own[kind].iter().chain([&common]);

@@ -12,13 +12,18 @@ use crate::time::WallTime;
 use crate::wire::signed_request::Operation as Wire;
 use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
 use alloy_sol_types::Eip712Domain;
+use form::Form;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 pub mod appointments;
 mod calldata;
 pub mod clear_redistribution;
+pub mod contract_call;
 pub mod eigenlayer;
 mod form;
+pub(crate) mod listed_call;
+pub mod safe_transaction;
 pub mod slash_operator;
 pub mod strategies;
 pub mod update_slasher;
@@ -27,6 +32,8 @@ pub use appointments::{
     AcceptAdmin, AcceptAdminJson, RemoveAppointee, RemoveAppointeeJson, SetAppointee, SetAppointeeJson,
 };
 pub use clear_redistribution::{ClearRedistribution, ClearRedistributionJson};
+pub use contract_call::{ContractCall, ContractCallJson};
+pub use safe_transaction::{SafeTransaction, SafeTransactionJson};
 pub use slash_operator::{SlashOperator, SlashOperatorJson};
 pub use strategies::{AddStrategies, AddStrategiesJson, RemoveStrategies, RemoveStrategiesJson};
 pub use update_slasher::{UpdateSlasher, UpdateSlasherJson};
@@ -62,6 +69,20 @@ trait Signed {
     fn encoded_type(&self) -> String;
 }
 
+impl<T: Form> Signed for T {
+    fn terms(&self) -> Terms {
+        Form::terms(self)
+    }
+
+    fn signing_hash(&self, domain: &Eip712Domain) -> B256 {
+        self.eip712_signing_hash(domain)
+    }
+
+    fn encoded_type(&self) -> String {
+        T::eip712_encode_type().into_owned()
+    }
+}
+
 /// The rules of a kind.
 trait Kind: Signed {
     /// What a key must be for to sign it.
@@ -69,7 +90,7 @@ trait Kind: Signed {
 
     /// The key that answers for it.
     fn key<'a>(&self, definition: &'a Definition) -> Result<&'a KeyDefinition, Refusal> {
-        definition.authority(self.terms().avs, self.purpose())
+        definition.authority(Signed::terms(self).avs, self.purpose())
     }
 
     /// Checks what needs neither clock nor chain (R4).
@@ -90,114 +111,211 @@ trait Kind: Signed {
     }
 }
 
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident $json:ident = $name:literal),* $(,)?) => {
-        /// The stable names of all kinds.
-        pub const KINDS: [&str; [$($name),*].len()] = [$($name),*];
+/// The stable names of all kinds.
+pub const KINDS: [&str; 10] = [
+    "slash_operator",
+    "update_slasher",
+    "add_strategies",
+    "remove_strategies",
+    "accept_admin",
+    "set_appointee",
+    "remove_appointee",
+    "clear_redistribution",
+    "contract_call",
+    "safe_transaction",
+];
 
-        /// What a requester asks for.
-        #[derive(Clone, PartialEq, Eq, Debug)]
-        pub enum Operation {
-            $($(#[$doc])* $kind($kind)),*
-        }
-
-        /// An operation in JSON: its fields under the name of its kind.
-        #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub enum OperationJson {
-            $($(#[$doc])* #[serde(rename = $name)] $kind($json)),*
-        }
-
-        impl Operation {
-            /// The stable name of the kind, as used in the definition.
-            #[must_use]
-            pub fn kind(&self) -> &'static str {
-                match self {
-                    $(Self::$kind(_) => $name),*
-                }
-            }
-
-            fn rules(&self) -> &dyn Kind {
-                match self {
-                    $(Self::$kind(operation) => operation),*
-                }
-            }
-
-            /// The operation that makes this calldata, where the selector is of one.
-            fn find(data: &[u8], terms: Terms) -> Result<Option<Self>, Refusal> {
-                $(if let Some(operation) = $kind::decode(data, terms)? {
-                    return Ok(Some(Self::$kind(operation)));
-                })*
-                Ok(None)
-            }
-
-            /// Reads the wire form.
-            ///
-            /// # Errors
-            /// `REQUEST_MALFORMED`, naming the field.
-            pub(crate) fn from_wire(operation: Option<&Wire>) -> Result<Self, Refusal> {
-                match operation {
-                    $(Some(Wire::$kind(wire)) => $kind::from_wire(wire).map(Self::$kind),)*
-                    None => Err(malformed("operation")),
-                }
-            }
-
-            /// The wire form.
-            #[must_use]
-            pub(crate) fn to_wire(&self) -> Wire {
-                match self {
-                    $(Self::$kind(operation) => Wire::$kind(operation.to_wire())),*
-                }
-            }
-
-            /// Reads the JSON form.
-            ///
-            /// # Errors
-            /// `REQUEST_MALFORMED`, naming the field.
-            pub fn from_json(json: &OperationJson) -> Result<Self, Refusal> {
-                match json {
-                    $(OperationJson::$kind(json) => $kind::from_json(json).map(Self::$kind)),*
-                }
-            }
-
-            /// The JSON form.
-            #[must_use]
-            pub fn to_json(&self) -> OperationJson {
-                match self {
-                    $(Self::$kind(operation) => OperationJson::$kind(operation.to_json())),*
-                }
-            }
-        }
-
-        impl OperationJson {
-            /// The last second at which it may execute.
-            #[must_use]
-            pub fn deadline(&self) -> u64 {
-                match self {
-                    $(Self::$kind(json) => json.deadline),*
-                }
-            }
-        }
-    };
+/// What a requester asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// Slash an operator.
+    SlashOperator(SlashOperator),
+    /// Name another slasher of an operator set.
+    UpdateSlasher(UpdateSlasher),
+    /// Have an operator set take in strategies.
+    AddStrategies(AddStrategies),
+    /// Take strategies out of an operator set.
+    RemoveStrategies(RemoveStrategies),
+    /// Become an admin of an AVS.
+    AcceptAdmin(AcceptAdmin),
+    /// Let somebody call one function in the AVS's name.
+    SetAppointee(SetAppointee),
+    /// Take such a right back.
+    RemoveAppointee(RemoveAppointee),
+    /// Have what a slash took moved to where it goes.
+    ClearRedistribution(ClearRedistribution),
+    /// Call a function that the definition lists.
+    ContractCall(ContractCall),
+    /// Approve a transaction of a Safe.
+    SafeTransaction(SafeTransaction),
 }
 
-kinds! {
+/// An operation in JSON: its fields under the name of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum OperationJson {
     /// Slash an operator.
-    SlashOperator SlashOperatorJson = "slash_operator",
+    SlashOperator(SlashOperatorJson),
     /// Name another slasher of an operator set.
-    UpdateSlasher UpdateSlasherJson = "update_slasher",
+    UpdateSlasher(UpdateSlasherJson),
     /// Have an operator set take in strategies.
-    AddStrategies AddStrategiesJson = "add_strategies",
+    AddStrategies(AddStrategiesJson),
     /// Take strategies out of an operator set.
-    RemoveStrategies RemoveStrategiesJson = "remove_strategies",
+    RemoveStrategies(RemoveStrategiesJson),
     /// Become an admin of an AVS.
-    AcceptAdmin AcceptAdminJson = "accept_admin",
+    AcceptAdmin(AcceptAdminJson),
     /// Let somebody call one function in the AVS's name.
-    SetAppointee SetAppointeeJson = "set_appointee",
+    SetAppointee(SetAppointeeJson),
     /// Take such a right back.
-    RemoveAppointee RemoveAppointeeJson = "remove_appointee",
+    RemoveAppointee(RemoveAppointeeJson),
     /// Have what a slash took moved to where it goes.
-    ClearRedistribution ClearRedistributionJson = "clear_redistribution",
+    ClearRedistribution(ClearRedistributionJson),
+    /// Call a function that the definition lists.
+    ContractCall(ContractCallJson),
+    /// Approve a transaction of a Safe.
+    SafeTransaction(SafeTransactionJson),
+}
+
+impl Operation {
+    /// The stable name of the kind, as used in the definition.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SlashOperator(_) => "slash_operator",
+            Self::UpdateSlasher(_) => "update_slasher",
+            Self::AddStrategies(_) => "add_strategies",
+            Self::RemoveStrategies(_) => "remove_strategies",
+            Self::AcceptAdmin(_) => "accept_admin",
+            Self::SetAppointee(_) => "set_appointee",
+            Self::RemoveAppointee(_) => "remove_appointee",
+            Self::ClearRedistribution(_) => "clear_redistribution",
+            Self::ContractCall(_) => "contract_call",
+            Self::SafeTransaction(_) => "safe_transaction",
+        }
+    }
+
+    fn rules(&self) -> &dyn Kind {
+        match self {
+            Self::SlashOperator(operation) => operation,
+            Self::UpdateSlasher(operation) => operation,
+            Self::AddStrategies(operation) => operation,
+            Self::RemoveStrategies(operation) => operation,
+            Self::AcceptAdmin(operation) => operation,
+            Self::SetAppointee(operation) => operation,
+            Self::RemoveAppointee(operation) => operation,
+            Self::ClearRedistribution(operation) => operation,
+            Self::ContractCall(operation) => operation,
+            Self::SafeTransaction(operation) => operation,
+        }
+    }
+
+    /// The operation that makes this calldata, where the selector is of one.
+    fn find(data: &[u8], terms: Terms) -> Result<Option<Self>, Refusal> {
+        let found = [
+            SlashOperator::decode(data, terms)?.map(Self::SlashOperator),
+            UpdateSlasher::decode(data, terms)?.map(Self::UpdateSlasher),
+            AddStrategies::decode(data, terms)?.map(Self::AddStrategies),
+            RemoveStrategies::decode(data, terms)?.map(Self::RemoveStrategies),
+            AcceptAdmin::decode(data, terms)?.map(Self::AcceptAdmin),
+            SetAppointee::decode(data, terms)?.map(Self::SetAppointee),
+            RemoveAppointee::decode(data, terms)?.map(Self::RemoveAppointee),
+            ClearRedistribution::decode(data, terms)?.map(Self::ClearRedistribution),
+            ContractCall::decode(data, terms)?.map(Self::ContractCall),
+            SafeTransaction::decode(data, terms)?.map(Self::SafeTransaction),
+        ];
+        Ok(found.into_iter().flatten().next())
+    }
+
+    /// Reads the wire form.
+    ///
+    /// # Errors
+    /// `REQUEST_MALFORMED`, naming the field.
+    pub(crate) fn from_wire(operation: Option<&Wire>) -> Result<Self, Refusal> {
+        Ok(match operation.ok_or_else(|| malformed("operation"))? {
+            Wire::SlashOperator(wire) => Self::SlashOperator(Form::from_wire(wire)?),
+            Wire::UpdateSlasher(wire) => Self::UpdateSlasher(Form::from_wire(wire)?),
+            Wire::AddStrategies(wire) => Self::AddStrategies(Form::from_wire(wire)?),
+            Wire::RemoveStrategies(wire) => Self::RemoveStrategies(Form::from_wire(wire)?),
+            Wire::AcceptAdmin(wire) => Self::AcceptAdmin(Form::from_wire(wire)?),
+            Wire::SetAppointee(wire) => Self::SetAppointee(Form::from_wire(wire)?),
+            Wire::RemoveAppointee(wire) => Self::RemoveAppointee(Form::from_wire(wire)?),
+            Wire::ClearRedistribution(wire) => Self::ClearRedistribution(Form::from_wire(wire)?),
+            Wire::ContractCall(wire) => Self::ContractCall(Form::from_wire(wire)?),
+            Wire::SafeTransaction(wire) => Self::SafeTransaction(Form::from_wire(wire)?),
+        })
+    }
+
+    /// The wire form.
+    #[must_use]
+    pub(crate) fn to_wire(&self) -> Wire {
+        match self {
+            Self::SlashOperator(operation) => Wire::SlashOperator(operation.to_wire()),
+            Self::UpdateSlasher(operation) => Wire::UpdateSlasher(operation.to_wire()),
+            Self::AddStrategies(operation) => Wire::AddStrategies(operation.to_wire()),
+            Self::RemoveStrategies(operation) => Wire::RemoveStrategies(operation.to_wire()),
+            Self::AcceptAdmin(operation) => Wire::AcceptAdmin(operation.to_wire()),
+            Self::SetAppointee(operation) => Wire::SetAppointee(operation.to_wire()),
+            Self::RemoveAppointee(operation) => Wire::RemoveAppointee(operation.to_wire()),
+            Self::ClearRedistribution(operation) => Wire::ClearRedistribution(operation.to_wire()),
+            Self::ContractCall(operation) => Wire::ContractCall(operation.to_wire()),
+            Self::SafeTransaction(operation) => Wire::SafeTransaction(operation.to_wire()),
+        }
+    }
+
+    /// Reads the JSON form.
+    ///
+    /// # Errors
+    /// `REQUEST_MALFORMED`, naming the field.
+    pub fn from_json(json: &OperationJson) -> Result<Self, Refusal> {
+        Ok(match json {
+            OperationJson::SlashOperator(json) => Self::SlashOperator(Form::from_json(json)?),
+            OperationJson::UpdateSlasher(json) => Self::UpdateSlasher(Form::from_json(json)?),
+            OperationJson::AddStrategies(json) => Self::AddStrategies(Form::from_json(json)?),
+            OperationJson::RemoveStrategies(json) => Self::RemoveStrategies(Form::from_json(json)?),
+            OperationJson::AcceptAdmin(json) => Self::AcceptAdmin(Form::from_json(json)?),
+            OperationJson::SetAppointee(json) => Self::SetAppointee(Form::from_json(json)?),
+            OperationJson::RemoveAppointee(json) => Self::RemoveAppointee(Form::from_json(json)?),
+            OperationJson::ClearRedistribution(json) => Self::ClearRedistribution(Form::from_json(json)?),
+            OperationJson::ContractCall(json) => Self::ContractCall(Form::from_json(json)?),
+            OperationJson::SafeTransaction(json) => Self::SafeTransaction(Form::from_json(json)?),
+        })
+    }
+
+    /// The JSON form.
+    #[must_use]
+    pub fn to_json(&self) -> OperationJson {
+        match self {
+            Self::SlashOperator(operation) => OperationJson::SlashOperator(operation.to_json()),
+            Self::UpdateSlasher(operation) => OperationJson::UpdateSlasher(operation.to_json()),
+            Self::AddStrategies(operation) => OperationJson::AddStrategies(operation.to_json()),
+            Self::RemoveStrategies(operation) => OperationJson::RemoveStrategies(operation.to_json()),
+            Self::AcceptAdmin(operation) => OperationJson::AcceptAdmin(operation.to_json()),
+            Self::SetAppointee(operation) => OperationJson::SetAppointee(operation.to_json()),
+            Self::RemoveAppointee(operation) => OperationJson::RemoveAppointee(operation.to_json()),
+            Self::ClearRedistribution(operation) => OperationJson::ClearRedistribution(operation.to_json()),
+            Self::ContractCall(operation) => OperationJson::ContractCall(operation.to_json()),
+            Self::SafeTransaction(operation) => OperationJson::SafeTransaction(operation.to_json()),
+        }
+    }
+}
+
+impl OperationJson {
+    /// The last second at which it may execute.
+    #[must_use]
+    pub fn deadline(&self) -> u64 {
+        match self {
+            Self::SlashOperator(json) => json.deadline,
+            Self::UpdateSlasher(json) => json.deadline,
+            Self::AddStrategies(json) => json.deadline,
+            Self::RemoveStrategies(json) => json.deadline,
+            Self::AcceptAdmin(json) => json.deadline,
+            Self::SetAppointee(json) => json.deadline,
+            Self::RemoveAppointee(json) => json.deadline,
+            Self::ClearRedistribution(json) => json.deadline,
+            Self::ContractCall(json) => json.deadline,
+            Self::SafeTransaction(json) => json.deadline,
+        }
+    }
 }
 
 impl Operation {

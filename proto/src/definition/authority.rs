@@ -5,6 +5,7 @@ use super::{Content, KeyDefinition, Purpose, invalid, unique};
 use crate::code::{Code, Refusal};
 use crate::digest::CanonicalHasher;
 use crate::ids::Digest;
+use crate::operation::listed_call;
 use alloy_primitives::{Address, FixedBytes};
 
 /// The key that answers for an AVS's operations of one purpose.
@@ -27,7 +28,7 @@ pub struct ListedCall {
     pub target: Address,
     /// The function, by its first four bytes of calldata.
     pub selector: FixedBytes<4>,
-    /// `name(type,...)`, of which the selector is made: calldata is decoded by it.
+    /// `function name(type,...)`, of which the selector is made: calldata is decoded by it.
     pub signature: String,
 }
 
@@ -79,6 +80,7 @@ impl Content {
                 return Err(invalid(format!("authority of {avs}: key {key} is for {is}, not for {wanted}")));
             }
         }
+        listed_call::check(self)?;
         let slashes = |name: &str| self.key(name).is_some_and(|key| key.purpose == Purpose::Slash);
         if let Some(set) = self.operator_sets.iter().find(|set| !slashes(&set.key)) {
             return Err(invalid(format!("operator set {} of {}: key {} is not for slash", set.id, set.avs, set.key)));

@@ -2,13 +2,15 @@
 
 use super::eigenlayer::IStrategyManager::clearBurnOrRedistributableSharesCall;
 use super::eigenlayer::OperatorSet;
-use super::form::forms;
+use super::form::{Field, Form};
 use super::{Kind, Rendering, Terms, calldata, listed};
 use crate::account::Call;
 use crate::code::Refusal;
 use crate::definition::{Definition, Purpose};
-use alloy_primitives::{Address, U256};
+use crate::wire;
+use alloy_primitives::U256;
 use alloy_sol_types::{SolCall, sol};
+use serde::{Deserialize, Serialize};
 
 sol! {
     /// Clear the shares of one slash of an operator set.
@@ -23,14 +25,70 @@ sol! {
     }
 }
 
-forms!(ClearRedistribution, ClearRedistributionJson {
-    avs avs: Address,
-    operatorSetId operator_set_id: u32,
-    slashId slash_id: U256,
-    account account: Address,
-    nonce nonce: U256,
-    deadline deadline: u64,
-});
+/// [`ClearRedistribution`] in JSON. Unknown and duplicate keys are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClearRedistributionJson {
+    pub(super) avs: String,
+    pub(super) operator_set_id: u32,
+    pub(super) slash_id: String,
+    pub(super) account: String,
+    pub(super) nonce: String,
+    pub(super) deadline: u64,
+}
+
+impl Form for ClearRedistribution {
+    type Wire = wire::ClearRedistribution;
+    type Json = ClearRedistributionJson;
+
+    fn terms(&self) -> Terms {
+        Terms { avs: self.avs, account: self.account, nonce: self.nonce, deadline: self.deadline }
+    }
+
+    fn from_wire(wire: &Self::Wire) -> Result<Self, Refusal> {
+        Ok(Self {
+            avs: Field::from_wire(&wire.avs, "avs")?,
+            operatorSetId: Field::from_wire(&wire.operator_set_id, "operator_set_id")?,
+            slashId: Field::from_wire(&wire.slash_id, "slash_id")?,
+            account: Field::from_wire(&wire.account, "account")?,
+            nonce: Field::from_wire(&wire.nonce, "nonce")?,
+            deadline: Field::from_wire(&wire.deadline, "deadline")?,
+        })
+    }
+
+    fn to_wire(&self) -> Self::Wire {
+        Self::Wire {
+            avs: self.avs.to_wire(),
+            operator_set_id: self.operatorSetId.to_wire(),
+            slash_id: self.slashId.to_wire(),
+            account: self.account.to_wire(),
+            nonce: self.nonce.to_wire(),
+            deadline: self.deadline.to_wire(),
+        }
+    }
+
+    fn from_json(json: &Self::Json) -> Result<Self, Refusal> {
+        Ok(Self {
+            avs: Field::from_json(&json.avs, "avs")?,
+            operatorSetId: Field::from_json(&json.operator_set_id, "operator_set_id")?,
+            slashId: Field::from_json(&json.slash_id, "slash_id")?,
+            account: Field::from_json(&json.account, "account")?,
+            nonce: Field::from_json(&json.nonce, "nonce")?,
+            deadline: Field::from_json(&json.deadline, "deadline")?,
+        })
+    }
+
+    fn to_json(&self) -> Self::Json {
+        Self::Json {
+            avs: self.avs.to_json(),
+            operator_set_id: self.operatorSetId.to_json(),
+            slash_id: self.slashId.to_json(),
+            account: self.account.to_json(),
+            nonce: self.nonce.to_json(),
+            deadline: self.deadline.to_json(),
+        }
+    }
+}
 
 impl Kind for ClearRedistribution {
     fn purpose(&self) -> Purpose {

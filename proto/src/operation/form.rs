@@ -1,10 +1,26 @@
-//! The two written forms of a kind, wire and JSON, made of the same list of fields, so that neither can lack one.
+//! The two written forms of a kind, wire and JSON, field by field.
 //!
 //! Each form has one way to write a value: addresses of 20 bytes, integers of 32, decimal digits without leading zeros.
 
-use super::malformed;
+use super::{Terms, malformed};
 use crate::code::Refusal;
 use alloy_primitives::{Address, Bytes, FixedBytes, U256};
+use alloy_sol_types::SolStruct;
+
+/// A kind with its two forms.
+pub(super) trait Form: SolStruct {
+    /// Its message in the schema.
+    type Wire;
+    /// What JSON is read into.
+    type Json;
+
+    /// What every operation says.
+    fn terms(&self) -> Terms;
+    fn from_wire(wire: &Self::Wire) -> Result<Self, Refusal>;
+    fn to_wire(&self) -> Self::Wire;
+    fn from_json(json: &Self::Json) -> Result<Self, Refusal>;
+    fn to_json(&self) -> Self::Json;
+}
 
 /// A type of field in both forms.
 pub(super) trait Field: Sized {
@@ -133,82 +149,65 @@ impl<T: Field> Field for Vec<T> {
     }
 }
 
-/// Types that are the same in all forms.
-macro_rules! as_is {
-    ($($kind:ty),*) => {$(
-        impl Field for $kind {
-            type Wire = Self;
-            type Json = Self;
+impl Field for String {
+    type Wire = Self;
+    type Json = Self;
 
-            fn from_wire(wire: &Self, _: &str) -> Result<Self, Refusal> {
-                Ok(wire.clone())
-            }
+    fn from_wire(wire: &Self, _: &str) -> Result<Self, Refusal> {
+        Ok(wire.clone())
+    }
 
-            fn to_wire(&self) -> Self {
-                self.clone()
-            }
+    fn to_wire(&self) -> Self {
+        self.clone()
+    }
 
-            fn from_json(json: &Self, _: &str) -> Result<Self, Refusal> {
-                Ok(json.clone())
-            }
+    fn from_json(json: &Self, _: &str) -> Result<Self, Refusal> {
+        Ok(json.clone())
+    }
 
-            fn to_json(&self) -> Self {
-                self.clone()
-            }
-        }
-    )*};
+    fn to_json(&self) -> Self {
+        self.clone()
+    }
 }
 
-as_is!(String, u32, u64);
+impl Field for u32 {
+    type Wire = Self;
+    type Json = Self;
 
-/// Makes both forms of a kind, and the [`super::Signed`] part of it, out of its fields: Solidity's name, the name in the two
-/// forms, the type.
-macro_rules! forms {
-    ($kind:ident, $json:ident { $($field:ident $name:ident: $type:ty),* $(,)? }) => {
-        #[doc = concat!("[`", stringify!($kind), "`] in JSON. Unknown and duplicate keys are refused, and so are floats.")]
-        #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $json {
-            $(pub(super) $name: <$type as $crate::operation::form::Field>::Json),*
-        }
+    fn from_wire(wire: &Self, _: &str) -> Result<Self, Refusal> {
+        Ok(*wire)
+    }
 
-        impl $kind {
-            pub(super) fn from_wire(wire: &$crate::wire::$kind) -> Result<Self, $crate::code::Refusal> {
-                use $crate::operation::form::Field;
-                Ok(Self { $($field: <$type>::from_wire(&wire.$name, stringify!($name))?),* })
-            }
+    fn to_wire(&self) -> Self {
+        *self
+    }
 
-            pub(super) fn to_wire(&self) -> $crate::wire::$kind {
-                use $crate::operation::form::Field;
-                $crate::wire::$kind { $($name: Field::to_wire(&self.$field)),* }
-            }
+    fn from_json(json: &Self, _: &str) -> Result<Self, Refusal> {
+        Ok(*json)
+    }
 
-            pub(super) fn from_json(json: &$json) -> Result<Self, $crate::code::Refusal> {
-                use $crate::operation::form::Field;
-                Ok(Self { $($field: <$type>::from_json(&json.$name, stringify!($name))?),* })
-            }
-
-            pub(super) fn to_json(&self) -> $json {
-                use $crate::operation::form::Field;
-                $json { $($name: Field::to_json(&self.$field)),* }
-            }
-        }
-
-        impl $crate::operation::Signed for $kind {
-            fn terms(&self) -> $crate::operation::Terms {
-                let Self { avs, account, nonce, deadline, .. } = self;
-                $crate::operation::Terms { avs: *avs, account: *account, nonce: *nonce, deadline: *deadline }
-            }
-
-            fn signing_hash(&self, domain: &alloy_sol_types::Eip712Domain) -> alloy_primitives::B256 {
-                alloy_sol_types::SolStruct::eip712_signing_hash(self, domain)
-            }
-
-            fn encoded_type(&self) -> String {
-                <Self as alloy_sol_types::SolStruct>::eip712_encode_type().into_owned()
-            }
-        }
-    };
+    fn to_json(&self) -> Self {
+        *self
+    }
 }
 
-pub(super) use forms;
+impl Field for u64 {
+    type Wire = Self;
+    type Json = Self;
+
+    fn from_wire(wire: &Self, _: &str) -> Result<Self, Refusal> {
+        Ok(*wire)
+    }
+
+    fn to_wire(&self) -> Self {
+        *self
+    }
+
+    fn from_json(json: &Self, _: &str) -> Result<Self, Refusal> {
+        Ok(*json)
+    }
+
+    fn to_json(&self) -> Self {
+        *self
+    }
+}

@@ -1,14 +1,16 @@
 //! `SlashOperator`: slash one operator in one operator set, as EigenLayer's `slashOperator` does.
 
 use super::eigenlayer::{IAllocationManager, SlashingParams};
-use super::form::forms;
+use super::form::{Field, Form};
 use super::{Kind, Rendering, Terms, calldata, strategies};
 use crate::account::Call;
 use crate::code::{Code, Refusal};
 use crate::definition::{Definition, KeyDefinition, Purpose};
 use crate::limits::DESCRIPTION_BYTES_MAX;
-use alloy_primitives::{Address, Bytes, U256};
+use crate::wire;
+use alloy_primitives::{Bytes, U256};
 use alloy_sol_types::{SolCall, sol};
+use serde::{Deserialize, Serialize};
 
 sol! {
     /// Slash `operator` in one operator set: the fields of EigenLayer's `slashOperator`, plus the account that shall
@@ -27,17 +29,85 @@ sol! {
     }
 }
 
-forms!(SlashOperator, SlashOperatorJson {
-    avs avs: Address,
-    operator operator: Address,
-    operatorSetId operator_set_id: u32,
-    strategies strategies: Vec<Address>,
-    wadsToSlash wads_to_slash: Vec<U256>,
-    description description: String,
-    account account: Address,
-    nonce nonce: U256,
-    deadline deadline: u64,
-});
+/// [`SlashOperator`] in JSON. Unknown and duplicate keys are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlashOperatorJson {
+    pub(super) avs: String,
+    pub(super) operator: String,
+    pub(super) operator_set_id: u32,
+    pub(super) strategies: Vec<String>,
+    pub(super) wads_to_slash: Vec<String>,
+    pub(super) description: String,
+    pub(super) account: String,
+    pub(super) nonce: String,
+    pub(super) deadline: u64,
+}
+
+impl Form for SlashOperator {
+    type Wire = wire::SlashOperator;
+    type Json = SlashOperatorJson;
+
+    fn terms(&self) -> Terms {
+        Terms { avs: self.avs, account: self.account, nonce: self.nonce, deadline: self.deadline }
+    }
+
+    fn from_wire(wire: &Self::Wire) -> Result<Self, Refusal> {
+        Ok(Self {
+            avs: Field::from_wire(&wire.avs, "avs")?,
+            operator: Field::from_wire(&wire.operator, "operator")?,
+            operatorSetId: Field::from_wire(&wire.operator_set_id, "operator_set_id")?,
+            strategies: Field::from_wire(&wire.strategies, "strategies")?,
+            wadsToSlash: Field::from_wire(&wire.wads_to_slash, "wads_to_slash")?,
+            description: Field::from_wire(&wire.description, "description")?,
+            account: Field::from_wire(&wire.account, "account")?,
+            nonce: Field::from_wire(&wire.nonce, "nonce")?,
+            deadline: Field::from_wire(&wire.deadline, "deadline")?,
+        })
+    }
+
+    fn to_wire(&self) -> Self::Wire {
+        Self::Wire {
+            avs: self.avs.to_wire(),
+            operator: self.operator.to_wire(),
+            operator_set_id: self.operatorSetId.to_wire(),
+            strategies: self.strategies.to_wire(),
+            wads_to_slash: self.wadsToSlash.to_wire(),
+            description: self.description.to_wire(),
+            account: self.account.to_wire(),
+            nonce: self.nonce.to_wire(),
+            deadline: self.deadline.to_wire(),
+        }
+    }
+
+    fn from_json(json: &Self::Json) -> Result<Self, Refusal> {
+        Ok(Self {
+            avs: Field::from_json(&json.avs, "avs")?,
+            operator: Field::from_json(&json.operator, "operator")?,
+            operatorSetId: Field::from_json(&json.operator_set_id, "operator_set_id")?,
+            strategies: Field::from_json(&json.strategies, "strategies")?,
+            wadsToSlash: Field::from_json(&json.wads_to_slash, "wads_to_slash")?,
+            description: Field::from_json(&json.description, "description")?,
+            account: Field::from_json(&json.account, "account")?,
+            nonce: Field::from_json(&json.nonce, "nonce")?,
+            deadline: Field::from_json(&json.deadline, "deadline")?,
+        })
+    }
+
+    fn to_json(&self) -> Self::Json {
+        Self::Json {
+            avs: self.avs.to_json(),
+            operator: self.operator.to_json(),
+            operator_set_id: self.operatorSetId.to_json(),
+            strategies: self.strategies.to_json(),
+            wads_to_slash: self.wadsToSlash.to_json(),
+            description: self.description.to_json(),
+            account: self.account.to_json(),
+            nonce: self.nonce.to_json(),
+            deadline: self.deadline.to_json(),
+        }
+    }
+}
 
 /// A wad that is the whole of an operator's allocation to the set in one strategy.
 const WHOLE: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
@@ -123,7 +193,7 @@ impl Kind for SlashOperator {
 }
 
 /// Control characters and Unicode's direction and invisible format characters, which could make a log line lie.
-fn is_deceptive(c: char) -> bool {
+pub(super) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{61c}' | '\u{feff}')
 }

@@ -1,6 +1,7 @@
 //! The kinds of operation beside the slash: exact calldata, strict reading, who signs them, their forms, what people see.
 
 use crate::fixture::{AVS, NOW, changed, key, signed_as};
+use crate::{calls, safe};
 use alloy_primitives::{Address, Bytes, FixedBytes, U256, keccak256};
 use firn_proto::account::Call;
 use firn_proto::definition::{Authority, Content, Purpose};
@@ -16,7 +17,7 @@ use std::sync::LazyLock;
 const ACCOUNT: Address = Address::repeat_byte(0x55);
 const OTHER: Address = Address::repeat_byte(0x56);
 
-/// Keys for all purposes, and a requester that may ask for all kinds.
+/// Keys for all purposes, and a requester that may ask for all kinds that call EigenLayer.
 pub(crate) fn governed() -> Definition {
     changed(govern)
 }
@@ -31,7 +32,7 @@ pub(crate) fn govern(content: &mut Content) {
         content.authorities.push(Authority { avs: AVS, purpose, key: purpose.as_str().to_owned() });
     }
     content.keys.sort_by(|a, b| a.name.cmp(&b.name));
-    content.requesters[0].operations = KINDS.map(str::to_owned).into();
+    content.requesters[0].operations = KINDS[..8].iter().map(|kind| (*kind).to_owned()).collect();
 }
 
 /// One of each kind beside the slash.
@@ -62,6 +63,11 @@ pub(crate) fn samples() -> Vec<Operation> {
             deadline,
         }),
     ]
+}
+
+/// One of each kind at all beside the slash.
+fn all() -> Vec<Operation> {
+    samples().into_iter().chain(calls::samples()).chain([safe::sample()]).collect()
 }
 
 fn terms() -> Terms {
@@ -336,7 +342,7 @@ fn r08_a_requester_asks_for_its_kinds_only() {
 #[test]
 fn both_forms_read_back_and_every_field_counts() {
     let definition = governed();
-    for operation in samples() {
+    for operation in all() {
         let signed = signed_as(operation.clone(), 7, &definition);
         assert_eq!(SignedRequest::from_wire(&signed.to_wire()).as_ref(), Ok(&signed));
         let json = serde_json::to_value(operation.to_json()).unwrap();
@@ -354,12 +360,16 @@ fn both_forms_read_back_and_every_field_counts() {
                 serde_json::Value::Number(number) => (number.as_u64().unwrap() + 1).into(),
                 serde_json::Value::Array(list) => list[..1].into(),
                 serde_json::Value::String(text) if text.starts_with("0x") => {
-                    text.replace('5', "6").replace('1', "2").into()
+                    let other: String = text[2..].chars().map(|digit| if digit == '3' { '4' } else { '3' }).collect();
+                    format!("0x{other}").into()
                 }
-                text => format!("{}0", text.as_str().unwrap()).into(),
+                text => format!("1{}", text.as_str().unwrap()).into(),
             };
             let other = with(other).unwrap();
             assert_ne!(other.id(&definition), operation.id(&definition), "{name}");
+            if name == "purpose" {
+                continue;
+            }
             for bad in
                 [serde_json::Value::Null, true.into(), (-1).into(), 1.5.into(), "".into(), "0X11".into(), " 1".into()]
             {
@@ -371,7 +381,7 @@ fn both_forms_read_back_and_every_field_counts() {
 
 #[test]
 fn r06_json_has_one_form() {
-    for operation in samples() {
+    for operation in all() {
         let kind = operation.kind();
         let text = serde_json::to_string(&operation.to_json()).unwrap();
         let read = |text: &str| {
@@ -425,53 +435,4 @@ fn people_are_shown_what_it_does_and_warned() {
     assert!(shown(4).details[0].contains("updateSlasher") && warned(4).contains("may name who slashes"));
     assert!(shown(5).title.starts_with("no longer let"));
     assert!(warned(6).contains("7 days"));
-}
-
-#[test]
-fn network_toml_says_who_answers_for_what() {
-    let definition = governed();
-    let text = definition.to_toml();
-    let read = Definition::parse(&text).unwrap();
-    assert_eq!(read, definition);
-    assert_ne!(definition.digest(), changed(|content| content.keys.clone_from(&definition.keys)).digest());
-    type Change = fn(&mut Content);
-    let changes: &[Change] = &[
-        |d| d.authorities[0].key = "governance".to_owned(),
-        |d| d.authorities[0].key = "nobody".to_owned(),
-        |d| d.authorities.push(d.authorities[0].clone()),
-        |d| d.authorities[0] = Authority { avs: AVS, purpose: Purpose::Slash, key: "slash".to_owned() },
-        |d| d.operator_sets[0].key = "governance".to_owned(),
-    ];
-    for change in changes {
-        let wrong = changed(|content| {
-            govern(content);
-            change(content);
-        });
-        assert_eq!(Definition::parse(&wrong.to_toml()).map_err(|refusal| refusal.code), Err(Code::DefinitionInvalid));
-    }
-    assert!(Definition::parse(&text.replacen("purpose = \"veto\"", "purpose = \"other\"", 1)).is_err());
-    // Every part is in the digest, and none of it where there is none.
-    let parts: &[Change] = &[
-        |d| d.chain.permission_controller = None,
-        |d| d.chain.strategy_manager = None,
-        |d| std::mem::swap(&mut d.chain.permission_controller, &mut d.chain.strategy_manager),
-        |d| _ = d.authorities.pop(),
-        |d| d.authorities[0].avs = OTHER,
-        |d| d.authorities[0].purpose = Purpose::Slash,
-        |d| d.authorities[0].key = "slash".to_owned(),
-    ];
-    let mut digests: Vec<_> = parts
-        .iter()
-        .map(|part| {
-            changed(|content| {
-                govern(content);
-                part(content);
-            })
-            .digest()
-        })
-        .chain([definition.digest(), crate::fixture::definition().digest()])
-        .collect();
-    digests.sort();
-    digests.dedup();
-    assert_eq!(digests.len(), parts.len() + 2);
 }

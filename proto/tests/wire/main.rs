@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod account;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod code;
 #[cfg(test)]
 mod conformance;
@@ -32,6 +36,8 @@ mod property;
 mod records;
 #[cfg(test)]
 mod request;
+#[cfg(test)]
+mod safe;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
