@@ -2,7 +2,7 @@
 //! decode.
 //!
 //! A kind has its EIP-712 struct, which is its canonical form, its wire and JSON forms, its rules, the call that the account
-//! shall make, and what people are shown. To add one: its file, its line in the table below, its message in the schema.
+//! shall make, and what people are shown. To add one: its file, its lines in this one, its message in the schema.
 
 use crate::account::Call;
 use crate::code::{Code, Refusal};
