@@ -1,7 +1,7 @@
 //! Events into the engine and effects out of it: the contract between core and world (docs/spec/engine.md).
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use firn_proto::account::Execute;
+use firn_proto::account::{Call, Execute};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::message::BlockReference;
 use firn_proto::time::{MonotonicTime, WallTime};
@@ -265,6 +265,15 @@ pub enum ChainQuery {
         /// The account nonce of the request.
         nonce: U256,
     },
+    /// Whether an account can make these calls: everything that decides over the other kinds of operation.
+    Account {
+        /// The account that shall call.
+        account: Address,
+        /// The account nonce of the request.
+        nonce: U256,
+        /// What it shall call.
+        calls: Vec<Call>,
+    },
     /// Whether an account has used a nonce.
     NonceUsed {
         /// The account.
@@ -279,6 +288,8 @@ pub enum ChainQuery {
 pub enum ChainAnswer {
     /// Facts for [`ChainQuery::Slash`].
     Slash(SlashFacts),
+    /// Facts for [`ChainQuery::Account`].
+    Account(AccountFacts),
     /// The answer to [`ChainQuery::NonceUsed`].
     NonceUsed {
         /// At which block.
@@ -305,6 +316,19 @@ pub struct SlashFacts {
     pub signer: Option<Bytes>,
     /// Whether the request's nonce is used or invalidated.
     pub nonce_used: bool,
+}
+
+/// Facts about an account and its calls at one finalised block.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccountFacts {
+    /// The block.
+    pub block: BlockReference,
+    /// `signer()` of the account: verifier || key; `None` where there is no contract.
+    pub signer: Option<Bytes>,
+    /// Whether the request's nonce is used or invalidated.
+    pub nonce_used: bool,
+    /// Whether each call, made by the account in that block, goes through.
+    pub calls_succeed: bool,
 }
 
 /// What came of a relayed transaction.

@@ -3,7 +3,7 @@
 //! Every member decides for itself: it checks the request, the key and the chain's finalised facts, says whether it is
 //! willing, and checks again when it is handed a package. The coordinator's part is in [`crate::roast`].
 
-use crate::api::{ChainAnswer, ChainQuery, Effect, Observation, SlashFacts, Timer};
+use crate::api::{AccountFacts, ChainAnswer, ChainQuery, Effect, Observation, SlashFacts, Timer};
 use crate::audit::AuditNote;
 use crate::election;
 use crate::engine::{Engine, Inbound};
@@ -12,12 +12,11 @@ use crate::limits::{CLOSED_SUBJECTS_MAX, COORDINATOR_BURST, COORDINATOR_MS, RECH
 use crate::pace::Pace;
 use crate::roast::Coordinator;
 use crate::sign::ranks::Ranks;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use firn_proto::account::{account_address, nonce_of, verifier_address};
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{BlockReference, SigningPackage, Status, Willingness};
-use firn_proto::operation::Operation;
 use firn_proto::opinion::Opinions;
 use firn_proto::request::Request;
 use firn_proto::time::{MonotonicTime, WallTime};
@@ -235,13 +234,16 @@ impl Engine {
     fn ask_chain(&mut self, id: SubjectId) {
         let Some(state) = self.subjects.get_mut(&id) else { return };
         let Some(request) = state.request() else { return };
-        let Operation::SlashOperator(slash) = request.operation();
-        let query = ChainQuery::Slash {
-            avs: slash.avs,
-            operator: slash.operator,
-            operator_set_id: slash.operatorSetId,
-            account: slash.account,
-            nonce: nonce_of(id),
+        let (account, nonce) = (request.account(), nonce_of(id));
+        let query = match request.operation().slash() {
+            Some(slash) => ChainQuery::Slash {
+                avs: slash.avs,
+                operator: slash.operator,
+                operator_set_id: slash.operatorSetId,
+                account,
+                nonce,
+            },
+            None => ChainQuery::Account { account, nonce, calls: request.operation().calls(&self.definition) },
         };
         if !std::mem::replace(&mut state.asking, true) {
             self.effect(Effect::AskChain { subject: id, query });
@@ -261,7 +263,8 @@ impl Engine {
             return;
         }
         let verdict = match answer {
-            ChainAnswer::Slash(facts) => self.judge(id, &facts),
+            ChainAnswer::Slash(facts) => self.judge_slash(id, &facts),
+            ChainAnswer::Account(facts) => self.judge_calls(id, &facts),
             ChainAnswer::Unavailable(code) => Err(code),
             ChainAnswer::NonceUsed { .. } => return,
         };
@@ -284,18 +287,10 @@ impl Engine {
         }
     }
 
-    /// Holds the chain's facts against the request (EIGENLAYER.md section 1).
-    fn judge(&self, id: SubjectId, facts: &SlashFacts) -> Result<BlockReference, Code> {
-        let request = self.subjects.get(&id).and_then(State::request).ok_or(Code::RequestUnknown)?;
-        let (_, group_key) = self.usable_key(request.key_name()).ok_or(Code::KeyNotReady)?;
-        let Operation::SlashOperator(slash) = request.operation();
-        let signer = [verifier_address().as_slice(), &group_key.x(), &group_key.y()].concat();
-        if facts.nonce_used {
-            return Err(Code::NonceUsed);
-        }
-        if facts.signer.as_ref().map(|bytes| bytes.as_ref()) != Some(signer.as_slice()) {
-            return Err(Code::AccountNotDeployed);
-        }
+    /// Holds the chain's facts against a slash (EIGENLAYER.md section 1).
+    fn judge_slash(&self, id: SubjectId, facts: &SlashFacts) -> Result<BlockReference, Code> {
+        let request = self.judge_account(id, facts.signer.as_ref(), facts.nonce_used)?;
+        let slash = request.operation().slash().ok_or(Code::ChainUnavailable)?;
         if facts.slasher != slash.account {
             return Err(Code::SlasherMismatch);
         }
@@ -306,6 +301,29 @@ impl Engine {
             return Err(Code::StrategyNotInSet);
         }
         Ok(facts.block)
+    }
+
+    /// Holds them against an operation of another kind, whose calls tell whether they may be made. A slash has its own facts.
+    fn judge_calls(&self, id: SubjectId, facts: &AccountFacts) -> Result<BlockReference, Code> {
+        let request = self.judge_account(id, facts.signer.as_ref(), facts.nonce_used)?;
+        if request.operation().slash().is_some() {
+            return Err(Code::ChainUnavailable);
+        }
+        if facts.calls_succeed { Ok(facts.block) } else { Err(Code::CallReverts) }
+    }
+
+    /// The request, if its account is our key's and has not executed it.
+    fn judge_account(&self, id: SubjectId, signer: Option<&Bytes>, nonce_used: bool) -> Result<&Request, Code> {
+        let request = self.subjects.get(&id).and_then(State::request).ok_or(Code::RequestUnknown)?;
+        let (_, group_key) = self.usable_key(request.key_name()).ok_or(Code::KeyNotReady)?;
+        if nonce_used {
+            return Err(Code::NonceUsed);
+        }
+        let expected = [verifier_address().as_slice(), &group_key.x(), &group_key.y()].concat();
+        if signer.map(AsRef::as_ref) != Some(expected.as_slice()) {
+            return Err(Code::AccountNotDeployed);
+        }
+        Ok(request)
     }
 
     /// Makes our answer known where it is new. Packages that waited for it go first: their shares are what others wait for.

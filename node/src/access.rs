@@ -64,6 +64,8 @@ pub(crate) const COMMANDS: &[Right] = &[
     right("dkg status", READ),
     right("peer trust", OPERATE),
     right("request slash", &[Role::Requester]),
+    right("request submit", &[Role::Requester]),
+    right("request typed-data", READ),
     right("request show", READ),
     right("request watch", READ),
     right("approve", &[Role::Approver]),

@@ -4,15 +4,15 @@
 
 use alloy::eips::BlockId;
 use alloy::network::{EthereumWallet, TransactionBuilder};
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::{DynProvider, Provider, ProviderBuilder};
 use alloy::rpc::types::TransactionRequest;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
-use firn_coordinator::api::{ChainAnswer, ChainQuery, Event, SlashFacts, SubmissionOutcome};
-use firn_proto::account::{Execute, IFrostAccount};
+use firn_coordinator::api::{AccountFacts, ChainAnswer, ChainQuery, Event, SlashFacts, SubmissionOutcome};
+use firn_proto::account::{Call, Execute, IFrostAccount};
 use firn_proto::message::BlockReference;
-use firn_proto::operation::slash_operator::eigenlayer::{IAllocationManager, OperatorSet};
+use firn_proto::operation::eigenlayer::{IAllocationManager, OperatorSet};
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, GroupSignature, SubjectId};
 use std::sync::Arc;
@@ -190,6 +190,9 @@ impl Chain {
                 let used = self.read(*account, IFrostAccount::nonceUsedCall { nonce: *nonce }, block).await?;
                 Ok(ChainAnswer::NonceUsed { block, used })
             }
+            ChainQuery::Account { account, nonce, calls } => {
+                self.account_facts(*account, *nonce, calls, block).await.map(ChainAnswer::Account)
+            }
             ChainQuery::Slash { .. } => self.slash_facts(query, block).await.map(ChainAnswer::Slash),
         }
     }
@@ -222,17 +225,48 @@ impl Chain {
         })
     }
 
+    /// Reads what decides over an operation of any kind but a slash, and tries each of its calls, at one block.
+    async fn account_facts(
+        &self,
+        account: Address,
+        nonce: U256,
+        calls: &[Call],
+        block: BlockReference,
+    ) -> Result<AccountFacts, Trouble> {
+        let tried = futures::future::join_all(calls.iter().map(|call| {
+            let request = TransactionRequest::default().with_from(account).with_to(call.target).with_value(call.value);
+            self.call(request.with_input(call.data.clone()), block)
+        }));
+        let (signer, nonce_used, tried) = futures::join!(
+            self.read(account, IFrostAccount::signerCall {}, block),
+            self.read(account, IFrostAccount::nonceUsedCall { nonce }, block),
+            tried,
+        );
+        let succeeded =
+            tried.into_iter().map(|answer| or_absent(answer.map(|_| true))).collect::<Result<Vec<_>, _>>()?;
+        Ok(AccountFacts {
+            block,
+            signer: or_absent(signer.map(Some))?,
+            nonce_used: or_absent(nonce_used)?,
+            calls_succeed: succeeded.into_iter().all(|succeeded| succeeded),
+        })
+    }
+
     async fn read<C: SolCall>(&self, to: Address, call: C, block: BlockReference) -> Result<C::Return, Trouble> {
         let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        let answer = self.call(request, block).await?;
+        C::abi_decode_returns_validate(&answer).map_err(|_| Trouble::Reverted)
+    }
+
+    async fn call(&self, request: TransactionRequest, block: BlockReference) -> Result<Bytes, Trouble> {
         let at = BlockId::hash(B256::from(block.hash.0));
-        let answer = self.provider.call(request).block(at).await.map_err(|error| {
+        self.provider.call(request).block(at).await.map_err(|error| {
             if error.as_error_resp().is_some_and(|resp| resp.as_revert_data().is_some()) {
                 Trouble::Reverted
             } else {
                 unavailable(error)
             }
-        })?;
-        C::abi_decode_returns_validate(&answer).map_err(|_| Trouble::Reverted)
+        })
     }
 
     async fn finalised(&self) -> Result<(BlockReference, WallTime), Trouble> {

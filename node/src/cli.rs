@@ -23,6 +23,7 @@ mod policy;
 mod request;
 mod setup;
 mod show;
+mod submit;
 mod usage;
 
 /// Threshold signing for the keys that guard staked money.

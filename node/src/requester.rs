@@ -1,48 +1,68 @@
-//! Making a request as an AVS does, and an opinion as a person does: typed data, signed with an Ethereum key.
+//! Making a request as an AVS does, and an opinion as a person does: typed data, signed with an Ethereum key or by a wallet.
 
-use crate::api::json::{OpinionBody, RequestBody};
+use crate::api::json::OpinionBody;
 use crate::failure::Failure;
-use alloy::primitives::{Address, U256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
-use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::operation::Operation;
 use firn_proto::opinion::{self, Decision, SignedOpinion};
 use firn_proto::request::SignedRequest;
 use firn_proto::{Definition, Digest, SubjectId};
+use serde_json::{Value, json};
 
-/// Everything that a slash says.
-#[derive(Clone, Debug)]
-pub(crate) struct SlashPlan {
-    pub(crate) avs: Address,
-    pub(crate) operator: Address,
-    pub(crate) operator_set_id: u32,
-    pub(crate) strategies: Vec<Address>,
-    pub(crate) wads: Vec<U256>,
-    pub(crate) description: String,
-    pub(crate) account: Address,
-    pub(crate) nonce: U256,
-    pub(crate) deadline: u64,
-}
-
-/// Signs the plan as a request in the definition's network.
+/// Signs an operation as a request in the definition's network.
 pub(crate) fn sign(
     definition: &Definition,
-    plan: SlashPlan,
+    operation: Operation,
     signer: &PrivateKeySigner,
-) -> Result<RequestBody, Failure> {
-    let operation = Operation::SlashOperator(SlashOperator {
-        avs: plan.avs,
-        operator: plan.operator,
-        operatorSetId: plan.operator_set_id,
-        strategies: plan.strategies,
-        wadsToSlash: plan.wads,
-        description: plan.description,
-        account: plan.account,
-        nonce: plan.nonce,
-        deadline: plan.deadline,
-    });
+) -> Result<SignedRequest, Failure> {
     let signature = sign_digest(signer, operation.id(definition).0, "REQUEST_SIGNING")?;
-    Ok(RequestBody::from_signed(&SignedRequest { operation, signature }))
+    Ok(SignedRequest { operation, signature })
+}
+
+/// The EIP-712 typed data of an operation, as wallets take it (`eth_signTypedData_v4`).
+pub(crate) fn typed_data(definition: &Definition, operation: &Operation) -> Value {
+    let json = serde_json::to_value(operation.to_json()).unwrap_or_default();
+    let fields = json.get(operation.kind()).and_then(Value::as_object).into_iter().flatten();
+    let message: Value = fields.map(|(name, value)| (camel_case(name), value.clone())).collect();
+    typed(definition, &operation.encoded_type(), &message)
+}
+
+/// The same of an opinion.
+pub(crate) fn typed_opinion(definition: &Definition, request: SubjectId, decision: Decision, number: u64) -> Value {
+    let message = json!({ "request": request.to_string(), "decision": decision.as_str(), "number": number });
+    typed(definition, "Opinion(bytes32 request,string decision,uint64 number)", &message)
+}
+
+/// Typed data of a type written as `Name(type field,...)`.
+fn typed(definition: &Definition, encoded_type: &str, message: &Value) -> Value {
+    let field = |text: &str| {
+        let (kind, name) = text.split_once(' ').unwrap_or_default();
+        json!({ "name": name, "type": kind })
+    };
+    let fields = |list: &str| list.trim_end_matches(')').split(',').map(field).collect::<Vec<_>>();
+    let (name, list) = encoded_type.split_once('(').unwrap_or_default();
+    json!({
+        "types": {
+            "EIP712Domain": fields("string name,string version,uint256 chainId,bytes32 salt"),
+            name: fields(list),
+        },
+        "primaryType": name,
+        "domain": {
+            "name": "Firn", "version": "1", "chainId": definition.chain.id, "salt": definition.network_id().0.to_string(),
+        },
+        "message": message,
+    })
+}
+
+/// `operator_set_id` as Solidity has it: `operatorSetId`.
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (initial, rest) = word.split_at_checked(1).unwrap_or_default();
+        name + &initial.to_uppercase() + rest
+    })
 }
 
 /// Signs what a person says to a request in the definition's network.
@@ -61,4 +81,70 @@ pub(crate) fn opine(
 fn sign_digest(signer: &PrivateKeySigner, digest: Digest, code: &str) -> Result<[u8; 65], Failure> {
     let signature = signer.sign_hash_sync(&digest.0.into());
     Ok(signature.map_err(|error| Failure::general(code, error.to_string()))?.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::dyn_abi::TypedData;
+    use firn_proto::definition::{Chain, Content};
+    use firn_proto::operation::{KINDS, OperationJson};
+    use firn_proto::policy::Policy;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// One of each kind, as people write them.
+    fn samples() -> Vec<Operation> {
+        let [a, b, c] = ["11", "22", "33"].map(|byte| format!("0x{}", byte.repeat(20)));
+        let common = json!({ "avs": a, "account": b, "nonce": "9", "deadline": 1_800_000_000 });
+        let set = json!({ "operator_set_id": 7 });
+        let strategies = json!({ "operator_set_id": 7, "strategies": [b, c] });
+        let appointee = json!({ "appointee": b, "target": c, "selector": "0x6c9d7c58" });
+        let slash = json!({ "operator": c, "operator_set_id": 7, "strategies": [b, c], "wads_to_slash": ["1", "2"], "description": "\u{e9}" });
+        let contract = json!({ "purpose": "treasury", "target": c, "value": "5", "data": "0x8456cb59" });
+        let gas =
+            json!({ "safe_tx_gas": "0", "base_gas": "1", "gas_price": "2", "gas_token": b, "refund_receiver": c });
+        let safe = json!({ "purpose": "veto", "safe": b, "to": c, "value": "5", "data": "0x", "operation": 0, "safe_nonce": "3" });
+        let own = BTreeMap::from([
+            ("slash_operator", vec![slash]),
+            ("update_slasher", vec![set.clone(), json!({ "slasher": c })]),
+            ("add_strategies", vec![strategies.clone()]),
+            ("remove_strategies", vec![strategies]),
+            ("accept_admin", vec![]),
+            ("set_appointee", vec![appointee.clone()]),
+            ("remove_appointee", vec![appointee]),
+            ("clear_redistribution", vec![set, json!({ "slash_id": alloy::primitives::U256::MAX.to_string() })]),
+            ("contract_call", vec![contract]),
+            ("safe_transaction", vec![safe, gas]),
+        ]);
+        let operation = |kind: &str| {
+            let parts = own[kind].iter().chain([&common]);
+            let fields: Value = parts.flat_map(|part| part.as_object().unwrap().clone()).collect();
+            let json: OperationJson = serde_json::from_value(json!({ kind: fields })).unwrap();
+            Operation::from_json(&json).unwrap()
+        };
+        KINDS.map(operation).into()
+    }
+
+    #[test]
+    fn a_wallet_signs_what_nodes_verify() {
+        let [allocation_manager, permission_controller] = [1, 2].map(alloy::primitives::Address::repeat_byte);
+        let permission_controller = Some(permission_controller);
+        let definition = Definition::new(Content {
+            name: "test".to_owned(),
+            chain: Chain { id: 7, allocation_manager, permission_controller, strategy_manager: None },
+            organisations: BTreeSet::new(),
+            nodes: BTreeMap::new(),
+            keys: Vec::new(),
+            operator_sets: Vec::new(),
+            authorities: Vec::new(),
+            calls: Vec::new(),
+            requesters: Vec::new(),
+            policy: Policy::default(),
+        });
+        for operation in samples() {
+            let typed: TypedData = serde_json::from_value(typed_data(&definition, &operation)).unwrap();
+            let digest = typed.eip712_signing_hash().unwrap();
+            assert_eq!(digest.0, operation.id(&definition).0.0, "{}", operation.kind());
+        }
+    }
 }

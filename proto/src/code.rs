@@ -172,6 +172,22 @@ pub enum Code {
     PolicyHours = 133,
     /// A rule asks for more people's approvals.
     PolicyApprovalsMissing = 134,
+    /// No key of the network answers for this AVS's operations of this purpose.
+    AuthorityNotListed = 140,
+    /// The key is for another purpose.
+    PurposeMismatch = 141,
+    /// The definition does not say where the contract is that the operation calls.
+    ContractNotListed = 142,
+    /// The calldata is not the one encoding of what it says.
+    CalldataInvalid = 143,
+    /// The definition does not list this function of this contract.
+    CallNotListed = 144,
+    /// The call reverts at the finalised block.
+    CallReverts = 145,
+    /// A field of the operation has a value that makes no sense.
+    OperationFieldInvalid = 146,
+    /// The Safe transaction does what none may.
+    SafeTransactionRefused = 147,
     /// An entry of the audit log is not the one that was written.
     AuditEdited = 160,
     /// Entries of the audit log are missing.

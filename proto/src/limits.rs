@@ -23,6 +23,12 @@ pub const STRATEGIES_MAX: usize = 64;
 /// Longest description of a slash in bytes. It is logged on chain, 16 gas a byte.
 pub const DESCRIPTION_BYTES_MAX: usize = 1024;
 
+/// Most calldata of a listed function in bytes. Nested twice, its 256 words may name 128 x 128 values.
+pub const CALLDATA_BYTES_MAX: usize = 8 * 1024;
+
+/// Most listed functions in a definition: each request for one looks through them.
+pub const CALLS_MAX: usize = 500;
+
 /// Longest life of a request in seconds: 14 days, EigenLayer's deallocation delay. A later slash finds nothing.
 pub const REQUEST_LIFETIME_SECONDS_MAX: u64 = 14 * 24 * 3600;
 

@@ -1,7 +1,8 @@
-//! Operations: what a requester may ask for. A closed set, one file per kind in `operation/`; other kinds do not decode.
+//! Operations: what a requester may ask for. A closed set, with a file per kind or family in `operation/`; other kinds do not
+//! decode.
 //!
-//! A kind has its EIP-712 struct, which is its canonical form, its wire form, its rules, and the calls that the account
-//! shall make. This file is the table of kinds: each method asks the kind.
+//! A kind has its EIP-712 struct, which is its canonical form, its wire and JSON forms, its rules, the call that the account
+//! shall make, and what people are shown. To add one: its file, its lines in this one, its message in the schema.
 
 use crate::account::Call;
 use crate::code::{Code, Refusal};
@@ -9,22 +10,45 @@ use crate::definition::{Definition, KeyDefinition, Purpose};
 use crate::ids::{Digest, SubjectId};
 use crate::time::WallTime;
 use crate::wire::signed_request::Operation as Wire;
-use alloy_primitives::{Address, U256};
-use alloy_sol_types::{Eip712Domain, SolStruct};
+use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
+use alloy_sol_types::Eip712Domain;
+use form::Form;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
+pub mod appointments;
+mod calldata;
+pub mod clear_redistribution;
+pub mod contract_call;
+pub mod eigenlayer;
+mod form;
+pub(crate) mod listed_call;
+pub mod safe_transaction;
 pub mod slash_operator;
+pub mod strategies;
+pub mod update_slasher;
 
-pub use slash_operator::SlashOperator;
+pub use appointments::{
+    AcceptAdmin, AcceptAdminJson, RemoveAppointee, RemoveAppointeeJson, SetAppointee, SetAppointeeJson,
+};
+pub use clear_redistribution::{ClearRedistribution, ClearRedistributionJson};
+pub use contract_call::{ContractCall, ContractCallJson};
+pub use safe_transaction::{SafeTransaction, SafeTransactionJson};
+pub use slash_operator::{SlashOperator, SlashOperatorJson};
+pub use strategies::{AddStrategies, AddStrategiesJson, RemoveStrategies, RemoveStrategiesJson};
+pub use update_slasher::{UpdateSlasher, UpdateSlasherJson};
 
-/// The stable names of all kinds.
-pub const KINDS: [&str; 1] = ["slash_operator"];
-
-/// What a requester asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Operation {
-    /// Slash an operator.
-    SlashOperator(SlashOperator),
+/// What every operation says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terms {
+    /// The AVS that it is about, whose requesters may ask for it.
+    pub avs: Address,
+    /// The account that shall execute it.
+    pub account: Address,
+    /// The nonce of the requester's choice: what it means by one, it means once.
+    pub nonce: U256,
+    /// The last second at which it may execute.
+    pub deadline: u64,
 }
 
 /// What an operation means, as people read it. Every interface shows this one text, so that none shows another.
@@ -38,106 +62,168 @@ pub struct Rendering {
     pub warnings: Vec<String>,
 }
 
+/// The part of a kind that follows from its fields.
+trait Signed {
+    fn terms(&self) -> Terms;
+    fn signing_hash(&self, domain: &Eip712Domain) -> B256;
+    fn encoded_type(&self) -> String;
+}
+
+impl<T: Form> Signed for T {
+    fn terms(&self) -> Terms {
+        Form::terms(self)
+    }
+
+    fn signing_hash(&self, domain: &Eip712Domain) -> B256 {
+        self.eip712_signing_hash(domain)
+    }
+
+    fn encoded_type(&self) -> String {
+        T::eip712_encode_type().into_owned()
+    }
+}
+
+/// The rules of a kind.
+trait Kind: Signed {
+    /// What a key must be for to sign it.
+    fn purpose(&self) -> Purpose;
+
+    /// The key that answers for it.
+    fn key<'a>(&self, definition: &'a Definition) -> Result<&'a KeyDefinition, Refusal> {
+        definition.authority(Signed::terms(self).avs, self.purpose())
+    }
+
+    /// Checks what needs neither clock nor chain (R4).
+    fn check(&self, definition: &Definition) -> Result<(), Refusal>;
+
+    /// What the account shall do.
+    fn call(&self, definition: &Definition) -> Call;
+
+    /// What it means, for people.
+    fn render(&self, definition: &Definition) -> Rendering;
+
+    /// The operation whose calldata this is, if it is of this kind.
+    fn decode(_data: &[u8], _terms: Terms) -> Result<Option<Self>, Refusal>
+    where
+        Self: Sized,
+    {
+        Ok(None)
+    }
+}
+
+/// The stable names of all kinds.
+pub const KINDS: [&str; 10] = [
+    "slash_operator",
+    "update_slasher",
+    "add_strategies",
+    "remove_strategies",
+    "accept_admin",
+    "set_appointee",
+    "remove_appointee",
+    "clear_redistribution",
+    "contract_call",
+    "safe_transaction",
+];
+
+/// What a requester asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// Slash an operator.
+    SlashOperator(SlashOperator),
+    /// Name another slasher of an operator set.
+    UpdateSlasher(UpdateSlasher),
+    /// Have an operator set take in strategies.
+    AddStrategies(AddStrategies),
+    /// Take strategies out of an operator set.
+    RemoveStrategies(RemoveStrategies),
+    /// Become an admin of an AVS.
+    AcceptAdmin(AcceptAdmin),
+    /// Let somebody call one function in the AVS's name.
+    SetAppointee(SetAppointee),
+    /// Take such a right back.
+    RemoveAppointee(RemoveAppointee),
+    /// Have what a slash took moved to where it goes.
+    ClearRedistribution(ClearRedistribution),
+    /// Call a function that the definition lists.
+    ContractCall(ContractCall),
+    /// Approve a transaction of a Safe.
+    SafeTransaction(SafeTransaction),
+}
+
+/// An operation in JSON: its fields under the name of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum OperationJson {
+    /// Slash an operator.
+    SlashOperator(SlashOperatorJson),
+    /// Name another slasher of an operator set.
+    UpdateSlasher(UpdateSlasherJson),
+    /// Have an operator set take in strategies.
+    AddStrategies(AddStrategiesJson),
+    /// Take strategies out of an operator set.
+    RemoveStrategies(RemoveStrategiesJson),
+    /// Become an admin of an AVS.
+    AcceptAdmin(AcceptAdminJson),
+    /// Let somebody call one function in the AVS's name.
+    SetAppointee(SetAppointeeJson),
+    /// Take such a right back.
+    RemoveAppointee(RemoveAppointeeJson),
+    /// Have what a slash took moved to where it goes.
+    ClearRedistribution(ClearRedistributionJson),
+    /// Call a function that the definition lists.
+    ContractCall(ContractCallJson),
+    /// Approve a transaction of a Safe.
+    SafeTransaction(SafeTransactionJson),
+}
+
 impl Operation {
     /// The stable name of the kind, as used in the definition.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::SlashOperator(_) => "slash_operator",
+            Self::UpdateSlasher(_) => "update_slasher",
+            Self::AddStrategies(_) => "add_strategies",
+            Self::RemoveStrategies(_) => "remove_strategies",
+            Self::AcceptAdmin(_) => "accept_admin",
+            Self::SetAppointee(_) => "set_appointee",
+            Self::RemoveAppointee(_) => "remove_appointee",
+            Self::ClearRedistribution(_) => "clear_redistribution",
+            Self::ContractCall(_) => "contract_call",
+            Self::SafeTransaction(_) => "safe_transaction",
         }
     }
 
-    /// What a key must be for to sign it.
-    #[must_use]
-    pub fn purpose(&self) -> Purpose {
+    fn rules(&self) -> &dyn Kind {
         match self {
-            Self::SlashOperator(_) => Purpose::Slash,
+            Self::SlashOperator(operation) => operation,
+            Self::UpdateSlasher(operation) => operation,
+            Self::AddStrategies(operation) => operation,
+            Self::RemoveStrategies(operation) => operation,
+            Self::AcceptAdmin(operation) => operation,
+            Self::SetAppointee(operation) => operation,
+            Self::RemoveAppointee(operation) => operation,
+            Self::ClearRedistribution(operation) => operation,
+            Self::ContractCall(operation) => operation,
+            Self::SafeTransaction(operation) => operation,
         }
     }
 
-    /// The EIP-712 digest in this network: what the requester signs, and the request's id.
-    #[must_use]
-    pub fn id(&self, definition: &Definition) -> SubjectId {
-        let domain = domain(definition);
-        SubjectId(Digest(match self {
-            Self::SlashOperator(slash) => slash.eip712_signing_hash(&domain).0,
-        }))
-    }
-
-    /// The AVS that it is about, whose requesters may ask for it.
-    #[must_use]
-    pub fn avs(&self) -> Address {
-        match self {
-            Self::SlashOperator(slash) => slash.avs,
-        }
-    }
-
-    /// The slash, if it is one.
-    #[must_use]
-    pub fn slash(&self) -> Option<&SlashOperator> {
-        match self {
-            Self::SlashOperator(slash) => Some(slash),
-        }
-    }
-
-    /// The account that shall execute it.
-    #[must_use]
-    pub fn account(&self) -> Address {
-        match self {
-            Self::SlashOperator(slash) => slash.account,
-        }
-    }
-
-    /// The nonce of the requester's choice: what it means by one, it means once.
-    #[must_use]
-    pub fn nonce(&self) -> U256 {
-        match self {
-            Self::SlashOperator(slash) => slash.nonce,
-        }
-    }
-
-    /// The last second at which it may execute.
-    #[must_use]
-    pub fn deadline(&self) -> WallTime {
-        match self {
-            Self::SlashOperator(slash) => WallTime(slash.deadline),
-        }
-    }
-
-    /// The key that answers for it.
-    ///
-    /// # Errors
-    /// A refusal that names what no key is for.
-    pub(crate) fn key<'a>(&self, definition: &'a Definition) -> Result<&'a KeyDefinition, Refusal> {
-        match self {
-            Self::SlashOperator(slash) => slash.key(definition),
-        }
-    }
-
-    /// Checks what needs neither definition nor clock nor chain.
-    ///
-    /// # Errors
-    /// A refusal that names the field (`SECURITY.md` R4).
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
-        match self {
-            Self::SlashOperator(slash) => slash.check(),
-        }
-    }
-
-    /// What the account shall do, in order and all or nothing.
-    #[must_use]
-    pub fn calls(&self, definition: &Definition) -> Vec<Call> {
-        match self {
-            Self::SlashOperator(slash) => vec![slash.call(definition)],
-        }
-    }
-
-    /// What it means, for people.
-    #[must_use]
-    pub fn render(&self) -> Rendering {
-        match self {
-            Self::SlashOperator(slash) => slash.render(),
-        }
+    /// The operation that makes this calldata, where the selector is of one.
+    fn find(data: &[u8], terms: Terms) -> Result<Option<Self>, Refusal> {
+        let found = [
+            SlashOperator::decode(data, terms)?.map(Self::SlashOperator),
+            UpdateSlasher::decode(data, terms)?.map(Self::UpdateSlasher),
+            AddStrategies::decode(data, terms)?.map(Self::AddStrategies),
+            RemoveStrategies::decode(data, terms)?.map(Self::RemoveStrategies),
+            AcceptAdmin::decode(data, terms)?.map(Self::AcceptAdmin),
+            SetAppointee::decode(data, terms)?.map(Self::SetAppointee),
+            RemoveAppointee::decode(data, terms)?.map(Self::RemoveAppointee),
+            ClearRedistribution::decode(data, terms)?.map(Self::ClearRedistribution),
+            ContractCall::decode(data, terms)?.map(Self::ContractCall),
+            SafeTransaction::decode(data, terms)?.map(Self::SafeTransaction),
+        ];
+        Ok(found.into_iter().flatten().next())
     }
 
     /// Whether the requester with this address may ask for it.
@@ -161,17 +247,191 @@ impl Operation {
     /// # Errors
     /// `REQUEST_MALFORMED`, naming the field.
     pub(crate) fn from_wire(operation: Option<&Wire>) -> Result<Self, Refusal> {
-        match operation {
-            Some(Wire::SlashOperator(slash)) => SlashOperator::from_wire(slash).map(Self::SlashOperator),
-            None => Err(malformed("operation")),
-        }
+        Ok(match operation.ok_or_else(|| malformed("operation"))? {
+            Wire::SlashOperator(wire) => Self::SlashOperator(Form::from_wire(wire)?),
+            Wire::UpdateSlasher(wire) => Self::UpdateSlasher(Form::from_wire(wire)?),
+            Wire::AddStrategies(wire) => Self::AddStrategies(Form::from_wire(wire)?),
+            Wire::RemoveStrategies(wire) => Self::RemoveStrategies(Form::from_wire(wire)?),
+            Wire::AcceptAdmin(wire) => Self::AcceptAdmin(Form::from_wire(wire)?),
+            Wire::SetAppointee(wire) => Self::SetAppointee(Form::from_wire(wire)?),
+            Wire::RemoveAppointee(wire) => Self::RemoveAppointee(Form::from_wire(wire)?),
+            Wire::ClearRedistribution(wire) => Self::ClearRedistribution(Form::from_wire(wire)?),
+            Wire::ContractCall(wire) => Self::ContractCall(Form::from_wire(wire)?),
+            Wire::SafeTransaction(wire) => Self::SafeTransaction(Form::from_wire(wire)?),
+        })
     }
 
     /// The wire form.
     #[must_use]
     pub(crate) fn to_wire(&self) -> Wire {
         match self {
-            Self::SlashOperator(slash) => Wire::SlashOperator(slash.to_wire()),
+            Self::SlashOperator(operation) => Wire::SlashOperator(operation.to_wire()),
+            Self::UpdateSlasher(operation) => Wire::UpdateSlasher(operation.to_wire()),
+            Self::AddStrategies(operation) => Wire::AddStrategies(operation.to_wire()),
+            Self::RemoveStrategies(operation) => Wire::RemoveStrategies(operation.to_wire()),
+            Self::AcceptAdmin(operation) => Wire::AcceptAdmin(operation.to_wire()),
+            Self::SetAppointee(operation) => Wire::SetAppointee(operation.to_wire()),
+            Self::RemoveAppointee(operation) => Wire::RemoveAppointee(operation.to_wire()),
+            Self::ClearRedistribution(operation) => Wire::ClearRedistribution(operation.to_wire()),
+            Self::ContractCall(operation) => Wire::ContractCall(operation.to_wire()),
+            Self::SafeTransaction(operation) => Wire::SafeTransaction(operation.to_wire()),
+        }
+    }
+
+    /// Reads the JSON form.
+    ///
+    /// # Errors
+    /// `REQUEST_MALFORMED`, naming the field.
+    pub fn from_json(json: &OperationJson) -> Result<Self, Refusal> {
+        Ok(match json {
+            OperationJson::SlashOperator(json) => Self::SlashOperator(Form::from_json(json)?),
+            OperationJson::UpdateSlasher(json) => Self::UpdateSlasher(Form::from_json(json)?),
+            OperationJson::AddStrategies(json) => Self::AddStrategies(Form::from_json(json)?),
+            OperationJson::RemoveStrategies(json) => Self::RemoveStrategies(Form::from_json(json)?),
+            OperationJson::AcceptAdmin(json) => Self::AcceptAdmin(Form::from_json(json)?),
+            OperationJson::SetAppointee(json) => Self::SetAppointee(Form::from_json(json)?),
+            OperationJson::RemoveAppointee(json) => Self::RemoveAppointee(Form::from_json(json)?),
+            OperationJson::ClearRedistribution(json) => Self::ClearRedistribution(Form::from_json(json)?),
+            OperationJson::ContractCall(json) => Self::ContractCall(Form::from_json(json)?),
+            OperationJson::SafeTransaction(json) => Self::SafeTransaction(Form::from_json(json)?),
+        })
+    }
+
+    /// The JSON form.
+    #[must_use]
+    pub fn to_json(&self) -> OperationJson {
+        match self {
+            Self::SlashOperator(operation) => OperationJson::SlashOperator(operation.to_json()),
+            Self::UpdateSlasher(operation) => OperationJson::UpdateSlasher(operation.to_json()),
+            Self::AddStrategies(operation) => OperationJson::AddStrategies(operation.to_json()),
+            Self::RemoveStrategies(operation) => OperationJson::RemoveStrategies(operation.to_json()),
+            Self::AcceptAdmin(operation) => OperationJson::AcceptAdmin(operation.to_json()),
+            Self::SetAppointee(operation) => OperationJson::SetAppointee(operation.to_json()),
+            Self::RemoveAppointee(operation) => OperationJson::RemoveAppointee(operation.to_json()),
+            Self::ClearRedistribution(operation) => OperationJson::ClearRedistribution(operation.to_json()),
+            Self::ContractCall(operation) => OperationJson::ContractCall(operation.to_json()),
+            Self::SafeTransaction(operation) => OperationJson::SafeTransaction(operation.to_json()),
+        }
+    }
+}
+
+impl OperationJson {
+    /// The last second at which it may execute.
+    #[must_use]
+    pub fn deadline(&self) -> u64 {
+        match self {
+            Self::SlashOperator(json) => json.deadline,
+            Self::UpdateSlasher(json) => json.deadline,
+            Self::AddStrategies(json) => json.deadline,
+            Self::RemoveStrategies(json) => json.deadline,
+            Self::AcceptAdmin(json) => json.deadline,
+            Self::SetAppointee(json) => json.deadline,
+            Self::RemoveAppointee(json) => json.deadline,
+            Self::ClearRedistribution(json) => json.deadline,
+            Self::ContractCall(json) => json.deadline,
+            Self::SafeTransaction(json) => json.deadline,
+        }
+    }
+}
+
+impl Operation {
+    /// What a key must be for to sign it.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        self.rules().purpose()
+    }
+
+    /// The EIP-712 digest in this network: what the requester signs, and the request's id.
+    #[must_use]
+    pub fn id(&self, definition: &Definition) -> SubjectId {
+        SubjectId(Digest(self.rules().signing_hash(&domain(definition)).0))
+    }
+
+    /// The EIP-712 type, as `Name(type field,...)`.
+    #[must_use]
+    pub fn encoded_type(&self) -> String {
+        self.rules().encoded_type()
+    }
+
+    /// The AVS that it is about, whose requesters may ask for it.
+    #[must_use]
+    pub fn avs(&self) -> Address {
+        self.rules().terms().avs
+    }
+
+    /// The slash, if it is one.
+    #[must_use]
+    pub fn slash(&self) -> Option<&SlashOperator> {
+        match self {
+            Self::SlashOperator(slash) => Some(slash),
+            _ => None,
+        }
+    }
+
+    /// The account that shall execute it.
+    #[must_use]
+    pub fn account(&self) -> Address {
+        self.rules().terms().account
+    }
+
+    /// The nonce of the requester's choice: what it means by one, it means once.
+    #[must_use]
+    pub fn nonce(&self) -> U256 {
+        self.rules().terms().nonce
+    }
+
+    /// The last second at which it may execute.
+    #[must_use]
+    pub fn deadline(&self) -> WallTime {
+        WallTime(self.rules().terms().deadline)
+    }
+
+    /// The key that answers for it, which is for this purpose and no other (R7).
+    ///
+    /// # Errors
+    /// A refusal that names what no key is for.
+    pub(crate) fn key<'a>(&self, definition: &'a Definition) -> Result<&'a KeyDefinition, Refusal> {
+        let key = self.rules().key(definition)?;
+        if key.purpose != self.purpose() {
+            let detail = format!("key {} is for {}", key.name, key.purpose.as_str());
+            return Err(Refusal::new(Code::PurposeMismatch, detail));
+        }
+        Ok(key)
+    }
+
+    /// Checks what needs neither clock nor chain.
+    ///
+    /// # Errors
+    /// A refusal that names the field (`SECURITY.md` R4).
+    pub(crate) fn check(&self, definition: &Definition) -> Result<(), Refusal> {
+        self.rules().check(definition)
+    }
+
+    /// What the account shall do, in order and all or nothing.
+    #[must_use]
+    pub fn calls(&self, definition: &Definition) -> Vec<Call> {
+        vec![self.rules().call(definition)]
+    }
+
+    /// What it means, for people.
+    #[must_use]
+    pub fn render(&self, definition: &Definition) -> Rendering {
+        self.rules().render(definition)
+    }
+
+    /// The operation that a call is, read strictly (R3): the one whose own call is this one, byte for byte. The AVS is the
+    /// call's own.
+    ///
+    /// # Errors
+    /// `CALLDATA_INVALID`: no kind has this selector, or it is not the one encoding; `CALL_NOT_LISTED`: another target or a value.
+    pub fn decode(call: &Call, definition: &Definition, terms: Terms) -> Result<Self, Refusal> {
+        let unknown = || calldata::invalid("no kind of operation has this selector");
+        let operation = Self::find(&call.data, terms)?.ok_or_else(unknown)?;
+        operation.check(definition)?;
+        match operation.calls(definition).as_slice() {
+            [own] if own == call => Ok(operation),
+            [own] if own.data != call.data => Err(calldata::invalid(operation.kind())),
+            _ => Err(Refusal::new(Code::CallNotListed, format!("{} at {}", operation.kind(), call.target))),
         }
     }
 }
@@ -192,12 +452,20 @@ fn malformed(field: &str) -> Refusal {
     Refusal::new(Code::RequestMalformed, field)
 }
 
-/// An address on the wire: 20 bytes.
-fn address(bytes: &[u8], field: &str) -> Result<Address, Refusal> {
-    Address::try_from(bytes).map_err(|_| malformed(field))
+/// Refuses the zero address, which is nobody's.
+fn nonzero(fields: &[(&str, Address)]) -> Result<(), Refusal> {
+    match fields.iter().find(|(_, address)| address.is_zero()) {
+        Some((name, _)) => Err(Refusal::new(Code::OperationFieldInvalid, format!("{name}: the zero address"))),
+        None => Ok(()),
+    }
 }
 
-/// An integer on the wire: 32 bytes, big-endian.
-fn integer(bytes: &[u8], field: &str) -> Result<U256, Refusal> {
-    <[u8; 32]>::try_from(bytes).map(U256::from_be_bytes).map_err(|_| malformed(field))
+/// The address of a contract that the definition may leave out.
+fn listed(contract: Option<Address>, name: &str) -> Result<Address, Refusal> {
+    contract.ok_or_else(|| Refusal::new(Code::ContractNotListed, format!("chain.{name}")))
+}
+
+/// The first four bytes of calldata of a function.
+fn selector_of(signature: &str) -> FixedBytes<4> {
+    FixedBytes::from_slice(keccak256(signature).get(..4).unwrap_or_default())
 }

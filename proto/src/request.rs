@@ -36,7 +36,7 @@ impl SignedRequest {
     /// # Errors
     /// A refusal that names the field (`SECURITY.md` R1, R4, R7, R8).
     pub fn verify(self, definition: &Definition) -> Result<Request, Refusal> {
-        self.operation.check()?;
+        self.operation.check(definition)?;
         let key = self.operation.key(definition)?;
         let id = self.operation.id(definition);
         let requester = recover(&self.signature, id.0, Code::RequestSignatureInvalid)?;

@@ -346,7 +346,12 @@ fn net(t: u16, n: u16) -> Net {
     let avs = Address::repeat_byte(0xa5);
     let definition = Definition::new(Content {
         name: "bench".into(),
-        chain: Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xaa) },
+        chain: Chain {
+            id: 31_337,
+            allocation_manager: Address::repeat_byte(0xaa),
+            permission_controller: None,
+            strategy_manager: None,
+        },
         organisations: BTreeSet::from(["org".to_owned()]),
         nodes: roots.iter().map(node).collect(),
         keys: vec![KeyDefinition {
@@ -358,6 +363,8 @@ fn net(t: u16, n: u16) -> Net {
             regions_min: 1,
         }],
         operator_sets: vec![OperatorSetEntry { avs, id: 0, key: "slash".into() }],
+        authorities: Vec::new(),
+        calls: Vec::new(),
         requesters: vec![Requester {
             name: "avs".into(),
             address: Address::from_public_key(requester().verifying_key()),

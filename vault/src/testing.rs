@@ -90,7 +90,12 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
     };
     Definition::new(Content {
         name: "test".into(),
-        chain: Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xaa) },
+        chain: Chain {
+            id: 31_337,
+            allocation_manager: Address::repeat_byte(0xaa),
+            permission_controller: None,
+            strategy_manager: None,
+        },
         organisations: BTreeSet::from(["org".to_owned()]),
         nodes: (1..=n).map(|i| node(10 + i)).chain([node(9)]).collect(),
         keys: vec![key("other"), key("slash")],
@@ -98,6 +103,8 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             OperatorSetEntry { avs: AVS, id: 0, key: "slash".into() },
             OperatorSetEntry { avs: AVS, id: 1, key: "other".into() },
         ],
+        authorities: Vec::new(),
+        calls: Vec::new(),
         requesters: vec![Requester {
             name: "avs".into(),
             address: requester_address(),

@@ -12,11 +12,18 @@ const SIZE: u64 = 12;
 fn definition() -> Definition {
     Definition::new(Content {
         name: "audit".to_owned(),
-        chain: Chain { id: 1, allocation_manager: alloy_primitives::Address::ZERO },
+        chain: Chain {
+            id: 1,
+            allocation_manager: alloy_primitives::Address::ZERO,
+            permission_controller: None,
+            strategy_manager: None,
+        },
         organisations: std::iter::empty().collect(),
         nodes: std::iter::empty().collect(),
         keys: Vec::new(),
         operator_sets: Vec::new(),
+        authorities: Vec::new(),
+        calls: Vec::new(),
         requesters: Vec::new(),
         policy: firn_proto::policy::Policy::default(),
     })

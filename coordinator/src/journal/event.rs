@@ -1,7 +1,7 @@
 //! Events, timers and records in the journal's encoding. Decoding checks again what came from outside.
 
 use super::{Player, reply};
-use crate::api::{ChainAnswer, Command, Event, Family, Record, SlashFacts, SubmissionOutcome, Timer};
+use crate::api::{AccountFacts, ChainAnswer, Command, Event, Family, Record, SlashFacts, SubmissionOutcome, Timer};
 use alloy_primitives::{Address, B256, Bytes};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::message::BlockReference;
@@ -171,34 +171,64 @@ fn timer_from(timer: &wire::JournalTimer) -> Option<Timer> {
 }
 
 fn chain_to(subject: SubjectId, answer: &ChainAnswer) -> wire::JournalChain {
-    let (block, code, nonce_used, slash) = match answer {
-        ChainAnswer::Unavailable(code) => (None, code.to_wire(), false, None),
-        ChainAnswer::NonceUsed { block, used } => (Some(block), 0, *used, None),
-        ChainAnswer::Slash(facts) => (Some(&facts.block), 0, facts.nonce_used, Some(facts)),
+    let bytes = |signer: &Option<Bytes>| signer.as_ref().map(|signer| signer.to_vec()).unwrap_or_default();
+    let (block, nonce_used) = match answer {
+        ChainAnswer::Unavailable(_) => (None, false),
+        ChainAnswer::NonceUsed { block, used } => (Some(block), *used),
+        ChainAnswer::Slash(facts) => (Some(&facts.block), facts.nonce_used),
+        ChainAnswer::Account(facts) => (Some(&facts.block), facts.nonce_used),
     };
-    let slash = slash.map(|facts| wire::JournalSlash {
-        slasher: facts.slasher.to_vec(),
-        slashable: facts.slashable,
-        strategies: facts.strategies.iter().map(|strategy| strategy.to_vec()).collect(),
-        signer: facts.signer.as_ref().map(|signer| signer.to_vec()).unwrap_or_default(),
-        deployed: facts.signer.is_some(),
-    });
-    wire::JournalChain { subject: subject.0.0.to_vec(), block: block.copied().map(block_to), code, nonce_used, slash }
+    let mut chain = wire::JournalChain {
+        subject: subject.0.0.to_vec(),
+        block: block.copied().map(block_to),
+        nonce_used,
+        ..wire::JournalChain::default()
+    };
+    match answer {
+        ChainAnswer::Unavailable(code) => chain.code = code.to_wire(),
+        ChainAnswer::NonceUsed { .. } => {}
+        ChainAnswer::Slash(facts) => {
+            chain.slash = Some(wire::JournalSlash {
+                slasher: facts.slasher.to_vec(),
+                slashable: facts.slashable,
+                strategies: facts.strategies.iter().map(|strategy| strategy.to_vec()).collect(),
+                signer: bytes(&facts.signer),
+                deployed: facts.signer.is_some(),
+            });
+        }
+        ChainAnswer::Account(facts) => {
+            chain.account = Some(wire::JournalAccount {
+                signer: bytes(&facts.signer),
+                deployed: facts.signer.is_some(),
+                calls_succeed: facts.calls_succeed,
+            });
+        }
+    }
+    chain
 }
 
 fn chain_from(chain: wire::JournalChain) -> Option<ChainAnswer> {
     let Some(block) = chain.block else { return Code::from_wire(chain.code).map(ChainAnswer::Unavailable) };
-    let block = block_from(&block)?;
-    let Some(slash) = chain.slash else { return Some(ChainAnswer::NonceUsed { block, used: chain.nonce_used }) };
+    let (block, nonce_used) = (block_from(&block)?, chain.nonce_used);
     let address = |bytes: &[u8]| Address::try_from(bytes).ok();
-    Some(ChainAnswer::Slash(SlashFacts {
-        block,
-        slasher: address(&slash.slasher)?,
-        slashable: slash.slashable,
-        strategies: slash.strategies.iter().map(|strategy| address(strategy)).collect::<Option<_>>()?,
-        signer: slash.deployed.then(|| Bytes::from(slash.signer)),
-        nonce_used: chain.nonce_used,
-    }))
+    Some(match (chain.slash, chain.account) {
+        (None, None) => ChainAnswer::NonceUsed { block, used: nonce_used },
+        (Some(slash), None) => ChainAnswer::Slash(SlashFacts {
+            block,
+            slasher: address(&slash.slasher)?,
+            slashable: slash.slashable,
+            strategies: slash.strategies.iter().map(|strategy| address(strategy)).collect::<Option<_>>()?,
+            signer: slash.deployed.then(|| Bytes::from(slash.signer)),
+            nonce_used,
+        }),
+        (None, Some(account)) => ChainAnswer::Account(AccountFacts {
+            block,
+            signer: account.deployed.then(|| Bytes::from(account.signer)),
+            nonce_used,
+            calls_succeed: account.calls_succeed,
+        }),
+        (Some(_), Some(_)) => return None,
+    })
 }
 
 fn submission_to(subject: SubjectId, outcome: &SubmissionOutcome) -> wire::JournalSubmission {

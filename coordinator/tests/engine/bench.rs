@@ -3,7 +3,9 @@
 use crate::network::definition;
 use crate::show;
 use alloy_primitives::{Address, Bytes, U256};
-use firn_coordinator::api::{ChainAnswer, ChainQuery, Command, Effect, Event, Observation, Record, SlashFacts, Timer};
+use firn_coordinator::api::{
+    AccountFacts, ChainAnswer, ChainQuery, Command, Effect, Event, Observation, Record, SlashFacts, Timer,
+};
 use firn_coordinator::journal::Recorder;
 use firn_coordinator::{Config, Engine};
 use firn_proto::account::{account_address, verifier_address};
@@ -100,6 +102,7 @@ pub(crate) struct Bench {
     pub(crate) ahead: u64,
     pub(crate) block: u64,
     pub(crate) facts: fn(&mut SlashFacts),
+    pub(crate) account_facts: fn(&mut AccountFacts),
     /// Milliseconds there and back.
     pub(crate) distance: fn(u16, u16) -> u64,
     /// Whether questions to the chain stay open.
@@ -132,6 +135,7 @@ impl Bench {
             ahead: 0,
             block: 10,
             facts: |_| {},
+            account_facts: |_| {},
             distance: |_, _| 0,
             chain_silent: false,
             asked: Vec::new(),
@@ -232,6 +236,10 @@ impl Bench {
             nonce: U256::from(nonce),
             deadline: WALL + 7_200,
         });
+        self.signed(key, operation)
+    }
+
+    pub(crate) fn signed(&self, key: &[u8; 32], operation: Operation) -> Request {
         let digest = operation.id(&self.definition).0.0;
         let (signature, recovery) = requester(key).sign_prehash_recoverable(&digest).unwrap();
         let mut bytes = [27 + recovery.to_byte(); 65];
@@ -350,6 +358,12 @@ impl Bench {
                 };
                 (self.facts)(&mut facts);
                 ChainAnswer::Slash(facts)
+            }
+            ChainQuery::Account { .. } => {
+                let signer = self.account.map(signer);
+                let mut facts = AccountFacts { block, signer, nonce_used: false, calls_succeed: true };
+                (self.account_facts)(&mut facts);
+                ChainAnswer::Account(facts)
             }
             ChainQuery::NonceUsed { .. } => ChainAnswer::NonceUsed { block, used: false },
         }

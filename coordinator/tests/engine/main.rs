@@ -12,6 +12,8 @@ mod chaos;
 #[cfg(test)]
 mod fairness;
 #[cfg(test)]
+mod governance;
+#[cfg(test)]
 mod journal;
 #[cfg(test)]
 mod keygen;

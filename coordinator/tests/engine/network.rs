@@ -22,7 +22,12 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
     };
     Definition::new(definition::Content {
         name: "bench".to_owned(),
-        chain: definition::Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
+        chain: definition::Chain {
+            id: 31_337,
+            allocation_manager: Address::repeat_byte(0xa1),
+            permission_controller: None,
+            strategy_manager: None,
+        },
         organisations: ["org".to_owned()].into(),
         nodes: (1..=n).map(|id| (NodeId(id), node(id))).collect(),
         keys: vec![KeyDefinition {
@@ -34,6 +39,8 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             regions_min: 1,
         }],
         operator_sets: vec![OperatorSetEntry { avs: AVS, id: 0, key: "slash".to_owned() }],
+        authorities: Vec::new(),
+        calls: Vec::new(),
         requesters: vec![Requester {
             name: "avs".to_owned(),
             address: Address::from_public_key(requester(&REQUESTER).verifying_key()),

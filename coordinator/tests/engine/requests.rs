@@ -12,7 +12,7 @@ use firn_proto::{Code, Digest, Message, SubjectId, envelope};
 
 /// The bench's request with a change, signed again.
 fn changed(bench: &Bench, nonce: u64, change: impl FnOnce(&mut SlashOperator)) -> Request {
-    let Operation::SlashOperator(mut slash) = bench.request(nonce).operation().clone();
+    let Operation::SlashOperator(mut slash) = bench.request(nonce).operation().clone() else { unreachable!() };
     change(&mut slash);
     let operation = Operation::SlashOperator(slash);
     let key = requester(&REQUESTER);

@@ -9,8 +9,7 @@ use firn_proto::request::{Request, SignedRequest};
 
 /// Another payload by the nonce of `request`, which lives longer.
 fn rival(bench: &Bench, request: &Request) -> Request {
-    let Operation::SlashOperator(slash) = request.operation();
-    let mut slash = slash.clone();
+    let mut slash = request.operation().slash().unwrap().clone();
     slash.wadsToSlash = vec![U256::from(81)];
     slash.deadline = WALL + 40_000;
     let operation = Operation::SlashOperator(slash);

@@ -84,7 +84,7 @@ fn r60_two_heads_of_one_size_are_kept_as_proof_and_their_signer_is_quarantined()
     assert_eq!((held(&bench, 1), quarantined(&bench)), (vec![(3, 3, 100, 1)], vec![]));
     says(&mut bench, 3, 100, 0xa, 1);
     says(&mut bench, 3, 99, 0xb, 1);
-    assert_eq!(quarantined(&bench), [], "the same again, and one that is late");
+    assert!(quarantined(&bench).is_empty(), "the same again, and one that is late");
     says(&mut bench, 3, 100, 0xb, 1);
     assert_eq!(quarantined(&bench), [3]);
     let proof = proof(&bench);

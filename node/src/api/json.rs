@@ -1,10 +1,10 @@
 //! The API's JSON, shared by server, command line and devnet. docs/reference/api.md shows examples.
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::Address;
 use firn_proto::SubjectId;
 use firn_proto::code::{Code, Refusal};
 use firn_proto::message::Status as Answer;
-use firn_proto::operation::{Operation, Rendering, SlashOperator};
+use firn_proto::operation::{Operation, OperationJson, Rendering};
 use firn_proto::opinion::{Decision, SignedOpinion};
 use firn_proto::policy::Finding;
 use firn_proto::request::SignedRequest;
@@ -14,32 +14,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RequestBody {
-    pub(crate) operation: OperationBody,
+    pub(crate) operation: OperationJson,
     /// 0x and 130 hexadecimal digits: r || s || v.
     pub(crate) signature: String,
-}
-
-/// The closed set of operations.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum OperationBody {
-    SlashOperator(SlashBody),
-}
-
-/// The fields of a slash. Integers beyond 2^53 are decimal strings.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SlashBody {
-    pub(crate) avs: Address,
-    pub(crate) operator: Address,
-    pub(crate) operator_set_id: u32,
-    pub(crate) strategies: Vec<Address>,
-    pub(crate) wads_to_slash: Vec<String>,
-    pub(crate) description: String,
-    pub(crate) account: Address,
-    pub(crate) nonce: String,
-    /// Seconds since the Unix epoch.
-    pub(crate) deadline: u64,
 }
 
 /// What a person says to a request.
@@ -150,7 +127,7 @@ pub(crate) struct RequestView {
     pub(crate) state: String,
     /// Why it is refused or expired.
     pub(crate) code: Option<String>,
-    pub(crate) operation: OperationBody,
+    pub(crate) operation: OperationJson,
     /// What the operation means.
     pub(crate) rendering: RenderingView,
     pub(crate) requester: Address,
@@ -339,13 +316,13 @@ pub(crate) struct Check {
 impl RequestBody {
     /// The typed request, not verified yet.
     pub(crate) fn to_signed(&self) -> Result<SignedRequest, Refusal> {
-        Ok(SignedRequest { operation: self.operation.to_operation()?, signature: signature(&self.signature)? })
+        Ok(SignedRequest { operation: Operation::from_json(&self.operation)?, signature: signature(&self.signature)? })
     }
 
     /// The JSON form of a signed request.
     pub(crate) fn from_signed(signed: &SignedRequest) -> Self {
         let signature = format!("0x{}", hex::encode(signed.signature));
-        Self { operation: OperationBody::from_operation(&signed.operation), signature }
+        Self { operation: signed.operation.to_json(), signature }
     }
 }
 
@@ -365,53 +342,11 @@ impl OpinionBody {
     }
 }
 
-impl OperationBody {
-    /// The typed operation.
-    pub(crate) fn to_operation(&self) -> Result<Operation, Refusal> {
-        let Self::SlashOperator(body) = self;
-        let slash = SlashOperator {
-            avs: body.avs,
-            operator: body.operator,
-            operatorSetId: body.operator_set_id,
-            strategies: body.strategies.clone(),
-            wadsToSlash: body.wads_to_slash.iter().map(|w| integer("wads_to_slash", w)).collect::<Result<_, _>>()?,
-            description: body.description.clone(),
-            account: body.account,
-            nonce: integer("nonce", &body.nonce)?,
-            deadline: body.deadline,
-        };
-        Ok(Operation::SlashOperator(slash))
-    }
-
-    pub(crate) fn from_operation(operation: &Operation) -> Self {
-        let Operation::SlashOperator(slash) = operation;
-        Self::SlashOperator(SlashBody {
-            avs: slash.avs,
-            operator: slash.operator,
-            operator_set_id: slash.operatorSetId,
-            strategies: slash.strategies.clone(),
-            wads_to_slash: slash.wadsToSlash.iter().map(ToString::to_string).collect(),
-            description: slash.description.clone(),
-            account: slash.account,
-            nonce: slash.nonce.to_string(),
-            deadline: slash.deadline,
-        })
-    }
-}
-
 /// The 65 bytes of an Ethereum signature.
-fn signature(text: &str) -> Result<[u8; 65], Refusal> {
+pub(crate) fn signature(text: &str) -> Result<[u8; 65], Refusal> {
     let malformed = || Refusal::new(Code::RequestMalformed, "signature: 0x and 130 hexadecimal digits");
     let hex = text.strip_prefix("0x").ok_or_else(malformed)?;
     hex::decode(hex).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(malformed)
-}
-
-/// A canonical decimal integer: digits only, no leading zero.
-fn integer(field: &str, text: &str) -> Result<U256, Refusal> {
-    let canonical =
-        text == "0" || (!text.starts_with('0') && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
-    let parsed = canonical.then(|| U256::from_str_radix(text, 10).ok()).flatten();
-    parsed.ok_or_else(|| Refusal::new(Code::RequestMalformed, format!("{field}: a decimal integer as a string")))
 }
 
 impl From<&Refusal> for ErrorBody {

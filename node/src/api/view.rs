@@ -1,8 +1,8 @@
 //! The engine's views as JSON, with names in place of numbers.
 
 use super::json::{
-    AuditEntryView, Check, FindingView, Frames, HeadView, HeadsView, KeyView, MemberView, OperationBody, OpinionView,
-    PeerView, RequestView,
+    AuditEntryView, Check, FindingView, Frames, HeadView, HeadsView, KeyView, MemberView, OpinionView, PeerView,
+    RequestView,
 };
 use crate::chain::Health;
 use crate::net::PeerStatus;
@@ -23,8 +23,8 @@ pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> Requ
         id: view.id.to_string(),
         state: view.state.to_owned(),
         code: view.code.map(|code| code.as_str().to_owned()),
-        operation: OperationBody::from_operation(view.request.operation()),
-        rendering: view.request.operation().render().into(),
+        operation: view.request.operation().to_json(),
+        rendering: view.request.operation().render(definition).into(),
         requester: view.request.requester(),
         origin: name(view.origin),
         received: view.received,
@@ -151,7 +151,7 @@ pub(super) fn entry(stored: &Stored, definition: &Definition) -> AuditEntryView 
         coordinator: (entry.coordinator != 0).then(|| name(entry.coordinator)),
         reference: hex(&entry.reference),
         evidence: entry.evidence.len(),
-        title: signed.map(|signed| signed.operation.render().title),
+        title: signed.map(|signed| signed.operation.render(definition).title),
         requester,
     }
 }

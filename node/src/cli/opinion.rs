@@ -6,12 +6,12 @@ use super::show::{ACCEPTED, request_text};
 use super::{NodeArgs, Output, PassphraseArgs, document, print, talk};
 use crate::api::json::OpinionBody;
 use crate::failure::{Exit, Failure};
-use crate::requester::opine;
+use crate::requester::{opine, typed_opinion};
 use crate::runtime::wall_time;
 use clap::Args;
+use firn_proto::operation::Operation;
 use firn_proto::opinion::Decision;
-use firn_proto::{Definition, Digest, SubjectId};
-use serde_json::{Value, json};
+use firn_proto::{Digest, SubjectId};
 use std::path::PathBuf;
 
 /// Which request, and who says it.
@@ -48,7 +48,7 @@ pub(super) async fn run(decision: Decision, args: &OpinionArgs, output: Output) 
     let view = client.request(&args.id).await?;
     let subject = Digest::from_hex(&args.id).map(SubjectId);
     // What the node shows is what is signed: its word is not enough.
-    let rebuilt = view.operation.to_operation().map(|operation| operation.id(&definition)).ok();
+    let rebuilt = Operation::from_json(&view.operation).map(|operation| operation.id(&definition)).ok();
     let Some(subject) = subject.filter(|subject| rebuilt == Some(*subject)) else {
         let cause = "what the node shows is not the request of this id in this network";
         return Err(Failure::new("REQUEST_MISMATCH", cause, "do not sign; ask another node", Exit::Verification));
@@ -56,7 +56,7 @@ pub(super) async fn run(decision: Decision, args: &OpinionArgs, output: Output) 
     let shown = request_text(&view, wall_time().0);
     let number = args.number.unwrap_or_else(|| wall_time().0);
     if args.typed_data {
-        let typed = typed_data(&definition, subject, decision, number);
+        let typed = typed_opinion(&definition, subject, decision, number);
         talk(&format!("{shown}sign it, then run the same command with --number {number} --signature HEX"));
         return super::write_out(&serde_json::to_string_pretty(&typed).unwrap_or_default());
     }
@@ -79,23 +79,5 @@ pub(super) async fn run(decision: Decision, args: &OpinionArgs, output: Output) 
             accepted.id,
             args.node.options()
         )
-    })
-}
-
-/// The EIP-712 typed data of an opinion, as wallets take it (`eth_signTypedData_v4`).
-fn typed_data(definition: &Definition, request: SubjectId, decision: Decision, number: u64) -> Value {
-    let field = |name: &str, kind: &str| json!({ "name": name, "type": kind });
-    json!({
-        "types": {
-            "EIP712Domain": [
-                field("name", "string"), field("version", "string"), field("chainId", "uint256"), field("salt", "bytes32"),
-            ],
-            "Opinion": [field("request", "bytes32"), field("decision", "string"), field("number", "uint64")],
-        },
-        "primaryType": "Opinion",
-        "domain": {
-            "name": "Firn", "version": "1", "chainId": definition.chain.id, "salt": definition.network_id().0.to_string(),
-        },
-        "message": { "request": request.to_string(), "decision": decision.as_str(), "number": number },
     })
 }

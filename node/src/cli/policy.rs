@@ -7,13 +7,13 @@ use crate::failure::{Exit, Failure};
 use crate::host::read_definition;
 use crate::runtime::wall_time;
 use clap::{Args, Subcommand};
-use firn_proto::Definition;
 use firn_proto::code::{Code, Refusal};
 use firn_proto::message::Status;
 use firn_proto::opinion::Opinions;
 use firn_proto::policy::{Role, Rule};
 use firn_proto::request::Request;
 use firn_proto::time::WallTime;
+use firn_proto::{Definition, Operation};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -210,7 +210,7 @@ fn remedy(code: &str) -> Option<&'static str> {
 /// Approvers who have not approved, without those of the slashed operator's organisation.
 fn may_approve(view: &RequestView, definition: &Definition) -> Vec<String> {
     let policy = &definition.policy;
-    let operation = view.operation.to_operation().ok();
+    let operation = Operation::from_json(&view.operation).ok();
     let slash = operation.as_ref().and_then(|operation| operation.slash());
     let own = slash.and_then(|slash| policy.operators.get(&slash.operator));
     let approved = |name: &str| view.opinions.iter().any(|said| said.person == *name && said.decision == "approve");
@@ -279,7 +279,7 @@ fn simulated(request: &Request, old: &Definition, new: &Definition, at: WallTime
     let findings = new.policy.findings(new, request, &nobody, at);
     Simulated {
         id: request.id().to_string(),
-        title: request.operation().render().title,
+        title: request.operation().render(new).title,
         verdict: verdict(request, new, at),
         before: verdict(request, old, at),
         lacks: findings.iter().filter(|finding| !finding.holds).map(FindingView::from).collect(),

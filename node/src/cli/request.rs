@@ -1,15 +1,18 @@
-//! `firn request`: asking for a slash as an AVS does, and following requests.
+//! `firn request`: asking for operations as an AVS does, and following requests.
 
 use super::show::{ACCEPTED, request_text};
+use super::submit::{OperationArgs, SubmitArgs, print_typed_data, submit};
 use super::{NodeArgs, Output, PassphraseArgs, document, print, print_line};
+use crate::api::json::RequestBody;
 use crate::failure::{Exit, Failure};
 use crate::host::read_definition;
 use crate::keystore::PassphraseSource;
-use crate::requester::{SlashPlan, sign};
+use crate::requester::sign;
 use crate::runtime::wall_time;
 use alloy::primitives::{Address, U256, utils::parse_units};
 use alloy::signers::local::PrivateKeySigner;
 use clap::{Args, Subcommand};
+use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::{Code, Definition};
 use rand_core::{OsRng, RngCore};
 use std::path::{Path, PathBuf};
@@ -23,6 +26,12 @@ const REQUEST: &str = "firn.request.v1";
 pub(crate) enum RequestCommand {
     /// Sign a slash request with a requester's key and post it to a node.
     Slash(Box<SlashArgs>),
+    /// Sign an operation of any kind, written as JSON, and post it to a node.
+    Submit(Box<SubmitArgs>),
+    /// Print what a wallet signs for an operation (EIP-712, as JSON), and do nothing else.
+    ///
+    /// For example: cast wallet sign --ledger --data --from-file FILE
+    TypedData(OperationArgs),
     /// Show a request, or all of them.
     Show {
         /// The request's id; all requests without it.
@@ -86,6 +95,8 @@ pub(crate) struct SlashArgs {
 pub(super) async fn run(command: RequestCommand, output: Output) -> Result<(), Failure> {
     match command {
         RequestCommand::Slash(args) => slash(&args, output).await,
+        RequestCommand::Submit(args) => submit(&args, output).await,
+        RequestCommand::TypedData(args) => print_typed_data(&args),
         RequestCommand::Show { id: Some(id), node } => {
             let view = node.client()?.request(&id).await?;
             print(output, &document(REQUEST, &view), || request_text(&view, wall_time().0))
@@ -127,18 +138,19 @@ async fn slash(args: &SlashArgs, output: Output) -> Result<(), Failure> {
             })?
         }
     };
-    let plan = SlashPlan {
+    let operation = Operation::SlashOperator(SlashOperator {
         avs: args.avs,
         operator: args.operator,
-        operator_set_id: args.operator_set,
+        operatorSetId: args.operator_set,
         strategies,
-        wads,
+        wadsToSlash: wads,
         description: args.description.clone(),
         account,
         nonce: args.nonce.unwrap_or_else(random_nonce),
         deadline: wall_time().0.saturating_add(args.within_seconds),
-    };
-    let accepted = client.submit(&sign(&definition, plan, &signer)?).await?;
+    });
+    let signed = sign(&definition, operation, &signer)?;
+    let accepted = client.submit(&RequestBody::from_signed(&signed)).await?;
     print(output, &document(ACCEPTED, &accepted), || {
         let options = args.node.options();
         format!("{id}\naccepted; follow it with: firn request watch {id}{options}", id = accepted.id)

@@ -1,7 +1,7 @@
 //! What people see of a node: its status, keys and requests.
 
 use super::{NodeArgs, Output, print};
-use crate::api::json::{KeyView, OperationBody, RequestView, SlashBody, Status};
+use crate::api::json::{KeyView, RenderingView, RequestView, Status};
 use crate::failure::{Exit, Failure};
 use crate::runtime::wall_time;
 use firn_proto::Code;
@@ -89,24 +89,25 @@ pub(super) fn keys_text(keys: &[KeyView], options: &str) -> String {
     text
 }
 
+/// What an operation means.
+pub(super) fn rendering_text(RenderingView { title, details, warnings }: &RenderingView) -> String {
+    let details = details.iter().map(|line| format!("      {line}\n"));
+    let warnings = warnings.iter().map(|warning| format!("      WARNING: {warning}\n"));
+    [format!("    {title}\n")].into_iter().chain(details).chain(warnings).collect()
+}
+
 /// A request at `now`, in seconds since the Unix epoch.
 pub(super) fn request_text(request: &RequestView, now: u64) -> String {
     let mut text = String::new();
-    let OperationBody::SlashOperator(SlashBody { deadline, .. }) = &request.operation;
+    let deadline = request.operation.deadline();
     let code = request.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
     let _ = writeln!(text, "  request {}\n    {}{code}", request.id, request.state);
     if let Some(code) = &request.code {
         explain(&mut text, "      ", code);
     }
-    let _ = writeln!(text, "    {}", request.rendering.title);
-    for line in &request.rendering.details {
-        let _ = writeln!(text, "      {line}");
-    }
-    for warning in &request.rendering.warnings {
-        let _ = writeln!(text, "      WARNING: {warning}");
-    }
+    text.push_str(&rendering_text(&request.rendering));
     let _ = writeln!(text, "    asked by {}, through {}", request.requester, request.origin);
-    let _ = writeln!(text, "    until {deadline} ({})", remaining(*deadline, now));
+    let _ = writeln!(text, "    until {deadline} ({})", remaining(deadline, now));
     for finding in &request.policy {
         let mark = if finding.holds { "holds" } else { "does not hold" };
         let _ = writeln!(text, "    rule `{}` {mark}: {}", finding.rule, finding.detail);

@@ -9,12 +9,13 @@ use super::{Signals, show_tails};
 use crate::api::json::{KeyView, RequestBody, RequestView};
 use crate::cli::Output;
 use crate::failure::{Exit, Failure};
-use crate::requester::{SlashPlan, sign};
+use crate::requester::sign;
 use crate::runtime::wall_time;
 use alloy::primitives::{Address, U256};
 use alloy::providers::DynProvider;
 use alloy::signers::local::PrivateKeySigner;
 use firn_proto::account::nonce_of;
+use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::{Definition, Digest, GroupSignature, SubjectId};
 use rand_core::{OsRng, RngCore};
 use serde_json::json;
@@ -160,18 +161,18 @@ impl Avs {
     /// Signs a request as `firn request slash` does, and posts it to one node.
     async fn ask(&self, cluster: &Cluster, account: &Account, to: &str, percent: u64) -> Result<Asked, Failure> {
         let of = &cluster.manifest.contracts;
-        let plan = SlashPlan {
+        let operation = Operation::SlashOperator(SlashOperator {
             avs: of.avs,
             operator: of.operator,
-            operator_set_id: of.operator_set_id,
+            operatorSetId: of.operator_set_id,
             strategies: vec![of.strategy],
-            wads: vec![wad(percent)],
+            wadsToSlash: vec![wad(percent)],
             description: format!("sample offence, {percent} %"),
             account: self.address,
             nonce: U256::from(OsRng.next_u64()),
             deadline: wall_time().0.saturating_add(3600),
-        };
-        let body = sign(&self.definition, plan, &self.signer)?;
+        });
+        let body = RequestBody::from_signed(&sign(&self.definition, operation, &self.signer)?);
         let before = contracts::shares(&self.rpc, of).await?;
         let at = Instant::now();
         let id = cluster.client(to)?.submit(&body).await?.id;

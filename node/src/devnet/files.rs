@@ -293,11 +293,18 @@ fn definition(
     };
     Definition::new(Content {
         name: NETWORK.to_owned(),
-        chain: Chain { id: CHAIN_ID, allocation_manager: contracts.allocation_manager },
+        chain: Chain {
+            id: CHAIN_ID,
+            allocation_manager: contracts.allocation_manager,
+            permission_controller: None,
+            strategy_manager: None,
+        },
         organisations,
         nodes,
         keys: vec![key],
         operator_sets: vec![OperatorSetEntry { avs: contracts.avs, id: OPERATOR_SET, key: KEY.to_owned() }],
+        authorities: Vec::new(),
+        calls: Vec::new(),
         requesters: vec![Requester {
             name: requester.name.clone(),
             address: requester.address,

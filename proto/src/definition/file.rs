@@ -1,6 +1,8 @@
 //! `network.toml`: the definition as people write it.
 
-use super::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester, invalid};
+use super::{
+    Authority, Chain, Content, KeyDefinition, ListedCall, Node, OperatorSetEntry, Purpose, Requester, invalid,
+};
 use crate::author::AuthorKey;
 use crate::code::Refusal;
 use crate::ids::{Identifier, NodeId};
@@ -22,6 +24,10 @@ struct File {
     operator_sets: Vec<FileOperatorSet>,
     requesters: Vec<FileRequester>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    authorities: Vec<FileAuthority>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    calls: Vec<FileCall>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     people: Vec<FilePerson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     operators: Vec<FileOperator>,
@@ -34,6 +40,27 @@ struct File {
 struct FileChain {
     id: u64,
     allocation_manager: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permission_controller: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strategy_manager: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileAuthority {
+    avs: String,
+    purpose: String,
+    key: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileCall {
+    purpose: String,
+    target: String,
+    selector: String,
+    signature: String,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -123,10 +150,45 @@ pub(super) fn parse(text: &str) -> Result<Content, Refusal> {
     if organisations.len() != file.organisations.len() {
         return Err(invalid("duplicate organisation"));
     }
-    let chain = Chain { id: file.chain.id, allocation_manager: address(&file.chain.allocation_manager)? };
+    let optional = |text: &Option<String>| text.as_deref().map(address).transpose();
+    let chain = Chain {
+        id: file.chain.id,
+        allocation_manager: address(&file.chain.allocation_manager)?,
+        permission_controller: optional(&file.chain.permission_controller)?,
+        strategy_manager: optional(&file.chain.strategy_manager)?,
+    };
+    let mut authorities = file.authorities.into_iter().map(authority).collect::<Result<Vec<_>, _>>()?;
+    authorities.sort();
+    let mut calls = file.calls.into_iter().map(call).collect::<Result<Vec<_>, _>>()?;
+    calls.sort();
     let policy = FilePolicy { people: file.people, operators: file.operators, rules: file.rules };
     let policy = policy::parse(policy)?;
-    Ok(Content { name: file.name, chain, organisations, nodes, keys, operator_sets, requesters, policy })
+    Ok(Content {
+        name: file.name,
+        chain,
+        organisations,
+        nodes,
+        keys,
+        operator_sets,
+        authorities,
+        calls,
+        requesters,
+        policy,
+    })
+}
+
+fn purpose(name: &str) -> Result<Purpose, Refusal> {
+    Purpose::parse(name).ok_or_else(|| invalid(format!("unknown purpose {name}")))
+}
+
+fn authority(entry: FileAuthority) -> Result<Authority, Refusal> {
+    Ok(Authority { avs: address(&entry.avs)?, purpose: purpose(&entry.purpose)?, key: entry.key })
+}
+
+fn call(entry: FileCall) -> Result<ListedCall, Refusal> {
+    let selector = entry.selector.parse().map_err(|_| invalid(format!("`{}` is no selector", entry.selector)))?;
+    let (purpose, target) = (purpose(&entry.purpose)?, address(&entry.target)?);
+    Ok(ListedCall { purpose, target, selector, signature: entry.signature })
 }
 
 fn node(entry: &FileNode) -> Result<Node, Refusal> {
@@ -146,10 +208,8 @@ fn node(entry: &FileNode) -> Result<Node, Refusal> {
 }
 
 fn key(entry: &FileKey) -> Result<KeyDefinition, Refusal> {
-    let purpose = match entry.purpose.as_str() {
-        "slash" => Purpose::Slash,
-        other => return Err(invalid(format!("key {}: unknown purpose {other}", entry.name))),
-    };
+    let unknown = || invalid(format!("key {}: unknown purpose {}", entry.name, entry.purpose));
+    let purpose = Purpose::parse(&entry.purpose).ok_or_else(unknown)?;
     let members: BTreeMap<_, _> = entry.members.iter().map(|m| (Identifier(m.identifier), NodeId(m.node))).collect();
     if members.len() != entry.members.len() {
         return Err(invalid(format!("key {}: duplicate identifier", entry.name)));
@@ -182,6 +242,8 @@ pub(super) fn write(definition: &Content) -> String {
         chain: FileChain {
             id: definition.chain.id,
             allocation_manager: definition.chain.allocation_manager.to_string(),
+            permission_controller: definition.chain.permission_controller.map(|address| address.to_string()),
+            strategy_manager: definition.chain.strategy_manager.map(|address| address.to_string()),
         },
         organisations: definition.organisations.iter().map(|name| FileOrganisation { name: name.clone() }).collect(),
         nodes: definition
@@ -217,6 +279,8 @@ pub(super) fn write(definition: &Content) -> String {
             .iter()
             .map(|set| FileOperatorSet { avs: set.avs.to_string(), id: set.id, key: set.key.clone() })
             .collect(),
+        authorities: definition.authorities.iter().map(write_authority).collect(),
+        calls: definition.calls.iter().map(write_call).collect(),
         requesters: definition
             .requesters
             .iter()
@@ -233,4 +297,18 @@ pub(super) fn write(definition: &Content) -> String {
     };
     // Serialising strings, integers and lists of tables cannot fail.
     toml::to_string(&file).unwrap_or_default()
+}
+
+fn write_authority(listed: &Authority) -> FileAuthority {
+    let purpose = listed.purpose.as_str().to_owned();
+    FileAuthority { avs: listed.avs.to_string(), purpose, key: listed.key.clone() }
+}
+
+fn write_call(call: &ListedCall) -> FileCall {
+    FileCall {
+        purpose: call.purpose.as_str().to_owned(),
+        target: call.target.to_string(),
+        selector: call.selector.to_string(),
+        signature: call.signature.clone(),
+    }
 }

@@ -1,38 +1,16 @@
 //! `SlashOperator`: slash one operator in one operator set, as EigenLayer's `slashOperator` does.
 
-use super::{Rendering, address, integer};
+use super::eigenlayer::{IAllocationManager, SlashingParams};
+use super::form::{Field, Form};
+use super::{Kind, Rendering, Terms, calldata, strategies};
 use crate::account::Call;
 use crate::code::{Code, Refusal};
-use crate::definition::{Definition, KeyDefinition};
-use crate::limits::{DESCRIPTION_BYTES_MAX, STRATEGIES_MAX};
+use crate::definition::{Definition, KeyDefinition, Purpose};
+use crate::limits::DESCRIPTION_BYTES_MAX;
 use crate::wire;
 use alloy_primitives::{Bytes, U256};
 use alloy_sol_types::{SolCall, sol};
-
-/// EigenLayer's AllocationManager as far as Firn calls it (core v1.5 and later have this selector).
-pub mod eigenlayer {
-    #![allow(missing_docs, reason = "names and meaning are EigenLayer's own")]
-    alloy_sol_types::sol! {
-        struct OperatorSet {
-            address avs;
-            uint32 id;
-        }
-        struct SlashingParams {
-            address operator;
-            uint32 operatorSetId;
-            address[] strategies;
-            uint256[] wadsToSlash;
-            string description;
-        }
-        interface IAllocationManager {
-            function slashOperator(address avs, SlashingParams calldata params)
-                external returns (uint256 slashId, uint256[] memory shares);
-            function getSlasher(OperatorSet memory operatorSet) external view returns (address);
-            function isOperatorSlashable(address operator, OperatorSet memory operatorSet) external view returns (bool);
-            function getStrategiesInOperatorSet(OperatorSet memory operatorSet) external view returns (address[] memory);
-        }
-    }
-}
+use serde::{Deserialize, Serialize};
 
 sol! {
     /// Slash `operator` in one operator set: the fields of EigenLayer's `slashOperator`, plus the account that shall
@@ -51,34 +29,113 @@ sol! {
     }
 }
 
+/// [`SlashOperator`] in JSON. Unknown and duplicate keys are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlashOperatorJson {
+    pub(super) avs: String,
+    pub(super) operator: String,
+    pub(super) operator_set_id: u32,
+    pub(super) strategies: Vec<String>,
+    pub(super) wads_to_slash: Vec<String>,
+    pub(super) description: String,
+    pub(super) account: String,
+    pub(super) nonce: String,
+    pub(super) deadline: u64,
+}
+
+impl Form for SlashOperator {
+    type Wire = wire::SlashOperator;
+    type Json = SlashOperatorJson;
+
+    fn terms(&self) -> Terms {
+        Terms { avs: self.avs, account: self.account, nonce: self.nonce, deadline: self.deadline }
+    }
+
+    fn from_wire(wire: &Self::Wire) -> Result<Self, Refusal> {
+        Ok(Self {
+            avs: Field::from_wire(&wire.avs, "avs")?,
+            operator: Field::from_wire(&wire.operator, "operator")?,
+            operatorSetId: Field::from_wire(&wire.operator_set_id, "operator_set_id")?,
+            strategies: Field::from_wire(&wire.strategies, "strategies")?,
+            wadsToSlash: Field::from_wire(&wire.wads_to_slash, "wads_to_slash")?,
+            description: Field::from_wire(&wire.description, "description")?,
+            account: Field::from_wire(&wire.account, "account")?,
+            nonce: Field::from_wire(&wire.nonce, "nonce")?,
+            deadline: Field::from_wire(&wire.deadline, "deadline")?,
+        })
+    }
+
+    fn to_wire(&self) -> Self::Wire {
+        Self::Wire {
+            avs: self.avs.to_wire(),
+            operator: self.operator.to_wire(),
+            operator_set_id: self.operatorSetId.to_wire(),
+            strategies: self.strategies.to_wire(),
+            wads_to_slash: self.wadsToSlash.to_wire(),
+            description: self.description.to_wire(),
+            account: self.account.to_wire(),
+            nonce: self.nonce.to_wire(),
+            deadline: self.deadline.to_wire(),
+        }
+    }
+
+    fn from_json(json: &Self::Json) -> Result<Self, Refusal> {
+        Ok(Self {
+            avs: Field::from_json(&json.avs, "avs")?,
+            operator: Field::from_json(&json.operator, "operator")?,
+            operatorSetId: Field::from_json(&json.operator_set_id, "operator_set_id")?,
+            strategies: Field::from_json(&json.strategies, "strategies")?,
+            wadsToSlash: Field::from_json(&json.wads_to_slash, "wads_to_slash")?,
+            description: Field::from_json(&json.description, "description")?,
+            account: Field::from_json(&json.account, "account")?,
+            nonce: Field::from_json(&json.nonce, "nonce")?,
+            deadline: Field::from_json(&json.deadline, "deadline")?,
+        })
+    }
+
+    fn to_json(&self) -> Self::Json {
+        Self::Json {
+            avs: self.avs.to_json(),
+            operator: self.operator.to_json(),
+            operator_set_id: self.operatorSetId.to_json(),
+            strategies: self.strategies.to_json(),
+            wads_to_slash: self.wadsToSlash.to_json(),
+            description: self.description.to_json(),
+            account: self.account.to_json(),
+            nonce: self.nonce.to_json(),
+            deadline: self.deadline.to_json(),
+        }
+    }
+}
+
 /// A wad that is the whole of an operator's allocation to the set in one strategy.
 const WHOLE: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
 /// Below this wad, a ten-thousandth, rounding may leave nothing to take.
 const SMALL: U256 = U256::from_limbs([100_000_000_000_000, 0, 0, 0]);
 
-impl SlashOperator {
+impl Kind for SlashOperator {
+    fn purpose(&self) -> Purpose {
+        Purpose::Slash
+    }
+
     /// The key that answers for the operator set.
-    pub(super) fn key<'a>(&self, definition: &'a Definition) -> Result<&'a KeyDefinition, Refusal> {
+    fn key<'a>(&self, definition: &'a Definition) -> Result<&'a KeyDefinition, Refusal> {
         definition.key_for(self.avs, self.operatorSetId).ok_or_else(|| {
             Refusal::new(Code::OperatorSetNotListed, format!("avs {}, set {}", self.avs, self.operatorSetId))
         })
     }
 
     /// EIGENLAYER.md section 1: what `slashOperator` itself would refuse, and what should not reach an event log.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
+    fn check(&self, _: &Definition) -> Result<(), Refusal> {
         let refuse = |code, detail: String| Err(Refusal::new(code, detail));
-        if self.strategies.is_empty() || self.strategies.len() > STRATEGIES_MAX {
-            return refuse(Code::StrategiesEmpty, format!("{} strategies", self.strategies.len()));
-        }
+        strategies::check(&self.strategies)?;
         if self.strategies.len() != self.wadsToSlash.len() {
             return refuse(
                 Code::WadsLengthMismatch,
                 format!("{} strategies, {} wads", self.strategies.len(), self.wadsToSlash.len()),
             );
-        }
-        if !self.strategies.is_sorted_by(|a, b| a < b) {
-            return refuse(Code::StrategiesNotAscending, "strategies".to_owned());
         }
         if let Some(bad) = self.wadsToSlash.iter().find(|w| w.is_zero() || **w > WHOLE) {
             return refuse(Code::WadOutOfRange, format!("wad {bad}"));
@@ -90,19 +147,19 @@ impl SlashOperator {
     }
 
     /// One call of `slashOperator`.
-    pub(super) fn call(&self, definition: &Definition) -> Call {
-        let params = eigenlayer::SlashingParams {
+    fn call(&self, definition: &Definition) -> Call {
+        let params = SlashingParams {
             operator: self.operator,
             operatorSetId: self.operatorSetId,
             strategies: self.strategies.clone(),
             wadsToSlash: self.wadsToSlash.clone(),
             description: self.description.clone(),
         };
-        let data = eigenlayer::IAllocationManager::slashOperatorCall { avs: self.avs, params }.abi_encode();
+        let data = IAllocationManager::slashOperatorCall { avs: self.avs, params }.abi_encode();
         Call { target: definition.chain.allocation_manager, value: U256::ZERO, data: Bytes::from(data) }
     }
 
-    pub(super) fn render(&self) -> Rendering {
+    fn render(&self, _: &Definition) -> Rendering {
         let shares = || self.strategies.iter().zip(&self.wadsToSlash);
         let share = |(strategy, wad)| format!("{} in strategy {strategy}", percentage(wad));
         let warning = |(strategy, wad): (_, &U256)| match *wad {
@@ -119,37 +176,24 @@ impl SlashOperator {
         }
     }
 
-    pub(super) fn from_wire(slash: &wire::SlashOperator) -> Result<Self, Refusal> {
-        Ok(Self {
-            avs: address(&slash.avs, "avs")?,
-            operator: address(&slash.operator, "operator")?,
-            operatorSetId: slash.operator_set_id,
-            strategies: slash.strategies.iter().map(|s| address(s, "strategies")).collect::<Result<_, _>>()?,
-            wadsToSlash: slash.wads_to_slash.iter().map(|w| integer(w, "wads_to_slash")).collect::<Result<_, _>>()?,
-            description: slash.description.clone(),
-            account: address(&slash.account, "account")?,
-            nonce: integer(&slash.nonce, "nonce")?,
-            deadline: slash.deadline,
-        })
-    }
-
-    pub(super) fn to_wire(&self) -> wire::SlashOperator {
-        wire::SlashOperator {
-            avs: self.avs.to_vec(),
-            operator: self.operator.to_vec(),
-            operator_set_id: self.operatorSetId,
-            strategies: self.strategies.iter().map(|s| s.to_vec()).collect(),
-            wads_to_slash: self.wadsToSlash.iter().map(|w| w.to_be_bytes_vec()).collect(),
-            description: self.description.clone(),
-            account: self.account.to_vec(),
-            nonce: self.nonce.to_be_bytes_vec(),
-            deadline: self.deadline,
-        }
+    fn decode(data: &[u8], terms: Terms) -> Result<Option<Self>, Refusal> {
+        let call = calldata::decode::<IAllocationManager::slashOperatorCall>(data)?;
+        Ok(call.map(|IAllocationManager::slashOperatorCall { avs, params }| Self {
+            avs,
+            operator: params.operator,
+            operatorSetId: params.operatorSetId,
+            strategies: params.strategies,
+            wadsToSlash: params.wadsToSlash,
+            description: params.description,
+            account: terms.account,
+            nonce: terms.nonce,
+            deadline: terms.deadline,
+        }))
     }
 }
 
 /// Control characters and Unicode's direction and invisible format characters, which could make a log line lie.
-fn is_deceptive(c: char) -> bool {
+pub(super) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{61c}' | '\u{feff}')
 }

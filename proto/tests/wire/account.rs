@@ -8,7 +8,7 @@ use firn_proto::account::{
     ACCOUNT_CODE, Call, DEPLOYER, Execute, VERIFIER_CODE, account_address, execute_digest, nonce_of, verifier_address,
 };
 use firn_proto::operation::SlashOperator;
-use firn_proto::operation::slash_operator::eigenlayer::IAllocationManager::slashOperatorCall;
+use firn_proto::operation::eigenlayer::IAllocationManager::slashOperatorCall;
 
 fn word(value: u64) -> [u8; 32] {
     U256::from(value).to_be_bytes()

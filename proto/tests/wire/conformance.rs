@@ -1,8 +1,8 @@
 //! A pinned hash per wire and disk type. One that moves breaks peers, files or evidence of the same version: either undo
 //! the change, or raise the version and keep reading the old one.
 
-use crate::fixture::{definition, seal};
-use crate::samples;
+use crate::fixture::{definition, seal, signed_as};
+use crate::{calls, kinds, safe, samples};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -28,6 +28,16 @@ fn encodings() -> BTreeMap<String, Vec<u8>> {
     encodings.insert("AuditEntry".to_owned(), samples::audit_entry_1().encode_to_vec());
     encodings.insert("AuditEntry.2".to_owned(), samples::audit_entry().encode_to_vec());
     encodings.insert("network.toml".to_owned(), definition.digest().0.to_vec());
+    let governed = kinds::governed();
+    encodings.insert("network.toml.authorities".to_owned(), governed.digest().0.to_vec());
+    let listing = calls::listing();
+    encodings.insert("network.toml.calls".to_owned(), listing.digest().0.to_vec());
+    let listed = calls::samples().into_iter().take(1).chain([safe::sample()]).map(|operation| (&listing, operation));
+    for (definition, operation) in kinds::samples().into_iter().map(|operation| (&governed, operation)).chain(listed) {
+        let (kind, id) = (operation.kind(), operation.id(definition).0.0.to_vec());
+        let wire = signed_as(operation, 7, definition).to_wire().encode_to_vec();
+        encodings.insert(format!("SignedRequest.{kind}"), [id, wire].concat());
+    }
     encodings
 }
 

@@ -65,7 +65,12 @@ pub(crate) fn definition() -> Definition {
     };
     Definition::new(Content {
         name: "test".to_owned(),
-        chain: Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
+        chain: Chain {
+            id: 31_337,
+            allocation_manager: Address::repeat_byte(0xa1),
+            permission_controller: None,
+            strategy_manager: None,
+        },
         organisations: (1..=5).map(|id| format!("org-{id}")).collect(),
         nodes: (1..=5).map(node).collect(),
         keys: vec![key("other", 3, 4), key("slash", 3, 5)],
@@ -73,6 +78,8 @@ pub(crate) fn definition() -> Definition {
             OperatorSetEntry { avs: AVS, id: 0, key: "slash".to_owned() },
             OperatorSetEntry { avs: AVS, id: 7, key: "other".to_owned() },
         ],
+        authorities: Vec::new(),
+        calls: Vec::new(),
         requesters: vec![
             requester("avs", 7, &["slash_operator"], &[AVS]),
             requester("elsewhere", 8, &["slash_operator"], &[Address::repeat_byte(0x99)]),
@@ -154,7 +161,11 @@ pub(crate) fn slash() -> SlashOperator {
 
 /// The operation under the signature of requester `key` in `definition`'s network.
 pub(crate) fn signed(slash: SlashOperator, key: u8, definition: &Definition) -> SignedRequest {
-    let operation = Operation::SlashOperator(slash);
+    signed_as(Operation::SlashOperator(slash), key, definition)
+}
+
+/// The same for any kind.
+pub(crate) fn signed_as(operation: Operation, key: u8, definition: &Definition) -> SignedRequest {
     let id = operation.id(definition);
     SignedRequest { operation, signature: sign_ethereum(key, id.0) }
 }

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod account;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
 mod code;
@@ -16,6 +20,8 @@ mod diversity;
 mod envelope;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod kinds;
 #[cfg(test)]
 mod nested;
 #[cfg(test)]
@@ -32,6 +38,8 @@ mod property;
 mod records;
 #[cfg(test)]
 mod request;
+#[cfg(test)]
+mod safe;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! What people are shown of an operation.
 
-use crate::fixture::slash;
+use crate::fixture::{definition, slash};
 use alloy_primitives::{Address, U256};
 use firn_proto::operation::{Operation, Rendering, SlashOperator};
 
 fn shown(change: impl FnOnce(&mut SlashOperator)) -> Rendering {
     let mut slash = slash();
     change(&mut slash);
-    Operation::SlashOperator(slash).render()
+    Operation::SlashOperator(slash).render(&definition())
 }
 
 #[test]

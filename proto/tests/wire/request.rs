@@ -177,7 +177,10 @@ fn r01_a_field_changed_after_signing_is_another_request_of_nobody() {
     let definition = definition();
     for (name, change) in changes {
         let SignedRequest { operation: Operation::SlashOperator(mut slash), signature } =
-            signed(slash(), 7, &definition);
+            signed(slash(), 7, &definition)
+        else {
+            panic!("a slash")
+        };
         change(&mut slash);
         let tampered = SignedRequest { operation: Operation::SlashOperator(slash), signature };
         assert_eq!(code(tampered), Some(Code::RequesterUnknown), "{name}");

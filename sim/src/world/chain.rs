@@ -3,7 +3,7 @@
 use super::EPOCH;
 use crate::scenario::Micros;
 use alloy_primitives::{Address, Bytes, U256};
-use firn_coordinator::api::{ChainAnswer, ChainQuery, SlashFacts, SubmissionOutcome};
+use firn_coordinator::api::{AccountFacts, ChainAnswer, ChainQuery, SlashFacts, SubmissionOutcome};
 use firn_proto::account::{Execute, account_address, execute_digest, verifier_address};
 use firn_proto::message::BlockReference;
 use firn_proto::time::WallTime;
@@ -91,6 +91,12 @@ impl Chain {
                 strategies: self.strategies.clone(),
                 signer: self.accounts.get(account).map(signer),
                 nonce_used: used(account, nonce),
+            }),
+            ChainQuery::Account { account, nonce, .. } => ChainAnswer::Account(AccountFacts {
+                block,
+                signer: self.accounts.get(account).map(signer),
+                nonce_used: used(account, nonce),
+                calls_succeed: true,
             }),
             ChainQuery::NonceUsed { account, nonce } => ChainAnswer::NonceUsed { block, used: used(account, nonce) },
         }

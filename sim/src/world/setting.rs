@@ -56,7 +56,12 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
     };
     Definition::new(definition::Content {
         name: "simulation".to_owned(),
-        chain: definition::Chain { id: 31_337, allocation_manager: Address::repeat_byte(0xa1) },
+        chain: definition::Chain {
+            id: 31_337,
+            allocation_manager: Address::repeat_byte(0xa1),
+            permission_controller: None,
+            strategy_manager: None,
+        },
         organisations: geography.places().values().map(organisation).collect(),
         nodes: nodes.iter().map(|id| (*id, node(id))).collect(),
         keys: vec![KeyDefinition {
@@ -68,6 +73,8 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
             members: nodes.iter().map(|node| (Identifier(node.0), *node)).collect(),
         }],
         operator_sets: vec![OperatorSetEntry { avs: avs(), id: 0, key: KEY_NAME.to_owned() }],
+        authorities: Vec::new(),
+        calls: Vec::new(),
         requesters: (1..=requesters).map(requester).collect(),
         policy: Policy::default(),
     })

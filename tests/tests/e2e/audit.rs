@@ -41,7 +41,9 @@ fn r59_r60_logs_are_exported_cosigned_and_verified_offline() {
     });
     let dir = tempfile::tempdir().expect("a folder");
     let files: Vec<_> = net.all().map(|node| export(&net, node, dir.path())).collect();
-    net.all().for_each(|node| drop(net.stop(node)));
+    for node in net.all() {
+        assert!(net.stop(node).success());
+    }
     let all: Vec<_> = files.iter().map(PathBuf::as_path).collect();
     let sound = verify(&net, &all).json();
     for log in sound["logs"].as_array().expect("a list") {

@@ -1,0 +1,35 @@
+//! EigenLayer's contracts as far as Firn calls them (core v1.9 and later; selectors are checked by tests).
+#![allow(missing_docs, reason = "names and meaning are EigenLayer's own")]
+
+alloy_sol_types::sol! {
+    struct OperatorSet {
+        address avs;
+        uint32 id;
+    }
+    struct SlashingParams {
+        address operator;
+        uint32 operatorSetId;
+        address[] strategies;
+        uint256[] wadsToSlash;
+        string description;
+    }
+    interface IAllocationManager {
+        function slashOperator(address avs, SlashingParams calldata params)
+            external returns (uint256 slashId, uint256[] memory shares);
+        function updateSlasher(OperatorSet memory operatorSet, address slasher) external;
+        function addStrategiesToOperatorSet(address avs, uint32 operatorSetId, address[] calldata strategies) external;
+        function removeStrategiesFromOperatorSet(address avs, uint32 operatorSetId, address[] calldata strategies) external;
+        function getSlasher(OperatorSet memory operatorSet) external view returns (address);
+        function isOperatorSlashable(address operator, OperatorSet memory operatorSet) external view returns (bool);
+        function getStrategiesInOperatorSet(OperatorSet memory operatorSet) external view returns (address[] memory);
+    }
+    interface IPermissionController {
+        function acceptAdmin(address account) external;
+        function setAppointee(address account, address appointee, address target, bytes4 selector) external;
+        function removeAppointee(address account, address appointee, address target, bytes4 selector) external;
+    }
+    interface IStrategyManager {
+        function clearBurnOrRedistributableShares(OperatorSet calldata operatorSet, uint256 slashId)
+            external returns (uint256[] memory);
+    }
+}
