@@ -130,13 +130,13 @@ impl Kind for SlashOperator {
     /// EIGENLAYER.md section 1: what `slashOperator` itself would refuse, and what should not reach an event log.
     fn check(&self, _: &Definition) -> Result<(), Refusal> {
         let refuse = |code, detail: String| Err(Refusal::new(code, detail));
-        strategies::check(&self.strategies)?;
-        if self.strategies.len() != self.wadsToSlash.len() {
+        if !self.strategies.is_empty() && self.strategies.len() != self.wadsToSlash.len() {
             return refuse(
                 Code::WadsLengthMismatch,
                 format!("{} strategies, {} wads", self.strategies.len(), self.wadsToSlash.len()),
             );
         }
+        strategies::check(&self.strategies)?;
         if let Some(bad) = self.wadsToSlash.iter().find(|w| w.is_zero() || **w > WHOLE) {
             return refuse(Code::WadOutOfRange, format!("wad {bad}"));
         }

@@ -242,6 +242,7 @@ impl Kind for RemoveStrategies {
         }))
     }
 }
+
 /// As many as a call may have, strictly ascending as EigenLayer wants them, so none twice.
 pub(super) fn check(strategies: &[Address]) -> Result<(), Refusal> {
     if strategies.is_empty() || strategies.len() > STRATEGIES_MAX {
