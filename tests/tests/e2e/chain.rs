@@ -15,6 +15,7 @@ sol! {
     }
     function getOperatorShares(address operator, address[] strategies) view returns (uint256[]);
     function getSlashCount(OperatorSet operatorSet) view returns (uint256);
+    function getBurnOrRedistributableShares(OperatorSet operatorSet, uint256 slashId, address strategy) view returns (uint256);
     function isOperatorSlashable(address operator, OperatorSet operatorSet) view returns (bool);
     event Executed(uint256 indexed nonce);
 }
@@ -65,6 +66,16 @@ impl Chain {
     pub(crate) fn slash_count(&self) -> u64 {
         let count = self.read(&getSlashCountCall { operatorSet: self.operator_set() }, "latest");
         count.expect("the simulation answers").to()
+    }
+
+    /// What the last slash took and nobody has cleared.
+    pub(crate) fn to_clear(&self) -> U256 {
+        let call = getBurnOrRedistributableSharesCall {
+            operatorSet: self.operator_set(),
+            slashId: U256::from(self.slash_count()),
+            strategy: self.strategy,
+        };
+        self.read(&call, "latest").expect("the simulation answers")
     }
 
     /// Whether the operator can be slashed in the finalised state, the one that nodes look at.

@@ -40,3 +40,5 @@ mod records;
 mod requests;
 #[cfg(test)]
 mod roles;
+#[cfg(test)]
+mod treasury;
