@@ -15,6 +15,8 @@
 
 #[path = "../tests/engine/bench.rs"]
 mod bench;
+#[path = "../tests/engine/host.rs"]
+mod host;
 #[path = "../tests/engine/network.rs"]
 mod network;
 #[path = "../tests/engine/show.rs"]

@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_proto::account::{Call, Execute};
 use firn_proto::certificate::KeyProposal;
+use firn_proto::definition::Change;
 use firn_proto::message::BlockReference;
 use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{
@@ -36,6 +37,13 @@ pub enum Event {
         /// The member.
         node: NodeId,
     },
+    /// A peer whose greeting names another version of the definition: a channel to tell it of versions only.
+    PeerElsewhere {
+        /// The member.
+        node: NodeId,
+        /// Digest of the version that it runs.
+        definition: Digest,
+    },
     /// The transport measured how long a peer takes to answer. A hint.
     RoundTrip {
         /// The member.
@@ -54,6 +62,11 @@ pub enum Event {
     Opined {
         /// The opinion.
         opinion: Box<Opinion>,
+    },
+    /// The definition's next version came in through this node's API, checked by `proto`.
+    Changed {
+        /// The change.
+        change: Box<Change>,
     },
     /// The chain finalised a block.
     ChainFinalised {
@@ -172,6 +185,9 @@ pub enum Effect {
         /// Accepted, or why not.
         outcome: Result<(), Code>,
     },
+    /// The next version of the definition is in force: nothing more comes of this engine. Restore another one from the
+    /// records, under that version.
+    Restart,
     /// Count a peer's misbehaviour at network level.
     Penalise {
         /// The peer.
@@ -374,6 +390,8 @@ pub enum Family {
     Audit,
     /// What is remembered of each peer.
     Peers,
+    /// The definition's versions after the one that the node was set up with.
+    Definitions,
 }
 
 /// What the core has to tell people and metrics. Text is made from it in the host.
@@ -441,6 +459,22 @@ pub enum Observation {
         met: Incarnation,
         /// Whether it is over.
         over: bool,
+    },
+    /// A version of the definition is on disk, or in force.
+    Version {
+        /// Its digest.
+        digest: Digest,
+        /// stored, adopted.
+        state: &'static str,
+    },
+    /// A peer runs another version of the definition.
+    Elsewhere {
+        /// The peer.
+        peer: NodeId,
+        /// Digest of ours.
+        ours: Digest,
+        /// Digest of theirs.
+        theirs: Digest,
     },
     /// Input that was ignored, and why.
     Ignored {

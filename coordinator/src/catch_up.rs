@@ -20,6 +20,7 @@ impl Engine {
             return;
         }
         self.connected.insert(node, incarnation);
+        self.peer_is_here(node);
         self.meet(node, incarnation);
         self.key_peer_up(node, incarnation);
         if self.boots.insert(node, incarnation) != Some(incarnation) {
@@ -72,6 +73,7 @@ impl Engine {
 
     pub(crate) fn peer_down(&mut self, node: NodeId) {
         self.connected.remove(&node);
+        self.versions_forget(node);
         self.signer_gone(node);
         self.ranks_changed(node);
     }
@@ -87,6 +89,7 @@ impl Engine {
         self.turn.1 = heads.open.last().copied().unwrap_or_default();
         self.send(node, SessionId::default(), Message::Heads(heads), Class::Bulk);
         self.show_head(node);
+        self.tell_next_version(node);
     }
 
     /// All subjects, from where the last list ended: where they are too many for one list, the next has the others.

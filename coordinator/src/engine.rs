@@ -14,6 +14,7 @@ use crate::sign::index::Index;
 use crate::sign::intake::Refusals;
 use crate::sign::lent::Lent;
 use crate::sign::offer::Want;
+use crate::versions::Versions;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::BlockReference;
 use firn_proto::time::{MonotonicTime, Time, WallTime};
@@ -71,6 +72,8 @@ pub struct Engine {
     pub(crate) sessions: BTreeSet<SubjectId>,
     pub(crate) queue: Queue,
     pub(crate) stirred: bool,
+    /// The definition's versions.
+    pub(crate) versions: Versions,
     /// Up to which subject the last finalised block was looked at.
     pub(crate) chain_turn: SubjectId,
     /// Whose turn it was to hear what we know, and from which subject on.
@@ -128,6 +131,7 @@ impl Engine {
             sessions: BTreeSet::new(),
             queue: Queue::default(),
             stirred: false,
+            versions: Versions::default(),
             chain_turn: SubjectId::default(),
             turn: (None, SubjectId::default()),
             unwritten: Vec::new(),
@@ -136,6 +140,9 @@ impl Engine {
             effects: Vec::new(),
             local: VecDeque::new(),
         };
+        for record in records.iter().filter(|record| record.family == Family::Definitions) {
+            engine.restore_change(record).ok_or_else(|| (Code::RecordCorrupt, record.key.clone()))?;
+        }
         for family in [Family::Keys, Family::Requests, Family::Peers] {
             for record in records.iter().filter(|record| record.family == family) {
                 let value = record.value.as_deref().unwrap_or_default();
@@ -154,16 +161,22 @@ impl Engine {
     /// Takes one event and returns what to do about it, in order.
     #[must_use]
     pub fn step(&mut self, now: Time, event: Event) -> Vec<Effect> {
+        // Under an older version nothing leaves any more.
+        if self.versions.over {
+            return Vec::new();
+        }
         self.now = now;
         match event {
             Event::Started => self.started(),
             Event::Received { from, message } => self.received(from, &message),
             Event::PeerUp { node, incarnation } => self.peer_up(node, incarnation),
+            Event::PeerElsewhere { node, definition } => self.peer_elsewhere(node, definition),
             Event::PeerDown { node } => self.peer_down(node),
             Event::RoundTrip { node, milliseconds } => self.round_trips.measured(node, milliseconds),
             Event::TimerFired(timer) => self.timer(timer),
             Event::Submitted { request } => self.submitted(*request),
             Event::Opined { opinion } => self.opined(*opinion),
+            Event::Changed { change } => self.changed(&change),
             Event::ChainFinalised { block, time } => self.chain_finalised(block, time),
             Event::ChainReplied { subject, answer } => self.chain_replied(subject, answer),
             Event::SubmissionSettled { subject, outcome } => self.submission_settled(subject, outcome),
@@ -203,6 +216,10 @@ impl Engine {
         if self.connected.get(&from).is_some_and(|boot| *boot != header.incarnation) {
             return self.ignored(&inbound, Code::SenderMismatch);
         }
+        let about_versions = matches!(message.content(), Message::DefinitionChange(_) | Message::DefinitionHeld(_));
+        if self.is_elsewhere(from) && !about_versions {
+            return self.ignored(&inbound, Code::DefinitionMismatch);
+        }
         if self.is_welcome(&inbound, message.content()) {
             self.dispatch(&inbound, message.content());
         }
@@ -235,6 +252,8 @@ impl Engine {
             Message::CommitmentsOffered(offered) => self.on_commitments_offered(inbound, offered),
             Message::Opinion(opinion) => self.on_opinion(inbound, opinion),
             Message::Checkpoint(signed) => self.on_checkpoint(inbound, *signed),
+            Message::DefinitionChange(change) => self.on_change(inbound, change),
+            Message::DefinitionHeld(digest) => self.on_held(inbound, *digest),
         }
     }
 

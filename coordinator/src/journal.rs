@@ -10,6 +10,7 @@
 
 use crate::api::{Effect, Event, Record};
 use crate::record::SCHEMA;
+use crate::versions::in_force;
 use crate::{Config, Engine};
 use firn_proto::envelope::decode_strict;
 use firn_proto::time::{MonotonicTime, Time, WallTime};
@@ -34,10 +35,11 @@ impl Recorder {
     /// Starts a journal; the bytes are its header.
     #[must_use]
     pub fn start(config: &Config, incarnation: Incarnation, records: &[Record]) -> (Self, Vec<u8>) {
+        let root = config.definition.versions().last().unwrap_or(&config.definition);
         let header = wire::JournalHeader {
             schema: SCHEMA,
             release: RELEASE.to_owned(),
-            definition: config.definition.to_toml(),
+            definition: root.to_toml(),
             node: config.me.0.into(),
             incarnation: incarnation.to_wire(),
             records: records.iter().map(event::record_to).collect(),
@@ -164,10 +166,11 @@ impl<'a> Player<'a> {
         if header.schema != SCHEMA {
             return Err(JournalError::Schema(header.schema));
         }
-        let definition = Definition::parse(&header.definition).map_err(|_| JournalError::Header)?;
         let me = u16::try_from(header.node).map(NodeId).map_err(|_| JournalError::Header)?;
         let records: Option<Vec<_>> = header.records.into_iter().map(event::record_from).collect();
         let records = records.ok_or(JournalError::Header)?;
+        let root = Definition::parse(&header.definition).map_err(|_| JournalError::Header)?;
+        let definition = in_force(root, &records).map_err(|(code, key)| JournalError::Record(code, key))?;
         let incarnation = Incarnation::from_wire(header.incarnation);
         let config = Config { definition: definition.clone(), me, incarnation };
         let engine = Engine::restore(config, &records).map_err(|(code, key)| JournalError::Record(code, key))?;

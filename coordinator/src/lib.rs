@@ -22,6 +22,7 @@ mod relay;
 mod roast;
 mod round_trip;
 mod sign;
+pub mod versions;
 pub mod view;
 
 pub use engine::{Config, Engine};

@@ -19,6 +19,8 @@ pub(crate) struct Due {
     pace: Pace,
     /// For heads of its audit log.
     checkpoints: Pace,
+    /// For versions of the definition.
+    versions: Pace,
     armed: bool,
     /// Its channel opened, and it has not heard yet what we said before.
     pub(crate) greet: bool,
@@ -45,7 +47,7 @@ impl Pace {
 impl Default for Due {
     fn default() -> Self {
         let pace = || Pace::new(CATCH_UP_BURST, CATCH_UP_MS);
-        Self { pace: pace(), checkpoints: pace(), armed: false, greet: false, heads: None }
+        Self { pace: pace(), checkpoints: pace(), versions: pace(), armed: false, greet: false, heads: None }
     }
 }
 
@@ -58,6 +60,11 @@ impl Due {
     /// Whether a head of its audit log may be cosigned now.
     pub(crate) fn allow_checkpoint(&mut self, now: MonotonicTime) -> bool {
         self.checkpoints.allow(now)
+    }
+
+    /// Whether the peer may be told of a version of the definition now.
+    pub(crate) fn allow_version(&mut self, now: MonotonicTime) -> bool {
+        self.versions.allow(now)
     }
 
     /// Whether a timer has to be set for what is due.

@@ -73,6 +73,8 @@ pub(crate) struct State {
     pub(crate) transaction: Option<B256>,
     /// Why it will never be signed here.
     pub(crate) closed: Option<Code>,
+    /// Why the version in force would not take it in: to be closed for that.
+    pub(crate) superseded: Option<Code>,
 }
 
 impl State {
@@ -101,6 +103,7 @@ impl State {
             settled: false,
             transaction: None,
             closed: None,
+            superseded: None,
         }
     }
 
@@ -187,6 +190,9 @@ impl Engine {
                 return if given_up { self.close(id, Code::DkgAbandoned) } else { self.declare(id, Status::Willing) };
             }
         };
+        if let Some(code) = state.superseded {
+            return self.close(id, code);
+        }
         // A clock that jumps must not close anything for good: that is for the finalised chain's turn, after a grace.
         if state.is_late(self.now.wall) {
             self.recheck_later(id);

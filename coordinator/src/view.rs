@@ -1,9 +1,12 @@
 //! Read-only views of the engine for the API and the command line.
 
 use alloy_primitives::{Address, B256};
+use firn_proto::definition::Change;
 use firn_proto::opinion::Opinions;
-use firn_proto::{Code, Epoch, GroupSignature, Identifier, Incarnation, KeyId, NodeId, Point, Request, SubjectId};
-use std::collections::BTreeMap;
+use firn_proto::{
+    Code, Definition, Epoch, GroupSignature, Identifier, Incarnation, KeyId, NodeId, Point, Request, SubjectId,
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A key generation attempt, or the key that came of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -88,4 +91,17 @@ pub struct PeerView {
     pub seen: Option<Incarnation>,
     /// Whether it is not signed with until an operator trusts it.
     pub quarantined: bool,
+}
+
+/// Versions of the definition as this node knows them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VersionsView {
+    /// The one in force here.
+    pub current: Definition,
+    /// The one that waits for its block.
+    pub next: Option<Change>,
+    /// The last finalised block that this node has seen.
+    pub finalised: u64,
+    /// Nodes that have the newest of these on disk, this one among them.
+    pub holders: BTreeSet<NodeId>,
 }

@@ -14,6 +14,8 @@ pub(crate) enum Role {
     Approver,
     /// A person with the role `veto`.
     VetoHolder,
+    /// A person with the role `admin`: signs versions of the definition, and says nothing to requests.
+    Admin,
     /// The node's own user, by the token in `run/token`: decides over this node, and says nothing to requests.
     Operator,
 }
@@ -25,7 +27,7 @@ pub(crate) struct Right {
 }
 
 /// Reading takes no proof on the machine itself: the API listens on loopback only.
-const READ: &[Role] = &[Role::Auditor, Role::Requester, Role::Approver, Role::VetoHolder, Role::Operator];
+const READ: &[Role] = &[Role::Auditor, Role::Requester, Role::Approver, Role::VetoHolder, Role::Admin, Role::Operator];
 const OPERATE: &[Role] = &[Role::Operator];
 const SPEAK: &[Role] = &[Role::Approver, Role::VetoHolder];
 
@@ -44,6 +46,8 @@ pub(crate) const ROUTES: &[Right] = &[
     right("GET /v1/audit", READ),
     right("GET /v1/audit/heads", READ),
     right("POST /v1/audit/heads", OPERATE),
+    right("GET /v1/network", READ),
+    right("POST /v1/network/changes", &[Role::Admin]),
     right("GET /v1/status", READ),
     right("GET /livez", READ),
     right("GET /readyz", READ),
@@ -58,6 +62,12 @@ pub(crate) const COMMANDS: &[Right] = &[
     right("status", READ),
     right("keystore change-passphrase", OPERATE),
     right("network show", READ),
+    right("network status", READ),
+    right("network diff", READ),
+    right("network propose", READ),
+    right("network accept", &[Role::Admin]),
+    right("network submit", &[Role::Admin]),
+    right("network install", OPERATE),
     right("dkg propose", OPERATE),
     right("dkg accept", OPERATE),
     right("dkg abandon", OPERATE),
@@ -109,12 +119,12 @@ mod tests {
 
     fn rendered() -> String {
         let mut page = String::from(include_str!("access.md"));
-        let roles = [Role::Auditor, Role::Requester, Role::Approver, Role::VetoHolder, Role::Operator];
+        let roles = [Role::Auditor, Role::Requester, Role::Approver, Role::VetoHolder, Role::Admin, Role::Operator];
         for (title, rows) in [("route", ROUTES), ("command", COMMANDS)] {
             let _ = write!(
                 page,
-                "\n| {title} | auditor | requester | approver | veto | operator |\n|{}\n",
-                " --- |".repeat(6)
+                "\n| {title} | auditor | requester | approver | veto | admin | operator |\n|{}\n",
+                " --- |".repeat(7)
             );
             for right in rows {
                 let marks: Vec<_> = roles.iter().map(|role| if right.by.contains(role) { "yes" } else { "" }).collect();
@@ -157,6 +167,8 @@ mod tests {
             assert!(!speaks || alone, "{}", right.what);
             assert!(!right.by.contains(&Role::Auditor) || right.by == READ, "{}: an auditor reads only", right.what);
             assert!(!right.by.is_empty(), "{}", right.what);
+            let administers = right.by.contains(&Role::Admin) && right.by != READ;
+            assert!(!administers || right.by == [Role::Admin], "{}: who administers does nothing else", right.what);
         }
     }
 }

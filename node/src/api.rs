@@ -32,6 +32,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 mod intake;
 pub(crate) mod json;
+pub(crate) mod network;
 mod view;
 
 /// What the handlers share.
@@ -92,7 +93,9 @@ fn http_status(code: Code) -> StatusCode {
         | Code::DkgConflict
         | Code::PeerNotQuarantined
         | Code::OpinionTooLate
-        | Code::OpinionOutdated => StatusCode::CONFLICT,
+        | Code::OpinionOutdated
+        | Code::ChangeConflict
+        | Code::DefinitionMismatch => StatusCode::CONFLICT,
         Code::RequestLimit => StatusCode::TOO_MANY_REQUESTS,
         Code::Draining | Code::KeyNotReady | Code::ChainUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -112,6 +115,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/peers/{name}/trust", post(trust_peer))
         .route("/v1/audit", get(list_audit))
         .route("/v1/audit/heads", get(list_heads).post(show_head))
+        .route("/v1/network", get(network::show))
+        .route("/v1/network/changes", post(network::change))
         .route("/v1/status", get(status))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -292,7 +297,7 @@ async fn metrics(State(api): Api) -> Response {
     let peers = (api.peers)();
     for peer in &peers {
         let label = PeerLabel { peer: peer.name.clone() };
-        api.metrics.peer_connected.get_or_create(&label).set(i64::from(peer.up.is_some()));
+        api.metrics.peer_connected.get_or_create(&label).set(i64::from(peer.takes_part()));
     }
     let finalised = api.health.borrow().block.number;
     let ready = api.checks(&peers).iter().all(|check| check.ok);
@@ -363,9 +368,13 @@ fn hand_over<T>(calls: &mpsc::Sender<T>, call: T) -> Result<(), Refused> {
 
 /// Reads a body of bounded size as strict JSON.
 async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Refused> {
-    let bytes = to_bytes(body, REQUEST_JSON_BYTES_MAX)
+    read_at_most(body, REQUEST_JSON_BYTES_MAX).await
+}
+
+async fn read_at_most<T: serde::de::DeserializeOwned>(body: Body, limit: usize) -> Result<T, Refused> {
+    let bytes = to_bytes(body, limit)
         .await
-        .map_err(|_| Refusal::new(Code::RequestTooLarge, format!("at most {REQUEST_JSON_BYTES_MAX} bytes")))?;
+        .map_err(|_| Refusal::new(Code::RequestTooLarge, format!("at most {limit} bytes")))?;
     serde_json::from_slice(&bytes).map_err(|error| Refusal::new(Code::RequestMalformed, error.to_string()).into())
 }
 

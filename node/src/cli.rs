@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 mod audit;
 mod dkg;
+mod network;
 mod opinion;
 mod peer;
 mod policy;
@@ -64,9 +65,9 @@ enum Command {
     /// Look after a stopped node's keystore.
     #[command(subcommand)]
     Keystore(setup::KeystoreCommand),
-    /// Look at the network definition.
+    /// Look at the network definition, and change it.
     #[command(subcommand)]
-    Network(setup::NetworkCommand),
+    Network(network::NetworkCommand),
     /// Generate keys together with the other members.
     #[command(subcommand)]
     Dkg(dkg::DkgCommand),
@@ -196,7 +197,7 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Init(args) => setup::init(&args, output),
         Command::Run(args) => host::run(&args.data_dir, args.passphrase.source(), args.journal.as_deref()),
         Command::Keystore(command) => setup::keystore(&command, output),
-        Command::Network(command) => setup::network(&command, output),
+        Command::Network(command) => block_on(network::network(command, output)),
         Command::Status(args) => block_on(async move { show::status(&args, output).await }),
         Command::Dkg(command) => block_on(async move { dkg::run(command, output).await }),
         Command::Peer(command) => block_on(async move { peer::run(command, output).await }),

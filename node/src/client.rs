@@ -4,6 +4,7 @@ use crate::api::json::{
     Accepted, AuditPage, ErrorBody, HeadsView, Keys, OpinionBody, ProposeBody, RequestBody, RequestView, Requests,
     Status,
 };
+use crate::api::network::{ChangeBody, NetworkView};
 use crate::failure::Failure;
 use reqwest::{Method, Url};
 use serde::Serialize;
@@ -67,6 +68,14 @@ impl Client {
 
     pub(crate) async fn trust_peer(&self, name: &str) -> Result<Accepted, Failure> {
         self.call(Method::POST, &format!("/v1/peers/{name}/trust"), None::<&()>).await
+    }
+
+    pub(crate) async fn network(&self) -> Result<NetworkView, Failure> {
+        self.get("/v1/network").await
+    }
+
+    pub(crate) async fn change(&self, body: &ChangeBody) -> Result<Accepted, Failure> {
+        self.call(Method::POST, "/v1/network/changes", Some(body)).await
     }
 
     /// Entries of the audit log from this number on: a page.

@@ -11,95 +11,102 @@ use crate::keystore::{Context, Keystore, PassphraseSource, Unlocked};
 use crate::metrics::Metrics;
 use crate::net::{self, Network};
 use crate::runtime::journal::Journal;
-use crate::runtime::{CALLS_MAX, Call, EVENTS_MAX, Inputs, Runtime};
-use crate::store::{Batch, Family, Store, StoreError};
+use crate::runtime::{CALLS_MAX, Call, EVENTS_MAX, Ended, Inputs, Runtime};
+use crate::store::{Family, Store, StoreError};
 use alloy::signers::local::PrivateKeySigner;
 use firn_coordinator::Engine;
 use firn_coordinator::api::{Event, Family as RecordFamily, Record};
-use firn_proto::{Definition, Incarnation, Message, NodeId, envelope};
+use firn_proto::{Code, Definition, Digest, Incarnation, Message, NodeId, envelope};
 use firn_vault::{RootSecret, Vault};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use rand_core::{OsRng, RngCore};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Everything read from the data directory before anything runs.
+pub(crate) mod versions;
+
+/// What lasts as long as the process.
 struct Opened {
     directory: DataDir,
     config: Config,
+    unlocked: Unlocked,
+    /// The operator's, for the local API.
+    token: String,
+}
+
+/// What lasts as long as a version of the definition is in force.
+struct Started {
     definition: Definition,
     me: NodeId,
-    unlocked: Unlocked,
     store: Store,
     incarnation: Incarnation,
 }
 
-/// Runs a node until SIGTERM or Ctrl-C.
+/// Runs a node until SIGTERM or Ctrl-C. Under each version of the definition everything but the unsealed keys starts anew.
 pub(crate) fn run(
     data_dir: &Path,
     passphrase: Option<PassphraseSource>,
     journal: Option<&Path>,
 ) -> Result<(), Failure> {
-    let started = Instant::now();
     check_entropy()?;
     let opened = open(data_dir, passphrase)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::general("RUNTIME", error.to_string()))?;
-    runtime.block_on(serve(opened, data_dir, journal, started))
+    loop {
+        let now = Instant::now();
+        let started = start(&opened)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::general("RUNTIME", error.to_string()))?;
+        let ended = runtime.block_on(serve(&opened, started, journal, now));
+        // Sockets and the store are free before anything takes them again.
+        runtime.shutdown_timeout(SHUTDOWN);
+        if !matches!(ended, Ok(Ended::Superseded)) {
+            let _ = std::fs::remove_file(token_file(data_dir));
+            return ended.map(drop);
+        }
+        tracing::info!("another version of the definition is in force");
+    }
 }
+
+/// How long tasks have to end that nothing waits for any more.
+const SHUTDOWN: Duration = Duration::from_secs(5);
 
 fn open(data_dir: &Path, passphrase: Option<PassphraseSource>) -> Result<Opened, Failure> {
     let directory = DataDir::open(data_dir)?;
     let overrides = Overrides { environment: std::env::vars().collect(), flags: Vec::new() };
     let config = Config::parse(&Layers::read(&directory.config_file(), &overrides)?)?;
     let definition = read_definition(&directory.network_file())?;
-    let (me, _) = definition.nodes.iter().find(|(_, node)| node.name == config.node).ok_or_else(|| {
-        let cause = format!("network.toml has no node `{}`", config.node);
-        Failure::new(
-            "NODE_UNKNOWN",
-            cause,
-            "correct `node` in config.toml, or use the right network.toml",
-            Exit::Failure,
-        )
-    })?;
-    let me = *me;
+    named(&definition, &config)?;
     let source = passphrase.or_else(|| config.unseal.passphrase_file.clone().map(PassphraseSource::File));
     let passphrase = source.unwrap_or(PassphraseSource::Prompt).read()?;
     let context = Context { network: definition.name.clone(), node: config.node.clone() };
     let unlocked = Keystore::open(&directory.keystore_dir(), &context, &passphrase)?;
-    let mut store = Store::open(&directory.store_dir())?;
-    check_network(&mut store, &definition)?;
+    let token = new_token(data_dir)?;
+    Ok(Opened { directory, config, unlocked, token })
+}
+
+fn start(opened: &Opened) -> Result<Started, Failure> {
+    let mut store = Store::open(&opened.directory.store_dir())?;
+    let file = read_definition(&opened.directory.network_file())?;
+    let definition = versions::current(&opened.directory, &mut store, &file)?;
+    let me = named(&definition, &opened.config)?;
     let incarnation = Incarnation::new(store.next_incarnation()?, OsRng.next_u32());
-    Ok(Opened { directory, config, definition, me, unlocked, store, incarnation })
+    Ok(Started { definition, me, store, incarnation })
 }
 
-/// What a store holds belongs to one network for ever: a changed `network.toml` must not look like damage.
-fn check_network(store: &mut Store, definition: &Definition) -> Result<(), Failure> {
-    let ours = definition.network_id().0;
-    match store.get(Family::Meta, NETWORK_KEY)? {
-        None => {
-            let mut batch = Batch::new();
-            batch.put(Family::Meta, NETWORK_KEY, ours.0);
-            Ok(store.commit(batch)?)
-        }
-        Some(held) if held == ours.0 => Ok(()),
-        Some(held) => {
-            let held = hex::encode(held);
-            let cause = format!("network.toml has digest {ours}, the node's data belongs to network 0x{held}");
-            let next = "put the network.toml back that this node was set up with; its data is intact";
-            Err(Failure::new("DEFINITION_MISMATCH", cause, next, Exit::Conflict))
-        }
-    }
+/// Which node of the definition this one is.
+fn named(definition: &Definition, config: &Config) -> Result<NodeId, Failure> {
+    let found = definition.nodes.iter().find(|(_, node)| node.name == config.node);
+    found.map(|(id, _)| *id).ok_or_else(|| {
+        let cause = format!("network.toml has no node `{}`", config.node);
+        let next = "correct `node` in config.toml, or use the right network.toml";
+        Failure::new("NODE_UNKNOWN", cause, next, Exit::Failure)
+    })
 }
-
-/// Under which key the store remembers its network.
-const NETWORK_KEY: &[u8] = b"network";
 
 /// Reads and checks a `network.toml`.
 pub(crate) fn read_definition(path: &Path) -> Result<Definition, Failure> {
@@ -110,18 +117,19 @@ pub(crate) fn read_definition(path: &Path) -> Result<Definition, Failure> {
     Ok(Definition::parse(&text)?)
 }
 
-async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started: Instant) -> Result<(), Failure> {
-    let Opened { directory, config, definition, me, unlocked, store, incarnation } = opened;
+async fn serve(opened: &Opened, run: Started, journal: Option<&Path>, started: Instant) -> Result<Ended, Failure> {
+    let Opened { config, unlocked, token, .. } = opened;
+    let Started { definition, me, store, incarnation } = run;
     let metrics = Arc::new(Metrics::new());
-    let root = RootSecret::from_bytes(unlocked.vault_root.into_inner());
+    let root = RootSecret::from_bytes(unlocked.vault_root.copied());
     let records = read_records(&store)?;
     let (engine, vault) = restore(&store, &definition, me, incarnation, root, &records)?;
     let journal = start_journal(journal, &definition, me, incarnation, &records, &metrics)?;
     let keypair = Keypair::from_protobuf_encoding(unlocked.transport.expose())
         .map_err(|error| Failure::general("TRANSPORT_IDENTITY", error.to_string()))?;
-    let (network, peers, net_events) = start_network(&config, &definition, me, incarnation, keypair)?;
+    let (network, peers, net_events) = start_network(config, &definition, me, incarnation, keypair)?;
     let listening = network.listening();
-    let relayer = unlocked.relayer.map(|key| PrivateKeySigner::from_slice(key.expose())).transpose();
+    let relayer = unlocked.relayer.as_ref().map(|key| PrivateKeySigner::from_slice(key.expose())).transpose();
     let relayer = relayer.map_err(|error| Failure::general("RELAYER_KEY", error.to_string()))?;
     let chain = Chain::new(config.chain.rpc.expose().clone(), &definition.chain, relayer);
 
@@ -137,7 +145,6 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
     tasks.spawn(deliver(net_events, definition.clone(), events, Arc::clone(&metrics)));
 
     let intake = Intake::new(definition.requesters.len());
-    let token = new_token(data_dir)?;
     let api = Shared {
         definition,
         me,
@@ -145,7 +152,7 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
         calls: calls.clone(),
         intake,
         metrics,
-        token,
+        token: token.clone(),
         health,
         peers,
         insecure_kdf: unlocked.insecure_kdf,
@@ -157,11 +164,11 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
 
     let early = tokio::select! {
         outcome = &mut ended => Some(outcome),
-        // A node that hears or sees nothing must not live on by half.
-        _ = tasks.join_next() => {
+        // A node that hears or sees nothing must not live on by half. A loop that ends takes these with it, and says so next.
+        _ = tasks.join_next() => Some(tokio::time::timeout(SHUTDOWN, &mut ended).await.unwrap_or_else(|_| {
             let next = "start the node again; report this with the log";
-            Some(Ok(Err(Failure::new("TASK_ENDED", "the network or the chain client ended abruptly", next, Exit::Failure))))
-        }
+            Ok(Err(Failure::new("TASK_ENDED", "the network or the chain client ended abruptly", next, Exit::Failure)))
+        })),
         () = shutdown() => None,
     };
     tracing::info!("stopping");
@@ -174,8 +181,6 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
         }
     };
     server.abort();
-    let _ = std::fs::remove_file(token_file(data_dir));
-    drop(directory);
     outcome.unwrap_or_else(|_| {
         Err(Failure::general("CORE_PANIC", "the protocol loop ended abruptly; nothing was released after it"))
     })
@@ -183,7 +188,7 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
 
 /// What the engine is restored from.
 fn read_records(store: &Store) -> Result<Vec<Record>, Failure> {
-    let mut all = Vec::new();
+    let mut all = versions::records(store)?;
     for (family, target) in [
         (Family::Keys, RecordFamily::Keys),
         (Family::Requests, RecordFamily::Requests),
@@ -294,8 +299,8 @@ fn start_network(
 }
 
 /// Starts the protocol loop on its own thread; the receiver gives how it ended.
-fn start_core(core: Runtime, inputs: Inputs) -> Result<tokio::sync::oneshot::Receiver<Result<(), Failure>>, Failure> {
-    let (finished, ended) = tokio::sync::oneshot::channel();
+fn start_core(core: Runtime, inputs: Inputs) -> Result<oneshot::Receiver<Result<Ended, Failure>>, Failure> {
+    let (finished, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| Failure::general("RUNTIME", error.to_string()))?;
     std::thread::Builder::new()
@@ -315,14 +320,20 @@ async fn deliver(
     inputs: mpsc::Sender<Event>,
     metrics: Arc<Metrics>,
 ) {
+    let mut elsewhere = BTreeSet::new();
     while let Some(event) = events.recv().await {
         let event = match event {
-            net::Event::Up { node, incarnation, version } => {
+            net::Event::Up { node, definition: theirs, .. } if theirs != definition.digest().0 => {
+                elsewhere.insert(node);
+                Event::PeerElsewhere { node: NodeId(node), definition: Digest(theirs) }
+            }
+            net::Event::Up { node, incarnation, version, .. } => {
                 let incarnation = Incarnation::from_wire(incarnation);
                 tracing::info!(peer = node, incarnation = incarnation.count(), version, "peer_up");
                 Event::PeerUp { node: NodeId(node), incarnation }
             }
             net::Event::Down { node } => {
+                elsewhere.remove(&node);
                 tracing::info!(peer = node, "peer_down");
                 Event::PeerDown { node: NodeId(node) }
             }
@@ -335,6 +346,11 @@ async fn deliver(
                 Ok(message) => {
                     metrics.verified.inc_by(signatures(message.content()));
                     Event::Received { from: NodeId(from), message: Box::new(message) }
+                }
+                // What it says may be right under its own version: it is not heard, and not held against it.
+                Err(_) if elsewhere.contains(&from) => {
+                    tracing::debug!(peer = from, code = Code::DefinitionMismatch.as_str(), "message_ignored");
+                    continue;
                 }
                 Err(refusal) => {
                     metrics.rejected.inc();
@@ -373,6 +389,7 @@ fn signatures(message: &Message) -> u64 {
         Message::SignatureShare(share) => share.next.len(),
         Message::CommitmentsOffered(offered) => offered.len(),
         Message::KeyCertificate(certificate) => certificate.signatures().len(),
+        Message::DefinitionChange(change) => change.signed().signatures.len(),
         _ => 0,
     };
     1 + nested as u64

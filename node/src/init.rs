@@ -61,7 +61,7 @@ pub(crate) fn create(data_dir: &Path, plan: &Plan, passphrase: &Passphrase) -> R
     let transport = Keypair::generate_ed25519();
     let encoded = transport.to_protobuf_encoding();
     let encoded = encoded.map_err(|error| Failure::general("TRANSPORT_IDENTITY", error.to_string()))?;
-    let root = Zeroizing::new(*VaultRoot::generate()?.into_inner());
+    let root = Zeroizing::new(*VaultRoot::generate()?.copied());
     let relayer = plan.relayer.clone().unwrap_or_else(PrivateKeySigner::random);
     let secrets = Secrets {
         transport: TransportIdentity::new(Zeroizing::new(encoded)),

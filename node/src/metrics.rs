@@ -116,6 +116,8 @@ impl Metrics {
             Observation::KeyPhase { .. }
             | Observation::KeyEnded { .. }
             | Observation::Quarantine { .. }
+            | Observation::Version { .. }
+            | Observation::Elsewhere { .. }
             | Observation::Ignored { .. } => {}
         }
     }

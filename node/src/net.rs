@@ -80,6 +80,8 @@ pub(crate) enum Event {
         incarnation: u64,
         /// The protocol version agreed on.
         version: u32,
+        /// Digest of the definition that it runs.
+        definition: [u8; 32],
     },
     /// A direction to a peer was lost.
     Down {

@@ -4,6 +4,7 @@ use crate::api::json::OpinionBody;
 use crate::failure::Failure;
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
+use firn_proto::definition::change;
 use firn_proto::operation::Operation;
 use firn_proto::opinion::{self, Decision, SignedOpinion};
 use firn_proto::request::SignedRequest;
@@ -32,6 +33,24 @@ pub(crate) fn typed_data(definition: &Definition, operation: &Operation) -> Valu
 pub(crate) fn typed_opinion(definition: &Definition, request: SubjectId, decision: Decision, number: u64) -> Value {
     let message = json!({ "request": request.to_string(), "decision": decision.as_str(), "number": number });
     typed(definition, "Opinion(bytes32 request,string decision,uint64 number)", &message)
+}
+
+/// The same of a version of the definition.
+pub(crate) fn typed_definition(definition: &Definition) -> Value {
+    let message = json!({
+        "network": definition.name,
+        "version": definition.version(),
+        "effectiveBlock": definition.effective_block(),
+        "previous": definition.previous().unwrap_or_default().to_string(),
+        "digest": definition.digest().to_string(),
+    });
+    let fields = "string network,uint32 version,uint64 effectiveBlock,bytes32 previous,bytes32 digest";
+    typed(definition, &format!("NetworkDefinition({fields})"), &message)
+}
+
+/// Signs a version of the definition as an admin does.
+pub(crate) fn sign_definition(definition: &Definition, signer: &PrivateKeySigner) -> Result<[u8; 65], Failure> {
+    sign_digest(signer, change::digest(definition), "CHANGE_SIGNING")
 }
 
 /// Typed data of a type written as `Name(type field,...)`.
@@ -140,6 +159,7 @@ mod tests {
             calls: Vec::new(),
             requesters: Vec::new(),
             policy: Policy::default(),
+            quorum: None,
         });
         for operation in samples() {
             let typed: TypedData = serde_json::from_value(typed_data(&definition, &operation)).unwrap();

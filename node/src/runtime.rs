@@ -13,6 +13,7 @@ use crate::store::{self, Batch, Store};
 use firn_coordinator::Engine;
 use firn_coordinator::api::{Class, Command, Effect, Event, Family, Observation, Record, Timer};
 use firn_coordinator::audit::verify::Stored;
+use firn_proto::definition::Change;
 use firn_proto::time::{MonotonicTime, Time, WallTime};
 use firn_proto::{Code, Epoch, Message, NodeId, Opinion, Request, SessionId};
 use firn_vault::Vault;
@@ -49,6 +50,15 @@ const AUDIT_PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Answers awaited by API clients. A session answered more slowly than this many others is refused.
 const ANSWERS_MAX: usize = 1_024;
 
+/// How a loop ended that nothing went wrong in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Another version of the definition is in force: everything starts anew under that.
+    Superseded,
+}
+
 /// What the API wants of the loop.
 pub(crate) enum Call {
     /// A request; the answer says whether it was taken up.
@@ -57,6 +67,8 @@ pub(crate) enum Call {
     Operator(SessionId, Command, oneshot::Sender<Result<(), Code>>),
     /// A person speaks to a request.
     Opine(Box<Opinion>, oneshot::Sender<Result<(), Code>>),
+    /// The definition's next version.
+    Change(Box<Change>, oneshot::Sender<Result<(), Code>>),
     /// A question about the engine's state.
     Look(Look),
     /// The audit log from this entry on: a page of what is durable.
@@ -97,24 +109,24 @@ enum Leaving {
 }
 
 /// A change to one record of the store.
-type Change = (store::Family, Vec<u8>, Option<Vec<u8>>);
+type Written = (store::Family, Vec<u8>, Option<Vec<u8>>);
 
 /// State of the loop beside the [`Runtime`]'s parts.
 struct Loop {
     parts: Runtime,
-    log: OrderedLog<Change, Leaving>,
+    log: OrderedLog<Written, Leaving>,
     unsynced_bytes: usize,
     /// Events that the loop itself brings about, before all others.
     events: VecDeque<Event>,
     timers: BTreeMap<(MonotonicTime, u64), Timer>,
     timer_count: u64,
     answers: BTreeMap<SessionId, Vec<oneshot::Sender<Result<(), Code>>>>,
-    stopping: bool,
+    stopping: Option<Ended>,
 }
 
 impl Runtime {
     /// Runs until it is told to stop, or until a write fails: then nothing more leaves, and the failure is returned.
-    pub(crate) async fn run(self, mut inputs: Inputs) -> Result<(), Failure> {
+    pub(crate) async fn run(self, mut inputs: Inputs) -> Result<Ended, Failure> {
         let mut running = Loop {
             parts: self,
             log: OrderedLog::new(),
@@ -123,23 +135,26 @@ impl Runtime {
             timers: BTreeMap::new(),
             timer_count: 0,
             answers: BTreeMap::new(),
-            stopping: false,
+            stopping: None,
         };
-        while !running.stopping {
+        let ended = loop {
+            if let Some(ended) = running.stopping {
+                break ended;
+            }
             running.rounds(&mut inputs)?;
             // Whatever is written is durable before the loop waits.
             running.settle()?;
-            if running.events.is_empty() && !running.stopping {
+            if running.events.is_empty() && running.stopping.is_none() {
                 running.wait(&mut inputs).await?;
             }
-        }
+        };
         running.settle()?;
         let now = running.now();
         if let Some(journal) = running.parts.journal.take() {
             journal.end(now);
         }
         running.parts.network.stop();
-        Ok(())
+        Ok(ended)
     }
 }
 
@@ -154,7 +169,7 @@ impl Loop {
             if self.log.is_awaited() || self.unsynced_bytes >= ROUND_BYTES_MAX {
                 self.settle()?;
             }
-            if self.stopping || (taken == 0 && self.events.is_empty()) {
+            if self.stopping.is_some() || (taken == 0 && self.events.is_empty()) {
                 return Ok(());
             }
         }
@@ -204,6 +219,10 @@ impl Loop {
                 self.await_answer(opinion.session(), answer);
                 self.step(Event::Opined { opinion })?;
             }
+            Call::Change(change, answer) => {
+                self.await_answer(change.session(), answer);
+                self.step(Event::Changed { change })?;
+            }
             Call::Operator(session, command, answer) => {
                 self.await_answer(session, answer);
                 self.step(Event::Operator(command))?;
@@ -211,7 +230,7 @@ impl Loop {
             // People are shown what is durable.
             Call::Look(look) => self.leave(Leaving::Look(look)),
             Call::Audit(from, answer) => drop(answer.send(self.read_audit(from))),
-            Call::Stop => self.stopping = true,
+            Call::Stop => self.stopping = Some(Ended::Stopped),
         }
         Ok(())
     }
@@ -265,6 +284,7 @@ impl Loop {
                 self.parts.metrics.penalties.inc();
                 tracing::warn!(peer = peer.0, code = reason.as_str(), "peer misbehaved");
             }
+            Effect::Restart => self.stopping = Some(Ended::Superseded),
             Effect::Observe(observation) => self.observe(&observation),
         }
         Ok(())
@@ -316,6 +336,7 @@ impl Loop {
             Family::Requests => store::Family::Requests,
             Family::Audit => store::Family::Audit,
             Family::Peers => store::Family::Peers,
+            Family::Definitions => store::Family::Definitions,
         };
         self.write(family, record.key, record.value);
     }

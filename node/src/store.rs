@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, WriteBatch, WriteOptions};
+use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, Options, WriteBatch, WriteOptions};
 
 mod batch;
 mod error;
@@ -153,7 +153,8 @@ impl Store {
     }
 
     fn attach(path: &Path, create: bool) -> Result<Self, StoreError> {
-        let (options, families) = options::open_options(create);
+        let (mut options, families) = options::open_options(create);
+        options.create_missing_column_families(create || is_of_an_earlier_release(&options, path));
         let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| StoreError::open(path, error))?;
         let synced = options::synced();
         Ok(Self { db, path: path.to_owned(), synced, failed: false, metrics: StoreMetrics::default() })
@@ -183,6 +184,13 @@ impl Store {
             || StoreError::Damaged { path: self.path.clone(), reason: format!("no family {}", family.name()) };
         self.db.cf_handle(family.name()).ok_or_else(missing)
     }
+}
+
+/// Earlier releases had no versions of the definition. Any other family that is missing is damage.
+fn is_of_an_earlier_release(options: &Options, path: &Path) -> bool {
+    let found = DB::list_cf(options, path).unwrap_or_default();
+    let has = |family: Family| found.iter().any(|name| name == family.name());
+    Family::ALL.into_iter().all(|family| has(family) != (family == Family::Definitions))
 }
 
 /// Records in key order; nothing after the first error.

@@ -170,7 +170,7 @@ impl KeyCertificate {
         let key_id = proposal.key_id(network);
         let key = definition
             .key(&proposal.key_name)
-            .filter(|_| proposal.definition == definition.digest())
+            .filter(|_| definition.has_been(proposal.definition))
             .ok_or_else(|| Refusal::new(Code::DkgProposalInvalid, proposal.key_name.clone()))?;
         if !verifying_shares.keys().eq(key.members.keys()) || !signatures.keys().eq(key.members.keys()) {
             return Err(Refusal::new(Code::BodyMalformed, "certificate without exactly all members"));

@@ -206,6 +206,16 @@ pub enum Code {
     AuditForked = 167,
     /// The checkpoint is not one of this network, or a signature under it does not fit.
     AuditCheckpointInvalid = 168,
+    /// A signature under a definition is not one of an admin who may sign it.
+    ChangeSignatureInvalid = 170,
+    /// Not enough organisations have signed a definition.
+    ChangeQuorumMissing = 171,
+    /// A definition changes what no later version may.
+    ChangeForbidden = 172,
+    /// Another definition follows the one in force already.
+    ChangeConflict = 173,
+    /// The requester's entry in the definition has expired.
+    RequesterExpired = 174,
 }
 
 impl Code {

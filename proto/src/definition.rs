@@ -16,17 +16,26 @@ use crate::time::WallTime;
 use alloy_primitives::Address;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
+use std::sync::Arc;
 
 mod authority;
+pub mod change;
 pub(crate) mod file;
+mod version;
 
 pub use authority::{Authority, ListedCall};
+pub use change::{Change, SignedChange};
 
-/// A network definition, version 1 (the genesis), sealed: nothing in it changes, so its digest is computed once.
+/// A version of a network's definition, sealed: nothing in it changes, so its digest is computed once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Definition {
     content: Content,
+    /// Absent for version 1, the genesis.
+    succession: Option<version::Succession>,
     network: NetworkId,
+    digest: Digest,
+    /// The version before, where it is known here.
+    before: Option<Arc<Self>>,
 }
 
 /// What a definition says.
@@ -52,6 +61,8 @@ pub struct Content {
     pub requesters: Vec<Requester>,
     /// Who else has a say, and under which conditions operations are signed.
     pub policy: Policy,
+    /// How many organisations must sign the next version, where that is more than a bare majority.
+    pub quorum: Option<u16>,
 }
 
 /// The chain and EigenLayer's contracts on it.
@@ -140,6 +151,8 @@ pub struct Requester {
     pub operations: Vec<String>,
     /// AVSs it may ask for.
     pub avs: Vec<Address>,
+    /// The last second at which anything is signed for it.
+    pub expires: Option<WallTime>,
 }
 
 impl Purpose {
@@ -186,13 +199,8 @@ impl Deref for Definition {
 }
 
 impl Definition {
-    /// Seals what a program puts together. What people write goes through [`Self::parse`], which checks it.
-    #[must_use]
-    pub fn new(content: Content) -> Self {
-        Self { network: NetworkId(content.digest()), content }
-    }
-
-    /// Parses and checks a `network.toml`.
+    /// Parses and checks a `network.toml`. A later version is read for itself: that it follows another is for
+    /// [`Self::after`] to see, and that it may, for [`SignedChange::verify`].
     ///
     /// # Errors
     /// `DEFINITION_INVALID`, naming the key or value. Unknown keys are errors.
@@ -200,15 +208,18 @@ impl Definition {
         if text.len() > DEFINITION_BYTES_MAX {
             return Err(invalid(format!("{} bytes, at most {DEFINITION_BYTES_MAX}", text.len())));
         }
-        let content = file::parse(text)?;
+        let (content, succession) = file::parse(text)?;
         content.check()?;
-        Ok(Self::new(content))
+        Ok(match succession {
+            None => Self::new(content),
+            Some(succession) => Self::later(content, succession),
+        })
     }
 
-    /// Names the network for ever.
+    /// The `network.toml` of this version. [`Self::parse`] reads it back to an equal value, but for the version before.
     #[must_use]
-    pub fn network_id(&self) -> NetworkId {
-        self.network
+    pub fn to_toml(&self) -> String {
+        file::write(&self.content, self.succession.as_ref())
     }
 
     /// Whether `node` may lend a share for a request by what the rules and people say: `Err` is what it answers.
@@ -237,19 +248,13 @@ impl Definition {
         }
         self.permits(node, request, opinions, now).err().and_then(Status::code).map_or(Ok(()), Err)
     }
-
-    /// The canonical digest over every field.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        self.network.0
-    }
 }
 
 impl Content {
-    /// The `network.toml` of this definition. [`Definition::parse`] reads it back to an equal value.
+    /// The `network.toml` of a genesis with this content.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        file::write(self)
+        file::write(self, None)
     }
 
     /// The key that answers for an operator set.
@@ -257,6 +262,13 @@ impl Content {
     pub fn key_for(&self, avs: Address, id: u32) -> Option<&KeyDefinition> {
         let entry = self.operator_sets.iter().find(|entry| entry.avs == avs && entry.id == id)?;
         self.key(&entry.key)
+    }
+
+    /// Whether the entry of a request's requester has expired by this clock.
+    #[must_use]
+    pub fn requester_expired(&self, request: &Request, now: WallTime) -> bool {
+        let entry = self.requesters.iter().find(|listed| listed.address == request.requester());
+        entry.and_then(|listed| listed.expires).is_some_and(|expires| expires < now)
     }
 
     /// The key of this name.
@@ -304,7 +316,15 @@ impl Content {
             });
         let hasher = if self.policy == Policy::default() { hasher } else { hasher.field(self.policy.digest().0) };
         let hasher = self.authority_digest().into_iter().fold(hasher, |hasher, digest| hasher.field(digest.0));
-        hasher.finish()
+        let hasher = match self.quorum {
+            None => hasher,
+            Some(quorum) => hasher.field("quorum").number(quorum),
+        };
+        let expiring = self.requesters.iter().filter_map(|requester| Some((&requester.name, requester.expires?)));
+        let add = |hasher: CanonicalHasher, (name, expires): (&String, WallTime)| {
+            hasher.field("expires").field(name).number(expires.0)
+        };
+        expiring.fold(hasher, add).finish()
     }
 
     /// What the types cannot express: references, uniqueness, and sane thresholds (R23).
@@ -332,6 +352,7 @@ impl Content {
                 return Err(invalid(format!("requester {} names unknown operation {kind}", requester.name)));
             }
         }
+        self.check_admins()?;
         self.policy.check(self)
     }
 

@@ -42,6 +42,9 @@ pub const REQUEST_JSON_BYTES_MAX: usize = 32 * 1024;
 /// Largest network definition file in bytes: 100 nodes x about 700 characters, 500 people x 150, threefold and less.
 pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
 
+/// Largest definition in a change: with 500 signatures of 67 bytes it fits a frame. 100 nodes are about 60 KB.
+pub const CHANGE_BYTES_MAX: usize = 192 * 1024;
+
 /// Most people in a definition: 100 organisations x about five. Each may have one opinion of a request, of 130 bytes.
 pub const PEOPLE_MAX: usize = 500;
 

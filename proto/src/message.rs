@@ -5,7 +5,7 @@ use crate::certificate::{KeyCertificate, KeyProposal, ascending, signature_from}
 use crate::checkpoint::SignedCheckpoint;
 use crate::code::{Code, Refusal};
 use crate::commitments::Commitments;
-use crate::definition::Definition;
+use crate::definition::{Change, Definition, SignedChange};
 use crate::envelope::Header;
 use crate::ids::{Digest, Epoch, Identifier, Incarnation, KeyId, NodeId, SubjectId};
 use crate::limits::MEMBERS_MAX;
@@ -94,6 +94,10 @@ pub enum Message {
     Opinion(Box<Opinion>),
     /// The head of the sender's audit log, or of the receiver's with the sender's cosignature.
     Checkpoint(SignedCheckpoint),
+    /// The version that follows the receiver's.
+    DefinitionChange(Box<Change>),
+    /// The sender has the definition of this digest on disk, and takes it up at its block.
+    DefinitionHeld(Digest),
 }
 
 /// A round-1 package: commitment to the polynomial and proof of knowledge of its constant term (RFC 9591 appendix C).
@@ -329,6 +333,8 @@ impl Message {
             Self::CommitmentsOffered(offered) => (21, offered_to(offered).encode_to_vec()),
             Self::Opinion(opinion) => (22, opinion.signed().to_wire().encode_to_vec()),
             Self::Checkpoint(checkpoint) => (23, checkpoint.to_wire().encode_to_vec()),
+            Self::DefinitionChange(change) => (24, change.signed().to_wire().encode_to_vec()),
+            Self::DefinitionHeld(digest) => (26, wire::DefinitionHeld { digest: digest.0.to_vec() }.encode_to_vec()),
         }
     }
 
@@ -369,6 +375,8 @@ impl Message {
                 Self::Opinion(Box::new(opinion.verify(definition)?))
             }
             23 => Self::Checkpoint(SignedCheckpoint::from_wire(&strict(body)?, header.sender, definition)?),
+            24 => Self::DefinitionChange(Box::new(SignedChange::from_wire(strict(body)?)?.verify(definition)?)),
+            26 => Self::DefinitionHeld(digest(&strict::<wire::DefinitionHeld>(body)?.digest)?),
             _ => return Err(malformed("kind")),
         })
     }

@@ -45,6 +45,8 @@ pub enum Role {
     Approver,
     /// Veto.
     VetoHolder,
+    /// Sign the definition's next version, and nothing else.
+    Admin,
 }
 
 /// Conditions for the operations in a scope. Each that is given must hold.
@@ -104,7 +106,7 @@ pub struct Approvals {
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 2] = [Self::Approver, Self::VetoHolder];
+    pub const ALL: [Self; 3] = [Self::Approver, Self::VetoHolder, Self::Admin];
 
     /// The name in definitions.
     #[must_use]
@@ -112,6 +114,7 @@ impl Role {
         match self {
             Self::Approver => "approver",
             Self::VetoHolder => "veto",
+            Self::Admin => "admin",
         }
     }
 }

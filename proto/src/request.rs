@@ -45,6 +45,20 @@ impl SignedRequest {
         Ok(Request { id, signed: self, requester, key_name })
     }
 
+    /// What was taken in under some version: the request, and why the version in force would refuse it, if it would.
+    ///
+    /// # Errors
+    /// That of the version in force, where none before it would take it either.
+    pub fn verify_known(self, definition: &Definition) -> Result<(Request, Option<Code>), Refusal> {
+        let now = match self.clone().verify(definition) {
+            Ok(request) => return Ok((request, None)),
+            Err(refusal) => refusal,
+        };
+        let mut before = definition.versions().skip(1);
+        let request = before.find_map(|version| self.clone().verify(version).ok());
+        request.map(|request| (request, Some(now.code))).ok_or(now)
+    }
+
     /// Reads the wire form.
     ///
     /// # Errors

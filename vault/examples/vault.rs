@@ -370,8 +370,10 @@ fn net(t: u16, n: u16) -> Net {
             address: Address::from_public_key(requester().verifying_key()),
             operations: vec!["slash_operator".into()],
             avs: vec![avs],
+            expires: None,
         }],
         policy: Policy::default(),
+        quorum: None,
     });
     let open = |(identifier, root): (Identifier, Zeroizing<[u8; 32]>)| {
         let node = NodeId(identifier.0);

@@ -39,7 +39,7 @@ impl HeldKey {
         let (facts, share) = KeyFacts::decode(content)?;
         let key = definition.key(&facts.proposal.key_name)?;
         let fits = facts.proposal.key_id(definition.network_id()) == key_id
-            && facts.proposal.definition == definition.digest()
+            && definition.has_been(facts.proposal.definition)
             && key.identifier_of(node) == Some(facts.identifier)
             && key.threshold == facts.threshold
             && facts.verifying_shares.keys().eq(key.members.keys());

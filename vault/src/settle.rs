@@ -24,7 +24,8 @@ impl Vault {
         settlement: Settlement,
         rng: &mut R,
     ) -> Result<Decision, Denial> {
-        let [account, intent] = self.locks_of(request)?;
+        let (verified, _) = request.signed().clone().verify_known(&self.definition)?;
+        let [account, intent] = self.locks_of(request, &verified)?;
         let mut writes = Vec::new();
         let mut free = |(_, key, payload): &Lock| {
             if self.locks.get(key) == Some(payload) {
@@ -51,10 +52,9 @@ impl Vault {
         Ok(Decision { writes, reply: Reply::Settled { subject: request.id() } })
     }
 
-    /// The locks of a request on its account's nonce and on its requester's, once its signature is seen to be good.
-    pub(crate) fn locks_of(&self, request: &Request) -> Result<[Lock; 2], Denial> {
-        let verified = request.signed().clone().verify(&self.definition)?;
-        if verified != *request {
+    /// The locks of a request on its account's nonce and on its requester's, if it is what its own signature says.
+    pub(crate) fn locks_of(&self, request: &Request, verified: &Request) -> Result<[Lock; 2], Denial> {
+        if verified != request {
             return Err(Code::VaultRefused.into());
         }
         let payload = request.payload_digest(&self.definition);

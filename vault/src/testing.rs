@@ -110,8 +110,10 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             address: requester_address(),
             operations: vec!["slash_operator".into()],
             avs: vec![AVS],
+            expires: None,
         }],
         policy: crate::tests::people::policy(),
+        quorum: None,
     })
 }
 

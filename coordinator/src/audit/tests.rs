@@ -26,6 +26,7 @@ fn definition() -> Definition {
         calls: Vec::new(),
         requesters: Vec::new(),
         policy: firn_proto::policy::Policy::default(),
+        quorum: None,
     })
 }
 

@@ -5,9 +5,12 @@
 
 use super::{Head, INTAKE, SCHEMA, hash};
 use crate::record;
-use firn_proto::definition::Definition;
+use crate::versions::ADOPTED;
+use firn_proto::definition::{Definition, SignedChange};
 use firn_proto::request::SignedRequest;
 use firn_proto::{Code, Digest, wire};
+use prost::Message as _;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -67,7 +70,8 @@ pub enum Fault {
 }
 
 /// Reads a log, as often as `read` is called from its first entry on, and gives its head or the first bad place in it.
-/// `vouched` are heads that somebody else has seen.
+/// `vouched` are heads that somebody else has seen; `definition` is the version that the log begins under: later ones are in
+/// it with their signatures.
 ///
 /// # Errors
 /// What the reader cannot read.
@@ -78,7 +82,7 @@ pub fn verify<E, I: Iterator<Item = Result<Stored, E>>>(
 ) -> Result<Result<Head, Fault>, E> {
     let mut end = Head::default();
     let mut heads = Vouched::new(vouched);
-    let mut invalid = None;
+    let (mut invalid, mut current) = (None, Cow::Borrowed(definition));
     for stored in read() {
         let stored = stored?;
         let link = Link::read(&stored);
@@ -87,7 +91,7 @@ pub fn verify<E, I: Iterator<Item = Result<Stored, E>>>(
             let fault = link.map_or(Ok(edited), |here| Break { end, here: &here, vouched }.name(read()))?;
             return Ok(Err(heads.fault.filter(|rebuilt| rebuilt.is_before(&fault)).or(invalid).unwrap_or(fault)));
         };
-        if invalid.is_none() && !is_true(&stored.bytes, definition) {
+        if invalid.is_none() && !is_true(&stored.bytes, &mut current) {
             invalid = Some(Fault::Invalid { number: end.size });
         }
         end = Head { size: end.size.saturating_add(1), hash: link.hash };
@@ -214,10 +218,17 @@ impl Break<'_> {
 }
 
 /// Whether an entry in its place says what its signatures say: a request that came in was signed by a requester of the
-/// definition, for the session it stands under.
-fn is_true(bytes: &[u8], definition: &Definition) -> bool {
+/// definition, for the session it stands under; a version that came into force follows the one before, signed by enough
+/// organisations of that.
+fn is_true(bytes: &[u8], definition: &mut Cow<'_, Definition>) -> bool {
     let Some(entry) = record::decode::<wire::AuditEntry>(bytes) else { return false };
     match entry.intake {
+        None if entry.event == ADOPTED => {
+            let change = wire::DefinitionChange::decode(&*entry.reference).map_err(drop);
+            let signed = change.and_then(|change| SignedChange::from_wire(change).map_err(drop));
+            let adopted = signed.and_then(|signed| signed.verify(definition).map_err(drop));
+            adopted.map(|change| *definition = Cow::Owned(change.definition().clone())).is_ok()
+        }
         Some(intake) => entry.event == INTAKE && is_signed(&intake, &entry.session, definition) == Some(true),
         None => entry.schema < SCHEMA || entry.event != INTAKE,
     }

@@ -4,6 +4,7 @@ use super::{Player, reply};
 use crate::api::{AccountFacts, ChainAnswer, Command, Event, Family, Record, SlashFacts, SubmissionOutcome, Timer};
 use alloy_primitives::{Address, B256, Bytes};
 use firn_proto::certificate::KeyProposal;
+use firn_proto::definition::SignedChange;
 use firn_proto::message::BlockReference;
 use firn_proto::opinion::SignedOpinion;
 use firn_proto::request::SignedRequest;
@@ -20,11 +21,13 @@ impl Event {
             Self::Started => "started",
             Self::Received { .. } => "received",
             Self::PeerUp { .. } => "peer_up",
+            Self::PeerElsewhere { .. } => "peer_elsewhere",
             Self::PeerDown { .. } => "peer_down",
             Self::RoundTrip { .. } => "round_trip",
             Self::TimerFired(_) => "timer_fired",
             Self::Submitted { .. } => "submitted",
             Self::Opined { .. } => "opined",
+            Self::Changed { .. } => "changed",
             Self::ChainFinalised { .. } => "chain_finalised",
             Self::ChainReplied { .. } => "chain_replied",
             Self::SubmissionSettled { .. } => "submission_settled",
@@ -42,6 +45,9 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
             WireEvent::Received(wire::JournalReceived { from: from.0.into(), envelope: message.envelope().to_vec() })
         }
         Event::PeerUp { node, incarnation } => WireEvent::PeerUp(peer(*node, incarnation.to_wire())),
+        Event::PeerElsewhere { node, definition } => {
+            WireEvent::PeerElsewhere(wire::JournalElsewhere { node: node.0.into(), definition: definition.0.to_vec() })
+        }
         Event::PeerDown { node } => WireEvent::PeerDown(peer(*node, 0)),
         Event::RoundTrip { node, milliseconds } => WireEvent::RoundTrip(peer(*node, *milliseconds)),
         Event::TimerFired(timer) => WireEvent::TimerFired(timer_to(*timer)),
@@ -50,6 +56,7 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
             request: opinion.request().0.0.to_vec(),
             opinion: Some(opinion.signed().to_wire()),
         }),
+        Event::Changed { change } => WireEvent::Changed(change.signed().to_wire()),
         Event::ChainFinalised { block, time } => {
             WireEvent::ChainFinalised(wire::JournalFinalised { block: Some(block_to(*block)), time: time.0 })
         }
@@ -80,6 +87,9 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
         WireEvent::PeerUp(peer) => {
             Event::PeerUp { node: node(peer.node)?, incarnation: Incarnation::from_wire(peer.number) }
         }
+        WireEvent::PeerElsewhere(peer) => {
+            Event::PeerElsewhere { node: node(peer.node)?, definition: Digest::from_slice(&peer.definition)? }
+        }
         WireEvent::PeerDown(peer) => Event::PeerDown { node: node(peer.node)? },
         WireEvent::RoundTrip(peer) => Event::RoundTrip { node: node(peer.node)?, milliseconds: peer.number },
         WireEvent::TimerFired(timer) => Event::TimerFired(timer_from(&timer)?),
@@ -90,6 +100,10 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
         WireEvent::Opined(opined) => {
             let signed = SignedOpinion::from_wire(opined.opinion.as_ref()?, subject(&opined.request)?).ok()?;
             Event::Opined { opinion: Box::new(signed.verify(definition).ok()?) }
+        }
+        WireEvent::Changed(change) => {
+            let change = SignedChange::from_wire(change).ok()?.verify(definition).ok()?;
+            Event::Changed { change: Box::new(change) }
         }
         WireEvent::ChainFinalised(finalised) => {
             Event::ChainFinalised { block: block_from(finalised.block.as_ref()?)?, time: WallTime(finalised.time) }
@@ -119,6 +133,7 @@ pub(super) fn record_to(record: &Record) -> wire::JournalRecord {
         Family::Requests => 2,
         Family::Audit => 3,
         Family::Peers => 4,
+        Family::Definitions => 5,
     };
     wire::JournalRecord { family, key: record.key.clone(), value: record.value.clone().unwrap_or_default() }
 }
@@ -129,6 +144,7 @@ pub(super) fn record_from(record: wire::JournalRecord) -> Option<Record> {
         2 => Family::Requests,
         3 => Family::Audit,
         4 => Family::Peers,
+        5 => Family::Definitions,
         _ => return None,
     };
     Some(Record { family, key: record.key, value: Some(record.value) })

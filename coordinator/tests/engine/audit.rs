@@ -9,7 +9,7 @@ use firn_proto::wire::AuditEntry;
 use prost::Message;
 use std::convert::Infallible;
 
-fn log(bench: &Bench, node: u16) -> Vec<Stored> {
+pub(crate) fn log(bench: &Bench, node: u16) -> Vec<Stored> {
     let records = bench.hosts[&node].records.iter().filter(|((family, _), _)| *family == Family::Audit as u8);
     let stored = |record: &Record| Stored {
         number: u64::from_be_bytes(record.key.clone().try_into().unwrap()),
@@ -23,7 +23,7 @@ fn entries(log: &[Stored], event: &str) -> Vec<AuditEntry> {
     entries.filter(|entry| entry.event == event).collect()
 }
 
-fn check(bench: &Bench, log: &[Stored], vouched: &[Head]) -> Result<Head, Fault> {
+pub(crate) fn check(bench: &Bench, log: &[Stored], vouched: &[Head]) -> Result<Head, Fault> {
     let Ok(outcome) = verify(|| log.iter().cloned().map(Ok::<_, Infallible>), &bench.definition, vouched);
     outcome
 }

@@ -1,13 +1,12 @@
 //! Engines with their vaults and disks, and the messages between them, which move only when a test says so.
 
+use crate::host::{Host, boot};
 use crate::network::definition;
 use crate::show;
 use alloy_primitives::{Address, Bytes, U256};
 use firn_coordinator::api::{
-    AccountFacts, ChainAnswer, ChainQuery, Command, Effect, Event, Observation, Record, SlashFacts, Timer,
+    AccountFacts, ChainAnswer, ChainQuery, Command, Effect, Event, Observation, SlashFacts, Timer,
 };
-use firn_coordinator::journal::Recorder;
-use firn_coordinator::{Config, Engine};
 use firn_proto::account::{account_address, verifier_address};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::definition::Definition;
@@ -15,60 +14,13 @@ use firn_proto::message::BlockReference;
 use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::request::{Request, SignedRequest};
 use firn_proto::time::{MonotonicTime, Time, WallTime};
-use firn_proto::{Digest, Epoch, GroupSignature, Incarnation, KeyId, Message, NodeId, Point, SessionId, envelope};
-use firn_vault::api::{Reply, Request as VaultRequest, Write};
-use firn_vault::{RootSecret, Vault};
-use rand_chacha::ChaCha20Rng;
-use rand_core::{CryptoRng, RngCore, SeedableRng};
+use firn_proto::{Digest, GroupSignature, Incarnation, KeyId, Message, NodeId, Point, SessionId, envelope};
+use firn_vault::api::{Reply, Request as VaultRequest};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(crate) const REQUESTER: [u8; 32] = [7; 32];
 pub(crate) const WALL: u64 = 1_800_000_000;
 pub(crate) const AVS: Address = Address::repeat_byte(0x11);
-
-pub(crate) struct Host {
-    pub(crate) engine: Engine,
-    vault: Vault,
-    pub(crate) rng: Rng,
-    recorder: Recorder,
-    /// The journal of this boot, as a node would have it on disk.
-    pub(crate) journal: Vec<u8>,
-    pub(crate) incarnation: u32,
-    pub(crate) alive: bool,
-    pub(crate) records: BTreeMap<(u8, Vec<u8>), Record>,
-    pub(crate) sealed: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub(crate) timers: Vec<Timer>,
-    /// The same with their times, for tests in which time passes.
-    pub(crate) due: Vec<(u64, Timer)>,
-}
-
-/// A vault's randomness, and what was drawn from it: the secrets of a boot are among that.
-pub(crate) struct Rng {
-    rng: ChaCha20Rng,
-    pub(crate) drawn: Vec<Vec<u8>>,
-}
-
-impl CryptoRng for Rng {}
-
-impl RngCore for Rng {
-    fn next_u32(&mut self) -> u32 {
-        self.rng.next_u32()
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        self.rng.next_u64()
-    }
-
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        self.rng.fill_bytes(bytes);
-        self.drawn.push(bytes.to_vec());
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
-        self.fill_bytes(bytes);
-        Ok(())
-    }
-}
 
 /// A message on its way.
 #[derive(Clone)]
@@ -270,8 +222,13 @@ impl Bench {
         for other in self.hosts.keys().copied().filter(|other| *other != id).collect::<Vec<_>>() {
             if self.hosts[&other].alive && self.hosts[&id].alive {
                 let (ours, theirs) = (self.hosts[&id].incarnation, self.hosts[&other].incarnation);
-                self.event(other, Event::PeerUp { node: NodeId(id), incarnation: Incarnation::new(ours, 0) });
-                self.event(id, Event::PeerUp { node: NodeId(other), incarnation: Incarnation::new(theirs, 0) });
+                let (our, their) = (self.hosts[&id].definition.digest(), self.hosts[&other].definition.digest());
+                let up = |node, boot, definition| match our == their {
+                    true => Event::PeerUp { node: NodeId(node), incarnation: Incarnation::new(boot, 0) },
+                    false => Event::PeerElsewhere { node: NodeId(node), definition },
+                };
+                self.event(other, up(id, ours, our));
+                self.event(id, up(other, theirs, their));
             }
         }
     }
@@ -312,6 +269,9 @@ impl Bench {
                 self.log.extend(effects.iter().map(|effect| format!("  {}", show::effect(effect, self.now))));
             }
             for effect in effects {
+                if effect == Effect::Restart {
+                    return self.restart(id);
+                }
                 self.carry_out(id, effect, &mut events);
             }
         }
@@ -339,7 +299,7 @@ impl Bench {
             Effect::SubmitToChain { subject, signature, .. } => self.submitted.push((KeyId(subject.0), signature)),
             Effect::Observe(Observation::Evidence { culprit, code, .. }) => self.evidence.push((id, culprit.0, code)),
             Effect::Answer { outcome, .. } => self.answers.push((id, outcome)),
-            Effect::Penalise { .. } | Effect::Observe(_) => {}
+            Effect::Penalise { .. } | Effect::Observe(_) | Effect::Restart => {}
         }
     }
 
@@ -395,7 +355,7 @@ impl Bench {
         if self.dropped.contains(&(flight.from, flight.to)) {
             return;
         }
-        if let Ok(message) = envelope::verify(&flight.bytes, &self.definition) {
+        if let Ok(message) = envelope::verify(&flight.bytes, &self.hosts[&flight.to].definition) {
             self.event(flight.to, Event::Received { from: NodeId(flight.from), message: Box::new(message) });
         }
     }
@@ -434,59 +394,6 @@ impl Bench {
             }
         }
     }
-}
-
-impl Host {
-    fn persist(&mut self, records: Vec<Record>) {
-        for record in records {
-            self.records.insert((record.family as u8, record.key.clone()), record);
-        }
-    }
-
-    pub(crate) fn ask(&mut self, request: VaultRequest) -> Reply {
-        let request = match request {
-            VaultRequest::Certify { key_id, stored: None } => {
-                let stored = self.sealed.get(&Vault::share_record(key_id, Epoch(0))).cloned();
-                VaultRequest::Certify { key_id, stored }
-            }
-            other => other,
-        };
-        let decision = self.vault.handle(request, &mut self.rng);
-        for write in decision.writes {
-            match write {
-                Write::Put { key, value } => self.sealed.insert(key, value),
-                Write::Delete { key } => self.sealed.remove(&key),
-            };
-        }
-        decision.reply
-    }
-
-    pub(crate) fn all_records(&self) -> Vec<Record> {
-        self.records.values().cloned().collect()
-    }
-}
-
-fn boot(
-    definition: &Definition,
-    id: u16,
-    incarnation: u32,
-    records: BTreeMap<(u8, Vec<u8>), Record>,
-    sealed: BTreeMap<Vec<u8>, Vec<u8>>,
-) -> Host {
-    let all: Vec<_> = records.values().cloned().collect();
-    let boot = Incarnation::new(incarnation, 0);
-    let config = Config { definition: definition.clone(), me: NodeId(id), incarnation: boot };
-    let (recorder, journal) = Recorder::start(&config, boot, &all);
-    let engine = Engine::restore(config, &all).unwrap();
-    let opened = Vault::open(definition.clone(), NodeId(id), boot, root(id), sealed.clone());
-    let rng =
-        Rng { rng: ChaCha20Rng::seed_from_u64(u64::from(id) * 1_000 + u64::from(incarnation)), drawn: Vec::new() };
-    let (vault, timers, due) = (opened.unwrap(), Vec::new(), Vec::new());
-    Host { engine, vault, rng, recorder, journal, incarnation, alive: true, records, sealed, timers, due }
-}
-
-pub(crate) fn root(id: u16) -> RootSecret {
-    RootSecret::generate(&mut ChaCha20Rng::seed_from_u64(u64::from(id)))
 }
 
 pub(crate) fn requester(key: &[u8; 32]) -> k256::ecdsa::SigningKey {

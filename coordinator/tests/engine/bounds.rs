@@ -209,7 +209,13 @@ fn one_requester_fills_its_own_part_only() {
         let mut address = [0x77; 20];
         address[..2].copy_from_slice(&id.to_be_bytes());
         let operations = vec!["slash_operator".to_owned()];
-        Requester { name: format!("other-{id:03}"), address: Address::from(address), operations, avs: vec![AVS] }
+        Requester {
+            name: format!("other-{id:03}"),
+            address: Address::from(address),
+            operations,
+            avs: vec![AVS],
+            expires: None,
+        }
     }));
     let (mut bench, _) = Bench::ready_of(Definition::new(content));
     bench.facts = |facts| facts.slashable = false;

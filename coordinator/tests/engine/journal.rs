@@ -1,6 +1,7 @@
 //! Journals: what went into an engine makes the same engine again, and holds no secret.
 
-use crate::bench::{Bench, root};
+use crate::bench::Bench;
+use crate::host::root;
 use firn_coordinator::api::{ChainAnswer, Command, Event, SubmissionOutcome, Timer};
 use firn_coordinator::journal::{self, JournalError, Player, Recorder, Tail};
 use firn_coordinator::{Config, Engine};

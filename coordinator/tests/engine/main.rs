@@ -14,6 +14,8 @@ mod fairness;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]
+mod host;
+#[cfg(test)]
 mod journal;
 #[cfg(test)]
 mod keygen;
@@ -37,6 +39,8 @@ mod show;
 mod signing;
 #[cfg(test)]
 mod timed;
+#[cfg(test)]
+mod versions;
 #[cfg(test)]
 mod warm;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The network that tests of the engine run: one organisation, one key, one requester.
 
-use crate::bench::{AVS, REQUESTER, requester, root};
+use crate::bench::{AVS, REQUESTER, requester};
+use crate::host::root;
 use alloy_primitives::Address;
 use firn_proto::definition::{self, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
 use firn_proto::policy::Policy;
@@ -46,7 +47,9 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             address: Address::from_public_key(requester(&REQUESTER).verifying_key()),
             operations: vec!["slash_operator".to_owned()],
             avs: vec![AVS],
+            expires: None,
         }],
         policy: Policy::default(),
+        quorum: None,
     })
 }

@@ -18,7 +18,7 @@ fn governed(t: u16, n: u16) -> Definition {
     content.organisations = (1..=n).map(organisation).collect();
     content.nodes.iter_mut().for_each(|(id, node)| node.organisation = organisation(id.0));
     let person = |id: u16| {
-        let roles = if id == 1 { Role::ALL.into() } else { BTreeSet::from([Role::Approver]) };
+        let roles = if id == 1 { [Role::Approver, Role::VetoHolder].into() } else { BTreeSet::from([Role::Approver]) };
         let address = Address::from_public_key(requester(&key(id)).verifying_key());
         (format!("person-{id}"), Person { organisation: organisation(id), address, roles })
     };

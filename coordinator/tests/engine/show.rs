@@ -31,6 +31,8 @@ pub(crate) fn message_name(message: &Message) -> &'static str {
         Message::CommitmentsOffered(_) => "CommitmentsOffered",
         Message::Opinion(_) => "Opinion",
         Message::Checkpoint(_) => "Checkpoint",
+        Message::DefinitionChange(_) => "DefinitionChange",
+        Message::DefinitionHeld(_) => "DefinitionHeld",
     }
 }
 
@@ -77,6 +79,8 @@ pub(crate) fn event(event: &Event) -> String {
     match event {
         Event::Received { from, message: verified } => format!("{} from n{from}", message(verified.content())),
         Event::PeerUp { node, incarnation } => format!("up n{node} boot {}", incarnation.count()),
+        Event::PeerElsewhere { node, .. } => format!("elsewhere n{node}"),
+        Event::Changed { .. } => "changed".to_owned(),
         Event::PeerDown { node } => format!("down n{node}"),
         Event::RoundTrip { node, milliseconds } => format!("round trip n{node} {milliseconds}"),
         Event::TimerFired(timer) => format!("timer {}", timer_name(timer)),
@@ -117,6 +121,7 @@ pub(crate) fn effect(effect: &Effect, now: u64) -> String {
             Ok(()) => "answer ok".to_owned(),
             Err(code) => format!("answer {code}"),
         },
+        Effect::Restart => "restart".to_owned(),
         Effect::Penalise { peer, reason } => format!("penalise n{peer} {reason}"),
         Effect::Observe(observation) => observed(observation),
     }
@@ -145,6 +150,8 @@ fn observed(observation: &Observation) -> String {
             let what = if *over { "trusted" } else { "quarantined" };
             format!("n{peer} {what}: {} after {}", met.count(), seen.count())
         }
+        Observation::Version { state, .. } => format!("version {state}"),
+        Observation::Elsewhere { peer, .. } => format!("n{peer} elsewhere"),
         Observation::Ignored { from, code, .. } => format!("ignored n{from} {code}"),
     }
 }

@@ -42,7 +42,7 @@ impl Bench {
         while !done(self) {
             let flight = (0..self.flights.len()).min_by_key(|index| (self.flights[*index].arrives, *index));
             let arrival = flight.map(|index| self.flights[index].arrives);
-            let due = |host: &crate::bench::Host| host.due.iter().map(|(at, _)| *at).min();
+            let due = |host: &crate::host::Host| host.due.iter().map(|(at, _)| *at).min();
             let timer = self.hosts.iter().filter_map(|(id, host)| Some((due(host)?, *id))).min();
             match (arrival, timer) {
                 (Some(arrival), timer) if timer.is_none_or(|(at, _)| arrival <= at) => {

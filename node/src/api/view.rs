@@ -89,7 +89,7 @@ pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition, known: &[K
                 name: status.name.clone(),
                 organisation: node.map(|node| node.organisation.clone()).unwrap_or_default(),
                 region: node.map(|node| node.region.clone()).unwrap_or_default(),
-                connected: status.up.is_some(),
+                connected: status.takes_part(),
                 quarantined: known.iter().any(|peer| peer.node.0 == status.node && peer.quarantined),
                 incarnation: status.up.as_ref().map(|up| Incarnation::from_wire(up.incarnation).count().into()),
                 round_trip_us: status.round_trip.and_then(|measured| u64::try_from(measured.as_micros()).ok()),
@@ -112,7 +112,7 @@ pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition, known: &[K
 
 /// What must hold before this node can do its work.
 pub(super) fn checks(peers: &[PeerStatus], definition: &Definition, me: NodeId, health: Health) -> Vec<Check> {
-    let up: Vec<_> = peers.iter().filter(|peer| peer.up.is_some()).map(|peer| NodeId(peer.node)).collect();
+    let up: Vec<_> = peers.iter().filter(|peer| peer.takes_part()).map(|peer| NodeId(peer.node)).collect();
     let block = health.block.number;
     let detail = match health.problem {
         Some(code) => format!("{code}: {}; last finalised block {block}", code.cause()),

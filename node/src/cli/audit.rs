@@ -1,5 +1,6 @@
 //! `firn audit`: looking at a node's audit log, exporting it, and verifying exports.
 
+use super::network::oldest;
 use super::show::ACCEPTED;
 use super::{NodeArgs, Output, document, print, print_line, talk};
 use crate::api::json::{AuditEntryView, HeadView};
@@ -139,7 +140,7 @@ async fn write(client: &Client, out: Option<&Path>) -> Result<(), Failure> {
 }
 
 fn verify(paths: &[PathBuf], network: &Path, output: Output) -> Result<(), Failure> {
-    let definition = read_definition(network)?;
+    let definition = read_definition(&oldest(network))?;
     let exports: Vec<_> = paths.iter().map(|path| Export::open(path, &definition)).collect::<Result<_, _>>()?;
     let verdicts = verify_all(&exports, &definition)?;
     let name = |node: NodeId| name(&definition, node);

@@ -7,10 +7,8 @@ use crate::failure::{Exit, Failure};
 use crate::host::read_definition;
 use crate::keystore::{Context, KdfProfile, Keystore, PassphraseSource};
 use clap::{Args, Subcommand};
-use firn_proto::Definition;
 use libp2p::Multiaddr;
 use serde_json::json;
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -37,16 +35,6 @@ pub(crate) struct InitArgs {
     rpc: String,
     #[command(flatten)]
     passphrase: PassphraseArgs,
-}
-
-/// Look at the network definition.
-#[derive(Subcommand)]
-pub(crate) enum NetworkCommand {
-    /// Show a network.toml with its digest, which all organisations must see alike.
-    Show {
-        /// The file, or a data directory with one.
-        path: PathBuf,
-    },
 }
 
 pub(super) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
@@ -111,74 +99,4 @@ pub(super) fn keystore(command: &KeystoreCommand, output: Output) -> Result<(), 
     print(output, &document("firn.keystore.v1", &json!({ "changed": true })), || {
         "The passphrase is changed. Destroy old copies of the keystore.".to_owned()
     })
-}
-
-pub(super) fn network(command: &NetworkCommand, output: Output) -> Result<(), Failure> {
-    let NetworkCommand::Show { path } = command;
-    let file = if path.is_dir() { path.join("network.toml") } else { path.clone() };
-    let definition = read_definition(&file)?;
-    print(output, &document("firn.network.v1", &as_json(&definition)), || as_text(&definition))
-}
-
-fn as_json(definition: &Definition) -> serde_json::Value {
-    json!({
-        "name": definition.name,
-        "digest": definition.digest().to_string(),
-        "network": definition.network_id().0.to_string(),
-        "chain_id": definition.chain.id,
-        "allocation_manager": definition.chain.allocation_manager,
-        "nodes": definition.nodes.iter().map(|(id, node)| json!({
-            "id": id.0, "name": node.name, "organisation": node.organisation, "region": node.region,
-            "provider": node.provider, "peer_id": node.peer_id, "addresses": node.addresses,
-        })).collect::<Vec<_>>(),
-        "keys": definition.keys.iter().map(|key| json!({
-            "name": key.name, "purpose": key.purpose.as_str(), "threshold": key.threshold,
-            "members": key.nodes().map(|node| node.0).collect::<Vec<_>>(),
-        })).collect::<Vec<_>>(),
-        "operator_sets": definition.operator_sets.iter().map(|set| json!({
-            "avs": set.avs, "id": set.id, "key": set.key,
-        })).collect::<Vec<_>>(),
-        "requesters": definition.requesters.iter().map(|requester| json!({
-            "name": requester.name, "address": requester.address, "operations": requester.operations, "avs": requester.avs,
-        })).collect::<Vec<_>>(),
-    })
-}
-
-/// Writing into a string cannot fail, so the results are dropped.
-fn as_text(definition: &Definition) -> String {
-    let mut text = String::new();
-    let _ = writeln!(text, "network  {} (version 1)", definition.name);
-    let _ = writeln!(text, "digest   {}", definition.digest());
-    let _ =
-        writeln!(text, "chain    {}, AllocationManager {}", definition.chain.id, definition.chain.allocation_manager);
-    let _ = writeln!(text, "\nnodes");
-    for (id, node) in &definition.nodes {
-        let _ = writeln!(
-            text,
-            "  {:>3}  {:<14} {:<18} {:<12} {}",
-            id.0, node.name, node.organisation, node.region, node.peer_id
-        );
-    }
-    let _ = writeln!(text, "\nkeys");
-    for key in &definition.keys {
-        let members: Vec<_> = key.nodes().map(|node| node.0.to_string()).collect();
-        let _ = writeln!(
-            text,
-            "  {}: {}, {} of {} (nodes {})",
-            key.name,
-            key.purpose.as_str(),
-            key.threshold,
-            members.len(),
-            members.join(", ")
-        );
-    }
-    let _ = writeln!(text, "\noperator sets");
-    for set in &definition.operator_sets {
-        let _ = writeln!(text, "  {} / {}: key {}", set.avs, set.id, set.key);
-    }
-    let _ = writeln!(text, "\nrequesters");
-    for requester in &definition.requesters {
-        let _ = writeln!(text, "  {} {}: {}", requester.name, requester.address, requester.operations.join(", "));
-    }
-    text
 }

@@ -1,4 +1,4 @@
-//! `firn devnet demo`: Firn at work in seven acts, each checked as it is shown.
+//! `firn devnet demo`: Firn at work in eight acts, each checked as it is shown.
 
 use super::account::{Account, amount, duration, short};
 use super::contracts::{self, Execution, WAD};
@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 mod logs;
 mod people;
+mod versions;
 
 /// Somebody ended the demo: no log explains that.
 const INTERRUPTED: &str = "INTERRUPTED";
@@ -92,6 +93,8 @@ async fn acts(cluster: &mut Cluster, account: &mut Account, dir: &Path) -> Resul
     avs.executed(cluster, account, &asked).await?;
     account.next("rules that the organisations agreed on, and people who approve and veto");
     avs.governed(cluster, account, &names).await?;
+    account.next("three of five organisations change a rule, and a request that passed it is refused");
+    avs.changed(cluster, account, &names, dir).await?;
     account.next("nodes die, and Firn goes on while three are left");
     let gone = [name(&names, 3)?, name(&names, 4)?];
     for node in &gone {

@@ -5,13 +5,15 @@ use super::roster::{self, MEMBERS, Member};
 use crate::config::RpcUrl;
 use crate::data_dir::files;
 use crate::failure::{Exit, Failure};
+use crate::host::versions::signatures_file;
 use crate::init::{self, Plan};
 use crate::keystore::{KdfProfile, Passphrase};
+use crate::requester::sign_definition;
 use alloy::primitives::{Address, U256};
 use alloy::signers::local::PrivateKeySigner;
 use firn_proto::account::verifier_address;
 use firn_proto::author::AuthorKey;
-use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester, SignedChange};
 use firn_proto::policy::{Approvals, Person, Policy, Role, Rule, Scope};
 use firn_proto::{Definition, Identifier, NodeId, Point};
 use rand_core::{OsRng, RngCore};
@@ -56,6 +58,8 @@ pub(crate) struct Manifest {
     pub(crate) requester: ManifestSigner,
     /// An approver of each organisation; the first may veto as well.
     pub(crate) people: Vec<ManifestSigner>,
+    /// An admin of each organisation, who signs versions of the definition.
+    pub(crate) admins: Vec<ManifestSigner>,
     pub(crate) contracts: Contracts,
 }
 
@@ -169,7 +173,7 @@ fn fill(wish: &Wish<'_>) -> Result<Manifest, Failure> {
         let cause = format!("{} nodes; a devnet has at most {}", wish.nodes, MEMBERS.len());
         Failure::new("DEVNET_SIZE", cause, "ask for fewer with --nodes", Exit::Failure)
     })?;
-    for name in ["passphrases", "avs", "people", "logs"] {
+    for name in ["passphrases", "avs", "people", "admins", "logs"] {
         let path = dir.join(name);
         create(&path).map_err(|error| io(&path, &error))?;
     }
@@ -189,16 +193,12 @@ fn fill(wish: &Wish<'_>) -> Result<Manifest, Failure> {
     let (requester, contracts) = (signer(&dir.join("avs"), "requester", "sample-avs")?, contracts()?);
     let approver = |member: &Member| signer(&dir.join("people"), member.approver, member.approver);
     let people = members.iter().map(approver).collect::<Result<Vec<_>, _>>()?;
-    let definition = definition(definitions, wish.threshold, &requester, &people, &contracts);
-    let text = definition.to_toml();
-    if Definition::parse(&text)? != definition {
-        return Err(Failure::general("DEVNET_DEFINITION", "network.toml does not read back as it was written"));
-    }
+    let admin = |member: &Member| signer(&dir.join("admins"), member.admin, member.admin);
+    let admins = members.iter().map(admin).collect::<Result<Vec<_>, _>>()?;
+    let definition = definition(definitions, wish.threshold, &requester, (&people, &admins), &contracts);
     let network_file = dir.join("network.toml");
     let copies = nodes.iter().map(|node| node.data_dir.join("network.toml"));
-    for path in copies.chain([network_file.clone()]) {
-        files::write_new(&path, text.as_bytes()).map_err(|error| io(&path, &error))?;
-    }
+    write_genesis(&definition, &admins, copies.chain([network_file.clone()]))?;
     let manifest = Manifest {
         schema: SCHEMA.to_owned(),
         warning: WARNING.to_owned(),
@@ -212,6 +212,7 @@ fn fill(wish: &Wish<'_>) -> Result<Manifest, Failure> {
         nodes,
         requester,
         people,
+        admins,
         contracts,
     };
     let text = serde_json::to_string_pretty(&manifest)
@@ -277,11 +278,15 @@ fn definition(
     nodes: Vec<Node>,
     threshold: u16,
     requester: &ManifestSigner,
-    people: &[ManifestSigner],
+    (people, admins): (&[ManifestSigner], &[ManifestSigner]),
     contracts: &Contracts,
 ) -> Definition {
     let organisations = nodes.iter().map(|node| node.organisation.clone()).collect();
-    let policy = policy(people.iter().zip(nodes.iter().map(|node| &node.organisation)));
+    let mut policy = policy(people.iter().zip(nodes.iter().map(|node| &node.organisation)));
+    policy.people.extend(admins.iter().zip(&nodes).map(|(admin, node)| {
+        let (organisation, roles) = (node.organisation.clone(), [Role::Admin].into());
+        (admin.name.clone(), Person { organisation, address: admin.address, roles })
+    }));
     let nodes: BTreeMap<_, _> = (1..).map(NodeId).zip(nodes).collect();
     let key = KeyDefinition {
         name: KEY.to_owned(),
@@ -310,9 +315,33 @@ fn definition(
             address: requester.address,
             operations: vec!["slash_operator".to_owned()],
             avs: vec![contracts.avs],
+            expires: None,
         }],
         policy,
+        quorum: None,
     })
+}
+
+/// Writes the definition and, beside it, every organisation's signature.
+fn write_genesis(
+    definition: &Definition,
+    admins: &[ManifestSigner],
+    paths: impl Iterator<Item = PathBuf>,
+) -> Result<(), Failure> {
+    let mut signed = SignedChange::propose(definition);
+    for admin in admins {
+        signed.signatures.insert(sign_definition(definition, &admin.open()?)?);
+    }
+    if signed.verify_genesis()? != *definition {
+        return Err(Failure::general("DEVNET_DEFINITION", "network.toml does not read back as it was written"));
+    }
+    let lines: String = signed.signatures.iter().map(|signature| format!("0x{}\n", hex::encode(signature))).collect();
+    for path in paths {
+        files::write_new(&path, signed.text.as_bytes()).map_err(|error| io(&path, &error))?;
+        let path = signatures_file(&path);
+        files::write_new(&path, lines.as_bytes()).map_err(|error| io(&path, &error))?;
+    }
+    Ok(())
 }
 
 /// Half of an allocation at most; more than a tenth takes the approval of two people from two organisations.
@@ -322,7 +351,7 @@ fn policy<'a>(people: impl Iterator<Item = (&'a ManifestSigner, &'a String)>) ->
     let over = Scope { wad_over: Some(tenth), ..Scope::default() };
     let ceiling = Rule { wad_max: Some(tenth * U256::from(5)), ..Rule::default() };
     let people = people.enumerate().map(|(index, (person, organisation))| {
-        let roles = if index == 0 { Role::ALL.into() } else { [Role::Approver].into() };
+        let roles = if index == 0 { [Role::Approver, Role::VetoHolder].into() } else { [Role::Approver].into() };
         (person.name.clone(), Person { organisation: organisation.clone(), address: person.address, roles })
     });
     Policy {

@@ -12,16 +12,18 @@ pub(crate) struct Member {
     pub(crate) provider: &'static str,
     /// A person of the organisation.
     pub(crate) approver: &'static str,
+    /// Another one.
+    pub(crate) admin: &'static str,
 }
 
 /// Invented, like everything here. The labels mean nothing to anybody but people.
 pub(crate) const MEMBERS: [Member; 6] = [
-    member("nordlys", "Nordlys Custody", "eu-north", "fjord-hosting", "astrid"),
-    member("halyard", "Halyard Systems", "us-east", "own-datacentre", "benjamin"),
-    member("kaveri", "Kaveri Labs", "ap-south", "deccan-cloud", "charu"),
-    member("jacaranda", "Jacaranda Infra", "sa-east", "pampa-metal", "davi"),
-    member("protea", "Protea Validators", "af-south", "cape-colo", "esihle"),
-    member("kanuka", "Kanuka Staking", "ap-southeast", "tasman-cloud", "fetu"),
+    member("nordlys", "Nordlys Custody", "eu-north", "fjord-hosting", ["astrid", "gudrun"]),
+    member("halyard", "Halyard Systems", "us-east", "own-datacentre", ["benjamin", "hannah"]),
+    member("kaveri", "Kaveri Labs", "ap-south", "deccan-cloud", ["charu", "ishaan"]),
+    member("jacaranda", "Jacaranda Infra", "sa-east", "pampa-metal", ["davi", "joana"]),
+    member("protea", "Protea Validators", "af-south", "cape-colo", ["esihle", "kagiso"]),
+    member("kanuka", "Kanuka Staking", "ap-southeast", "tasman-cloud", ["fetu", "lagi"]),
 ];
 
 const fn member(
@@ -29,9 +31,10 @@ const fn member(
     organisation: &'static str,
     region: &'static str,
     provider: &'static str,
-    approver: &'static str,
+    people: [&'static str; 2],
 ) -> Member {
-    Member { name, organisation, region, provider, approver }
+    let [approver, admin] = people;
+    Member { name, organisation, region, provider, approver, admin }
 }
 
 /// The strategy of the operator set. The simulation knows strategies by their addresses only.

@@ -63,9 +63,9 @@ impl VaultRoot {
         Self(bytes)
     }
 
-    /// Hands the root to the vault. By value: nothing on this side needs it afterwards.
-    pub(crate) fn into_inner(self) -> Zeroizing<[u8; 32]> {
-        self.0
+    /// A copy for a vault. The root itself stays for the next start under another version of the definition.
+    pub(crate) fn copied(&self) -> Zeroizing<[u8; 32]> {
+        self.0.clone()
     }
 
     pub(super) fn expose(&self) -> &[u8; 32] {

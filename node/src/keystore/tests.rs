@@ -86,7 +86,7 @@ fn what_is_created_opens() {
     let unlocked = open(&dir).unwrap();
     check_secrets(&unlocked);
     assert!(!unlocked.insecure_kdf);
-    assert_eq!(*unlocked.vault_root.into_inner(), ROOT);
+    assert_eq!(*unlocked.vault_root.copied(), ROOT);
     let text = fs::read_to_string(keystore_file(dir.path())).unwrap();
     for line in ["algorithm = \"argon2id\"", "profile = \"standard\"", "memory_kib = 65536", "passes = 3", "lanes = 1"]
     {

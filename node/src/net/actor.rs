@@ -183,9 +183,11 @@ impl Actor {
             }
         }
         let session = match (&self.inbound, &self.outbound) {
-            (Some(inbound), Some(_)) => {
-                Some(Session { incarnation: inbound.theirs.incarnation, version: inbound.version })
-            }
+            (Some(inbound), Some(_)) => Some(Session {
+                incarnation: inbound.theirs.incarnation,
+                version: inbound.version,
+                definition: inbound.theirs.definition,
+            }),
             _ => None,
         };
         let was_open = *self.open.borrow();
@@ -199,10 +201,11 @@ impl Actor {
     async fn up(&mut self, session: Session) -> Result<(), HostGone> {
         // Not zero: a peer that accepts and closes at once must not make us spin.
         self.attempt = 1;
-        self.link.set_up(session);
-        let Session { incarnation, version } = session;
+        let elsewhere = self.inbound.as_ref().and_then(|inbound| self.common.ours.elsewhere(&inbound.theirs));
+        self.link.set_up(session, elsewhere);
+        let Session { incarnation, version, definition } = session;
         tracing::info!(node = self.link.node, name = self.link.name, version, "peer up");
-        self.tell(Event::Up { node: self.link.node, incarnation, version }).await?;
+        self.tell(Event::Up { node: self.link.node, incarnation, version, definition }).await?;
         self.open.send_replace(true);
         // Mostly measured while the substreams were greeting.
         self.tell_round_trip().await

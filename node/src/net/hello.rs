@@ -65,13 +65,13 @@ impl Hello {
             );
             return Err(Refusal { code: PROTOCOL_VERSION, detail });
         }
-        // Compared last, because it is the one mismatch that is no dead end: a peer on another definition of the
-        // same network may be admitted here for catch-up only, once the host can tell such frames apart.
-        if self.definition != theirs.definition {
-            let detail = versus("definition", &self.definition, &theirs.definition);
-            return Err(Refusal { code: DEFINITION_MISMATCH, detail });
-        }
         Ok(version)
+    }
+
+    /// Why the peer takes part in nothing but telling of versions: it runs another version of the definition.
+    pub(super) fn elsewhere(&self, theirs: &Self) -> Option<Refusal> {
+        let detail = || versus("definition", &self.definition, &theirs.definition);
+        (self.definition != theirs.definition).then(|| Refusal { code: DEFINITION_MISMATCH, detail: detail() })
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct PeerStatus {
     pub(crate) up: Option<Session>,
     /// The last measured round trip.
     pub(crate) round_trip: Option<Duration>,
-    /// Why the peer, or we, refused last; cleared when the link comes up.
+    /// Why the peer, or we, refused last; cleared when the link comes up, unless it runs another version of the definition.
     pub(crate) refused: Option<Refusal>,
     /// What went wrong last, in words.
     pub(crate) last_fault: Option<String>,
@@ -57,6 +57,15 @@ pub(crate) struct Session {
     pub(crate) incarnation: u64,
     /// Protocol version agreed on.
     pub(crate) version: u32,
+    /// Digest of the definition that the peer runs.
+    pub(crate) definition: [u8; 32],
+}
+
+impl PeerStatus {
+    /// Whether it is there, under the version of the definition that is in force here.
+    pub(crate) fn takes_part(&self) -> bool {
+        self.up.is_some() && self.refused.is_none()
+    }
 }
 
 /// The shared record of one peer.
@@ -115,10 +124,10 @@ impl Link {
         }
     }
 
-    pub(super) fn set_up(&self, session: Session) {
+    pub(super) fn set_up(&self, session: Session, elsewhere: Option<Refusal>) {
         let mut record = self.record();
         record.up = Some(session);
-        record.refused = None;
+        record.refused = elsewhere;
         self.reached.store(true, Ordering::Relaxed);
     }
 

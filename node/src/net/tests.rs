@@ -100,7 +100,7 @@ impl Node {
     /// Waits until the peer is up; gives its incarnation and version.
     async fn up(&mut self, peer: u16) -> (u64, u32) {
         self.until("Up", |event| match event {
-            Event::Up { node, incarnation, version } if *node == peer => Some((*incarnation, *version)),
+            Event::Up { node, incarnation, version, .. } if *node == peer => Some((*incarnation, *version)),
             _ => None,
         })
         .await

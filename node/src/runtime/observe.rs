@@ -35,6 +35,11 @@ pub(super) fn log(observation: &Observation) {
         Observation::Quarantine { peer, met, .. } => {
             tracing::warn!(peer = peer.0, met = met.count(), "quarantine_over");
         }
+        Observation::Version { digest, state } => tracing::info!(definition = %digest, state, "definition_version"),
+        Observation::Elsewhere { peer, ours, theirs } => {
+            let code = Code::DefinitionMismatch.as_str();
+            tracing::warn!(peer = peer.0, code, %ours, %theirs, "peer_on_another_version");
+        }
         Observation::Ignored { from, session, code } => {
             tracing::debug!(peer = from.0, session = %session.0, code = code.as_str(), "ignored");
         }

@@ -21,12 +21,22 @@ pub(crate) enum Family {
     Audit,
     /// What is remembered of each peer.
     Peers,
+    /// Versions of the definition after the one that the node was set up with.
+    Definitions,
 }
 
 impl Family {
     /// In the order of their tags.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Meta, Self::Vault, Self::Keys, Self::Requests, Self::Sessions, Self::Audit, Self::Peers];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Meta,
+        Self::Vault,
+        Self::Keys,
+        Self::Requests,
+        Self::Sessions,
+        Self::Audit,
+        Self::Peers,
+        Self::Definitions,
+    ];
 
     /// The column family's name; part of the format.
     pub(crate) fn name(self) -> &'static str {
@@ -38,6 +48,7 @@ impl Family {
             Self::Sessions => "sessions",
             Self::Audit => "audit",
             Self::Peers => "peers",
+            Self::Definitions => "definitions",
         }
     }
 
@@ -51,6 +62,7 @@ impl Family {
             Self::Sessions => 4,
             Self::Audit => 5,
             Self::Peers => 6,
+            Self::Definitions => 7,
         }
     }
 }

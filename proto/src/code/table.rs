@@ -75,8 +75,8 @@ const SIGNING: &[Entry] = &[
     Entry(
         Code::DefinitionMismatch,
         "DEFINITION_MISMATCH",
-        "the peers hold different network definitions",
-        "compare the two digests shown with `firn network show`; copy the agreed network.toml",
+        "two versions of the network definition do not go together",
+        "compare both digests with `firn network status` at several nodes; who is behind is told by its peers",
     ),
     Entry(
         Code::RequestMalformed,

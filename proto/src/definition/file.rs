@@ -1,13 +1,15 @@
 //! `network.toml`: the definition as people write it.
 
+use super::version::Succession;
 use super::{
     Authority, Chain, Content, KeyDefinition, ListedCall, Node, OperatorSetEntry, Purpose, Requester, invalid,
 };
 use crate::author::AuthorKey;
 use crate::code::Refusal;
-use crate::ids::{Identifier, NodeId};
+use crate::ids::{Digest, Identifier, NetworkId, NodeId};
 use crate::point::Point;
 use crate::policy::file::{self as policy, FileOperator, FilePerson, FilePolicy, FileRule};
+use crate::time::WallTime;
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +19,14 @@ use std::collections::{BTreeMap, BTreeSet};
 struct File {
     name: String,
     version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_block: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quorum: Option<u16>,
     chain: FileChain,
     organisations: Vec<FileOrganisation>,
     nodes: Vec<FileNode>,
@@ -123,13 +133,13 @@ struct FileRequester {
     address: String,
     operations: Vec<String>,
     avs: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
 }
 
-pub(super) fn parse(text: &str) -> Result<Content, Refusal> {
+pub(super) fn parse(text: &str) -> Result<(Content, Option<Succession>), Refusal> {
     let file: File = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
-    if file.version != 1 {
-        return Err(invalid(format!("version {} is not supported; this release reads version 1", file.version)));
-    }
+    let succession = succession(&file)?;
     let mut keys = file.keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
     keys.sort_by(|a, b| a.name.cmp(&b.name));
     let mut operator_sets = file
@@ -163,7 +173,7 @@ pub(super) fn parse(text: &str) -> Result<Content, Refusal> {
     calls.sort();
     let policy = FilePolicy { people: file.people, operators: file.operators, rules: file.rules };
     let policy = policy::parse(policy)?;
-    Ok(Content {
+    let content = Content {
         name: file.name,
         chain,
         organisations,
@@ -174,7 +184,27 @@ pub(super) fn parse(text: &str) -> Result<Content, Refusal> {
         calls,
         requesters,
         policy,
-    })
+        quorum: file.quorum,
+    };
+    Ok((content, succession))
+}
+
+/// The genesis names nothing before it; every other version does.
+fn succession(file: &File) -> Result<Option<Succession>, Refusal> {
+    let digest = |text: &str| {
+        let bytes = text.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
+        bytes.and_then(|bytes| Digest::from_slice(&bytes)).ok_or_else(|| invalid(format!("`{text}` is no digest")))
+    };
+    match (file.version, &file.network, &file.previous, file.effective_block) {
+        (1, None, None, None) => Ok(None),
+        (version @ 2.., Some(network), Some(previous), Some(block)) => {
+            let (network, previous) = (NetworkId(digest(network)?), digest(previous)?);
+            Ok(Some(Succession { version, network, previous, block }))
+        }
+        (0, ..) => Err(invalid("versions count from 1")),
+        (1, ..) => Err(invalid("version 1 has no network, previous or effective_block")),
+        _ => Err(invalid("a later version needs network, previous and effective_block")),
+    }
 }
 
 fn purpose(name: &str) -> Result<Purpose, Refusal> {
@@ -227,18 +257,23 @@ fn key(entry: &FileKey) -> Result<KeyDefinition, Refusal> {
 
 fn requester(entry: FileRequester) -> Result<Requester, Refusal> {
     let avs = entry.avs.iter().map(|avs| address(avs)).collect::<Result<_, _>>()?;
-    Ok(Requester { name: entry.name, address: address(&entry.address)?, operations: entry.operations, avs })
+    let (address, expires) = (address(&entry.address)?, entry.expires.map(WallTime));
+    Ok(Requester { name: entry.name, address, operations: entry.operations, avs, expires })
 }
 
 pub(crate) fn address(text: &str) -> Result<Address, Refusal> {
     text.parse().map_err(|_| invalid(format!("`{text}` is not an address")))
 }
 
-pub(super) fn write(definition: &Content) -> String {
+pub(super) fn write(definition: &Content, succession: Option<&Succession>) -> String {
     let FilePolicy { people, operators, rules } = policy::write(&definition.policy);
     let file = File {
         name: definition.name.clone(),
-        version: 1,
+        version: succession.map_or(1, |succession| succession.version),
+        network: succession.map(|succession| succession.network.0.to_string()),
+        previous: succession.map(|succession| succession.previous.to_string()),
+        effective_block: succession.map(|succession| succession.block),
+        quorum: definition.quorum,
         chain: FileChain {
             id: definition.chain.id,
             allocation_manager: definition.chain.allocation_manager.to_string(),
@@ -289,6 +324,7 @@ pub(super) fn write(definition: &Content) -> String {
                 address: requester.address.to_string(),
                 operations: requester.operations.clone(),
                 avs: requester.avs.iter().map(ToString::to_string).collect(),
+                expires: requester.expires.map(|expires| expires.0),
             })
             .collect(),
         people,

@@ -122,8 +122,8 @@ impl Policy {
         for_good.min_by_key(|(code, _)| *code)
     }
 
-    /// Whether a node of `organisation` may lend a share: `Err` is what it answers. The first of these decides: a veto, its
-    /// own people's rejection, a rule that says no for good, a rule that does not hold yet. Opinions are believed.
+    /// Whether a node of `organisation` may lend a share: `Err` is what it answers. The first of these decides: a veto, the
+    /// requester's expiry, its own people's rejection, a rule that says no for good, a rule that does not hold yet. Opinions are believed.
     ///
     /// # Errors
     /// The answer to whoever asks.
@@ -137,6 +137,9 @@ impl Policy {
     ) -> Result<(), Status> {
         if opinions.iter().any(|(_, opinion)| opinion.decision() == Decision::Veto) {
             return Err(Status::Declined(Code::RequestVetoed));
+        }
+        if definition.requester_expired(request, now) {
+            return Err(Status::NotYet(Code::RequesterExpired));
         }
         let ours = |name: &str| self.people.get(name).is_some_and(|person| person.organisation == organisation);
         if opinions.iter().any(|(name, opinion)| opinion.decision() == Decision::Reject && ours(name)) {

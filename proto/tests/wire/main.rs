@@ -7,6 +7,8 @@ mod authority;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod change;
+#[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
 mod code;

@@ -126,7 +126,7 @@ fn r18_a_policy_that_cannot_work_is_refused() {
     assert!(refused(both).contains("who asks does not approve"), "R18");
     let text = definition().to_toml();
     for (from, to, named) in [
-        ("\"approver\"", "\"admin\"", "unknown role"),
+        ("\"approver\"", "\"chief\"", "unknown role"),
         ("wad_over = \"1", "wad_over = \"0x1", "no wad"),
         ("wad_over = \"1", "wad_over = \"-1", "no wad"),
         ("name = \"person-2\"", "name = \"person-1\"", "duplicate person"),

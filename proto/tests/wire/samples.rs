@@ -132,6 +132,7 @@ fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
         ("Heads", SessionId::default(), Message::Heads(heads)),
         ("Opinion", id, Message::Opinion(Box::new(approval.verify(&definition).unwrap()))),
         ("Checkpoint", SessionId::default(), Message::Checkpoint(checkpoint(&definition, 1, None))),
+        ("DefinitionHeld", SessionId::default(), Message::DefinitionHeld(digest(4))),
         ("Checkpoint.cosigned", SessionId::default(), Message::Checkpoint(checkpoint(&definition, 2, Some(1)))),
     ]
 }

@@ -62,5 +62,7 @@ pub fn kind(message: &Message) -> &'static str {
         Message::CommitmentsOffered(_) => "commitments-offered",
         Message::Opinion(_) => "opinion",
         Message::Checkpoint(_) => "checkpoint",
+        Message::DefinitionChange(_) => "definition-change",
+        Message::DefinitionHeld(_) => "definition-held",
     }
 }

@@ -263,7 +263,7 @@ impl World {
             Effect::AskChain { .. } | Effect::SubmitToChain { .. } | Effect::Answer { .. } => {
                 self.leave(id, Leaving::Effect(effect));
             }
-            Effect::Penalise { .. } => {}
+            Effect::Penalise { .. } | Effect::Restart => {}
             Effect::Observe(observation) => self.observed(id, observation),
         }
     }

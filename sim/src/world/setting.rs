@@ -53,6 +53,7 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
         address: Address::from_public_key(signing_key(number).verifying_key()),
         operations: vec!["slash_operator".to_owned()],
         avs: vec![avs()],
+        expires: None,
     };
     Definition::new(definition::Content {
         name: "simulation".to_owned(),
@@ -77,6 +78,7 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
         calls: Vec::new(),
         requesters: (1..=requesters).map(requester).collect(),
         policy: Policy::default(),
+        quorum: None,
     })
 }
 

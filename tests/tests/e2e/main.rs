@@ -42,3 +42,5 @@ mod requests;
 mod roles;
 #[cfg(test)]
 mod treasury;
+#[cfg(test)]
+mod versions;

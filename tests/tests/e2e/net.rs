@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 
+use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::Address;
 use firn_proto::Definition;
-use firn_proto::definition::Content;
+use firn_proto::definition::{Content, change};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -44,6 +45,7 @@ pub(crate) struct Net {
     /// Whether nodes write a journal into their data directories.
     pub(crate) journal: bool,
     pub(crate) requester: OnceLock<PrivateKeySigner>,
+    admins: OnceLock<Vec<PrivateKeySigner>>,
     dir: PathBuf,
     _folder: TempDir,
 }
@@ -82,6 +84,7 @@ impl Net {
             log_filter,
             journal,
             requester,
+            admins: OnceLock::new(),
             dir,
             _folder: folder,
         }
@@ -119,7 +122,23 @@ impl Net {
 
     /// Replaces the definition of one node.
     pub(crate) fn write_definition(&self, node: usize, definition: &Definition) {
-        fs::write(self.nodes[node].data_dir.join("network.toml"), definition.to_toml()).expect("a writable definition");
+        let file = self.nodes[node].data_dir.join("network.toml");
+        fs::write(&file, definition.to_toml()).expect("a writable definition");
+        fs::write(file.with_file_name("network.signatures"), self.signatures(definition)).expect("writable signatures");
+    }
+
+    /// Every admin's signature of a genesis, a line each.
+    fn signatures(&self, definition: &Definition) -> String {
+        let admins = self.admins.get_or_init(|| {
+            let signers = self.manifest["admins"].as_array().expect("admins").iter().map(|entry| {
+                let passphrase = fs::read_to_string(path(&entry["passphrase_file"])).expect("a passphrase");
+                PrivateKeySigner::decrypt_keystore(path(&entry["keystore"]), passphrase.trim()).expect("a keystore")
+            });
+            signers.collect()
+        });
+        let digest = change::digest(definition).0.into();
+        let sign = |admin: &PrivateKeySigner| admin.sign_hash_sync(&digest).expect("a signature").as_bytes();
+        admins.iter().map(|admin| format!("0x{}\n", hex::encode(sign(admin)))).collect()
     }
 
     // ---- processes ----
@@ -191,6 +210,14 @@ impl Net {
 
     pub(crate) fn signal(&self, node: usize, signal: Signal) {
         self.running[&node].signal(signal);
+    }
+
+    /// Waits until a node that was started has ended by itself, saying this code.
+    pub(crate) fn ends(&mut self, node: usize, code: &str) {
+        let status = self.running.remove(&node).expect("the node was started").wait();
+        let log = fs::read_to_string(&self.nodes[node].log).expect("a log");
+        let last = log.lines().rev().find(|line| line.contains("error: ")).unwrap_or_default();
+        assert!(!status.success() && last.contains(code), "{status}: {last}");
     }
 
     pub(crate) fn pid(&self, node: usize) -> u32 {

@@ -76,6 +76,13 @@ pub(crate) fn anvil_binary() -> PathBuf {
     path
 }
 
+/// A wallet on the command line, of the contracts' npm packages.
+pub(crate) fn cast() -> Command {
+    let path = firn_tests::repository_root().join("contracts/node_modules/.bin/cast");
+    assert!(path.is_file(), "{} is missing; run: make setup", path.display());
+    Command::new(path)
+}
+
 /// A `firn` command without the settings of whoever runs the tests.
 pub(crate) fn firn<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Command {
     let mut command = Command::new(binary());

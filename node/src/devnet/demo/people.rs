@@ -60,7 +60,7 @@ impl Avs {
     }
 
     /// A person of the manifest speaks at a node.
-    async fn speak(
+    pub(super) async fn speak(
         &self,
         cluster: &Cluster,
         account: &Account,
@@ -80,7 +80,12 @@ impl Avs {
     }
 
     /// Waits until every node says of itself that it waits for this.
-    async fn all_wait(&self, cluster: &mut Cluster, asked: &Asked, code: &str) -> Result<RequestView, Failure> {
+    pub(super) async fn all_wait(
+        &self,
+        cluster: &mut Cluster,
+        asked: &Asked,
+        code: &str,
+    ) -> Result<RequestView, Failure> {
         let look = async |cluster: &Cluster| {
             let mut last = None;
             for node in &cluster.running() {
@@ -100,6 +105,6 @@ impl Avs {
     }
 }
 
-fn wrong(cause: &str) -> Failure {
+pub(super) fn wrong(cause: &str) -> Failure {
     Failure::new("DEVNET_REQUEST", cause, "this is a defect: report it with the logs", Exit::Failure)
 }

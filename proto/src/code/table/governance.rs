@@ -172,4 +172,34 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "the text is no checkpoint of this network, or a signature under it does not fit",
         "use the network.toml of the network that it was made in; if it is that one, trust no part of it",
     ),
+    Entry(
+        Code::ChangeSignatureInvalid,
+        "CHANGE_SIGNATURE_INVALID",
+        "a signature under a definition is not one of an admin who may sign it",
+        "sign the typed data that `firn network propose` wrote with the key of an admin in the version in force",
+    ),
+    Entry(
+        Code::ChangeQuorumMissing,
+        "CHANGE_QUORUM_MISSING",
+        "not enough organisations have signed the definition",
+        "let admins of more organisations sign it (`firn network accept`); two of one organisation count once",
+    ),
+    Entry(
+        Code::ChangeForbidden,
+        "CHANGE_FORBIDDEN",
+        "the definition changes what no later version may",
+        "leave that as it was; members and thresholds of a key are for resharing, or for a new key",
+    ),
+    Entry(
+        Code::ChangeConflict,
+        "CHANGE_CONFLICT",
+        "another definition is already held that follows the one in force",
+        "an organisation has signed both: compare digests with the others; the first that a node holds stays",
+    ),
+    Entry(
+        Code::RequesterExpired,
+        "REQUESTER_EXPIRED",
+        "the requester's entry in the definition has expired",
+        "ask with a key whose entry is valid, or have the definition changed (`firn network propose`)",
+    ),
 ];
