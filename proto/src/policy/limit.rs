@@ -197,7 +197,9 @@ impl Rule {
             return Some(format!("a rate is of 1 to {RATE_REQUESTS_MAX} requests"));
         }
         if self.delay_seconds.is_some_and(|seconds| seconds >= REQUEST_LIFETIME_SECONDS_MAX) {
-            return Some(format!("no request lives for longer than {REQUEST_LIFETIME_SECONDS_MAX} s, so none can wait so long"));
+            return Some(format!(
+                "no request lives for longer than {REQUEST_LIFETIME_SECONDS_MAX} s, so none can wait so long"
+            ));
         }
         let narrowed = !self.scope.requesters.is_empty() || self.scope.wad_over.is_some();
         (narrowed && self.units().iter().any(Option::is_some)).then(|| {

@@ -195,7 +195,9 @@ impl Condition<'_> {
             Self::Delay { waited, lives, seconds } => {
                 let number = |seconds: &Option<u64>| seconds.map_or_else(|| "?".to_owned(), |s| s.to_string());
                 let (waited, lives) = (number(waited), number(lives));
-                format!("waits {seconds} s after the request came in; {waited} s have passed, its deadline is after {lives} s")
+                format!(
+                    "waits {seconds} s after the request came in; {waited} s have passed, its deadline is after {lives} s"
+                )
             }
             Self::Rate(rate) => {
                 format!("{} requests at most of one requester are taken in within {} s", rate.requests, rate.seconds)
@@ -227,10 +229,11 @@ impl Policy {
         moment: impl Into<Moment<'a>>,
     ) -> Option<(Code, Finding<'_>)> {
         let opinions = Opinions::default();
-        let for_good = self.each(definition, request, &opinions, moment.into()).filter_map(|finding| match finding.status()? {
-            Status::Declined(code) | Status::NotYet(code @ Code::PolicyLifetimeTooLong) => Some((code, finding)),
-            Status::NotYet(_) | Status::Willing => None,
-        });
+        let for_good =
+            self.each(definition, request, &opinions, moment.into()).filter_map(|finding| match finding.status()? {
+                Status::Declined(code) | Status::NotYet(code @ Code::PolicyLifetimeTooLong) => Some((code, finding)),
+                Status::NotYet(_) | Status::Willing => None,
+            });
         for_good.min_by_key(|(code, _)| *code)
     }
 

@@ -23,6 +23,8 @@ mod fixture;
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod nested;
 #[cfg(test)]
 mod operation;
