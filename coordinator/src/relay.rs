@@ -58,7 +58,7 @@ impl Engine {
     pub(crate) fn chain_finalised(&mut self, block: BlockReference, time: WallTime) {
         self.finalised = block;
         self.finalised_time = time;
-        self.limits.see_time(time);
+        self.see_final(time);
         let (mut queries, mut expired, mut executed) = (Vec::new(), Vec::new(), Vec::new());
         // So many per block, going on where the last block stopped: none of them can keep the others out, or fill a batch.
         let from = self.chain_turn;

@@ -41,7 +41,7 @@ pub(crate) struct State {
     pub(crate) subject: Subject,
     pub(crate) origin: NodeId,
     pub(crate) received: WallTime,
-    /// The same by the finalised chain's clock; zero where that was not known.
+    /// The time of the first block that we saw as final after that; zero before.
     pub(crate) received_chain: WallTime,
     /// Our own answer.
     pub(crate) status: Option<Status>,
@@ -194,7 +194,6 @@ impl Engine {
 
     /// Decides anew whether we would lend a share, asking the chain where that takes facts.
     pub(crate) fn evaluate(&mut self, id: SubjectId) {
-        self.stamp(id);
         let Some(state) = self.subjects.get(&id).filter(|state| state.is_open()) else { return };
         let request = match &state.subject {
             Subject::Request(request) => request,

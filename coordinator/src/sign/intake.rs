@@ -134,8 +134,8 @@ impl Engine {
         self.refusals.remove(id);
         let spread = Message::RequestSpread { request: Box::new(request.clone()), origin };
         let state = State::new(Subject::Request(Box::new(request)), origin, self.now.wall);
-        self.subjects.insert(id, State { received_chain: self.limits.clock(), ..state });
-        self.count_intake(id);
+        self.subjects.insert(id, state);
+        self.count_intake(id, self.limits.clock());
         self.reindex(id);
         self.note_intake(id);
         self.observe(Observation::Subject { subject: id, state: "received", code: None });

@@ -21,6 +21,8 @@ pub(crate) struct Limits {
     floor: u64,
     /// The latest time of the finalised chain that we have seen in any of our boots; zero before the first.
     clock: WallTime,
+    /// Requests whose waiting time begins with the next block that is final.
+    fresh: BTreeSet<SubjectId>,
     /// When requests came in, by rule and requester: the newest, as many as the rate allows.
     intake: BTreeMap<(String, Address), BTreeSet<(WallTime, SubjectId)>>,
 }
@@ -64,7 +66,7 @@ impl Engine {
         if self.has_rival(id, request) { Err(Status::NotYet(Code::BudgetLocked)) } else { Ok(()) }
     }
 
-    /// While the chain's clock is not known, no time passes.
+    /// Before the first block that is final after it came in, no time passes.
     pub(crate) fn waited(&self, state: &State) -> Waited {
         let now = self.limits.clock;
         let received = if state.received_chain == WallTime::default() { now } else { state.received_chain };
@@ -83,13 +85,16 @@ impl Engine {
         Some((seconds, self.limits.floor))
     }
 
-    /// It came in before the chain's clock was known: its time begins now.
-    pub(crate) fn stamp(&mut self, id: SubjectId) {
-        let clock = self.limits.clock;
-        let Some(state) = self.subjects.get_mut(&id) else { return };
-        if state.received_chain == WallTime::default() && clock != WallTime::default() {
-            state.received_chain = clock;
-            self.unwritten.extend(self.subject_record(id));
+    /// A block is final: the waiting time of what came in since the last one begins. So it is never shorter than the rule says,
+    /// however far apart final blocks are.
+    pub(crate) fn see_final(&mut self, time: WallTime) {
+        self.limits.see_time(time);
+        let received = self.limits.clock;
+        for id in std::mem::take(&mut self.limits.fresh) {
+            if let Some(state) = self.subjects.get_mut(&id) {
+                state.received_chain = received;
+                self.unwritten.extend(self.subject_record(id));
+            }
         }
     }
 
@@ -126,12 +131,14 @@ impl Engine {
 
     // ---- rates ----
 
-    /// A request is here, from now or from its record.
-    pub(crate) fn count_intake(&mut self, id: SubjectId) {
+    /// A request is here, from now or from its record; `at` by the chain's clock, where that was known.
+    pub(crate) fn count_intake(&mut self, id: SubjectId, at: WallTime) {
         let Some(state) = self.subjects.get(&id) else { return };
         let Some(request) = state.request() else { return };
-        let known = state.received_chain != WallTime::default();
-        let at = if known { state.received_chain } else { state.received };
+        if state.received_chain == WallTime::default() && state.is_open() {
+            self.limits.fresh.insert(id);
+        }
+        let at = if at == WallTime::default() { state.received } else { at };
         for (rule, rate) in self.definition.policy.rates(&self.definition, request) {
             let times = self.limits.intake.entry((rule.clone(), request.requester())).or_default();
             times.insert((at, id));

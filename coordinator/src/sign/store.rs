@@ -102,7 +102,7 @@ impl Engine {
         state.signers = stored.signers.iter().map(|id| node(*id)).collect::<Option<_>>()?;
         self.subjects.insert(id, state);
         self.reindex(id);
-        self.count_intake(id);
+        self.count_intake(id, WallTime(stored.received_chain));
         if stored.lent {
             self.restore_holder(id);
         }

@@ -154,11 +154,17 @@ fn r17_no_share_leaves_before_the_waiting_time_is_over_whatever_our_clock_says()
     (1..=3).for_each(|id| bench.restart(id));
     bench.deliver();
     bench.pass(596);
-    assert_eq!(bench.reasons(&request), [Some(Code::PolicyDelay); 3], "599 s");
+    assert_eq!(bench.reasons(&request), [Some(Code::PolicyDelay); 3], "599 s since it came in");
     // A chain that goes back in time takes nothing away, and adds nothing.
     bench.now -= 300_000;
     bench.block_final();
     bench.now += 300_000;
+    bench.pass(1);
+    assert_eq!(
+        bench.reasons(&request),
+        [Some(Code::PolicyDelay); 3],
+        "600 s, and 599 since the next block after it came in"
+    );
     bench.pass(1);
     assert_eq!(bench.state(1, &request), "signed");
 }

@@ -4,14 +4,17 @@
 //! them counts for: a vault lends shares for one open payload per bucket at a time (docs/adr/0020-budgets.md).
 
 use super::{Policy, Rule, Scope};
+use crate::account::Call;
 use crate::definition::Content;
 use crate::digest::CanonicalHasher;
 use crate::ids::Digest;
 use crate::limits::{HISTORY_SECONDS_MAX, RATE_REQUESTS_MAX, REQUEST_LIFETIME_SECONDS_MAX};
 use crate::operation::SlashOperator;
+use crate::operation::eigenlayer::{IAllocationManager, SlashingParams};
 use crate::request::Request;
 use crate::time::WallTime;
 use alloy_primitives::{Address, U256};
+use alloy_sol_types::SolCall;
 use std::collections::BTreeSet;
 
 /// The most that may be slashed in a window of time, in each bucket.
@@ -127,6 +130,18 @@ impl From<&SlashOperator> for PastSlash {
             wads: slash.strategies.iter().copied().zip(slash.wadsToSlash.iter().copied()).collect(),
             time: WallTime::default(),
         }
+    }
+}
+
+impl PastSlash {
+    /// What a call of the AllocationManager slashes, if it is one that does: all that it asks for.
+    #[must_use]
+    pub fn of_call(call: &Call) -> Option<Self> {
+        let slash = IAllocationManager::slashOperatorCall::abi_decode_validate(&call.data).ok()?;
+        let SlashingParams { operator, operatorSetId: operator_set_id, strategies, wadsToSlash: wads, .. } =
+            slash.params;
+        let wads = strategies.into_iter().zip(wads).collect();
+        Some(Self { avs: slash.avs, operator_set_id, operator, wads, time: WallTime::default() })
     }
 }
 
