@@ -25,6 +25,17 @@ fn budget(wad_max: u64, per: Unit) -> Definition {
     ruled(Rule { budget: Some(Budget { wad_max: U256::from(wad_max), seconds: DAY, per }), ..Rule::default() })
 }
 
+/// A definition with every limit.
+pub(crate) fn limited() -> Definition {
+    ruled(Rule {
+        budget: Some(Budget { wad_max: U256::from(100), seconds: DAY, per: Unit::Strategy }),
+        cooldown: Some(Cooldown { seconds: 600, per: Unit::OperatorSet }),
+        delay_seconds: Some(1_800),
+        rate: Some(Rate { requests: 3, seconds: 60 }),
+        ..Rule::default()
+    })
+}
+
 /// A request for 30 and 20 wad in the two strategies, unless it is changed.
 fn request(definition: &Definition, change: impl FnOnce(&mut SlashOperator)) -> Request {
     let mut slash = slash();
