@@ -37,13 +37,17 @@ fn r14_r15_budgets_count_what_the_chain_logs_and_rates_say_when_to_come_back() {
             until(&format!("{} to wait for the window", net.name(node)), || {
                 let view = net.request(node, &id)?;
                 assert_eq!(view["signature"], Value::Null, "more than the budget was signed");
-                let spent = |condition: &Value| condition["code"] == "POLICY_BUDGET_SPENT" && condition["holds"] == false;
+                let spent =
+                    |condition: &Value| condition["code"] == "POLICY_BUDGET_SPENT" && condition["holds"] == false;
                 let conditions = view["policy"].as_array().expect("conditions");
                 if conditions.iter().any(spent) { Ok(()) } else { Err(view.to_string()) }
             });
         }
         let text = net.text_at(2, &["policy", "explain", &id]).success();
-        assert!(text.contains("10% at most in 86400 s (per operator): 6% are slashed, 4% are left; this takes 5%"), "{text}");
+        assert!(
+            text.contains("10% at most in 86400 s (per operator): 6% are slashed, 4% are left; this takes 5%"),
+            "{text}"
+        );
     });
     step("what is left is enough for four", || {
         let before = (net.chain.shares(), net.chain.slash_count());
