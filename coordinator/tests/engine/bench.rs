@@ -352,6 +352,7 @@ impl Bench {
         let signer = |key: Point| Bytes::from([verifier_address().as_slice(), &key.x(), &key.y()].concat());
         match query {
             ChainQuery::Slash { account, history_seconds, .. } => {
+                let time = WallTime(WALL + self.now / 1000);
                 let mut facts = SlashFacts {
                     block,
                     slasher: *account,
@@ -359,10 +360,7 @@ impl Bench {
                     strategies: vec![Address::repeat_byte(0x33)],
                     signer: self.account.map(signer),
                     nonce_used: false,
-                    history: history_seconds.map(|_| SlashHistory {
-                        time: WallTime(WALL + self.now / 1000),
-                        slashes: self.slashes.clone(),
-                    }),
+                    history: history_seconds.map(|_| SlashHistory { time, slashes: self.slashes.clone() }),
                 };
                 (self.facts)(&mut facts);
                 ChainAnswer::Slash(facts)
