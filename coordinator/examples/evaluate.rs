@@ -123,6 +123,7 @@ impl Member {
             operator_set_id: slash.operatorSetId,
             account: slash.account,
             nonce: firn_proto::account::nonce_of(request.id()),
+            history_seconds: None,
         };
         let ChainAnswer::Slash(facts) = self.bench.answer(&query) else { panic!("facts") };
         facts

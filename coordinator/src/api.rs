@@ -5,6 +5,7 @@ use firn_proto::account::{Call, Execute};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::definition::Change;
 use firn_proto::message::BlockReference;
+use firn_proto::policy::SlashHistory;
 use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{
     Code, Digest, Identifier, Incarnation, KeyId, Message, NetworkId, NodeId, Opinion, Request, SessionId, SubjectId,
@@ -280,6 +281,8 @@ pub enum ChainQuery {
         account: Address,
         /// The account nonce of the request.
         nonce: U256,
+        /// How far back the network's slashes are to be read, where rules ask for it.
+        history_seconds: Option<u64>,
     },
     /// Whether an account can make these calls: everything that decides over the other kinds of operation.
     Account {
@@ -332,6 +335,8 @@ pub struct SlashFacts {
     pub signer: Option<Bytes>,
     /// Whether the request's nonce is used or invalidated.
     pub nonce_used: bool,
+    /// What was slashed up to the block, where it was asked for and could be read in full.
+    pub history: Option<SlashHistory>,
 }
 
 /// Facts about an account and its calls at one finalised block.

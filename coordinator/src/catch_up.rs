@@ -262,6 +262,8 @@ impl Engine {
             transaction: state.transaction,
             code: state.closed,
             opinions: state.opinions.clone(),
+            waited: self.waited(state),
+            history: state.history.clone(),
         })
     }
 

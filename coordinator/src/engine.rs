@@ -13,6 +13,7 @@ use crate::sign::State;
 use crate::sign::index::Index;
 use crate::sign::intake::Refusals;
 use crate::sign::lent::Lent;
+use crate::sign::limits::Limits;
 use crate::sign::offer::Want;
 use crate::versions::Versions;
 use firn_proto::definition::KeyDefinition;
@@ -58,6 +59,8 @@ pub struct Engine {
     pub(crate) index: Index,
     /// Requests that we did not take in.
     pub(crate) refusals: Refusals,
+    /// Budgets, waiting times and rates.
+    pub(crate) limits: Limits,
     /// Which packages our own commitments went into.
     pub(crate) lent: Lent,
     /// Commitments offered to us as coordinator.
@@ -123,6 +126,7 @@ impl Engine {
             subjects: BTreeMap::new(),
             index: Index::default(),
             refusals: Refusals::default(),
+            limits: Limits::default(),
             lent: Lent::default(),
             pools: Pools::default(),
             kept: BTreeSet::new(),

@@ -58,6 +58,7 @@ impl Engine {
     pub(crate) fn chain_finalised(&mut self, block: BlockReference, time: WallTime) {
         self.finalised = block;
         self.finalised_time = time;
+        self.see_final(time);
         self.take_up();
         let (mut queries, mut expired, mut executed) = (Vec::new(), Vec::new(), Vec::new());
         // So many per block, going on where the last block stopped: none of them can keep the others out, or fill a batch.
@@ -93,9 +94,10 @@ impl Engine {
     }
 
     /// The finalised chain shows the request's nonce as used.
-    pub(crate) fn executed(&mut self, id: SubjectId) {
+    pub(crate) fn executed(&mut self, id: SubjectId, block: BlockReference) {
         let Some(state) = self.subjects.get_mut(&id).filter(|state| !state.executed) else { return };
-        state.executed = true;
+        (state.executed, state.executed_at) = (true, block.number);
+        self.limits.see_executed(block.number);
         state.coordinator = None;
         self.reindex(id);
         self.persist_subject(id, "request-executed", None, &[]);
@@ -117,6 +119,7 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id).filter(|state| !state.settled) else { return };
         state.settled = true;
         let Some(request) = state.request().cloned() else { return };
+        self.free_buckets(id);
         self.ask_vault(VaultRequest::Settle { request: Box::new(request), settlement });
     }
 }

@@ -18,6 +18,7 @@ use firn_proto::certificate::KeyCertificate;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{BlockReference, SigningPackage, Status, Willingness};
 use firn_proto::opinion::Opinions;
+use firn_proto::policy::SlashHistory;
 use firn_proto::request::Request;
 use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{Code, Digest, GroupSignature, KeyId, NodeId, Point, SubjectId};
@@ -27,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) mod index;
 pub(crate) mod intake;
 pub(crate) mod lent;
+pub(crate) mod limits;
 pub(crate) mod offer;
 mod people;
 pub(crate) mod ranks;
@@ -39,10 +41,14 @@ pub(crate) struct State {
     pub(crate) subject: Subject,
     pub(crate) origin: NodeId,
     pub(crate) received: WallTime,
+    /// The time of the first block that we saw as final after that; zero before.
+    pub(crate) received_chain: WallTime,
     /// Our own answer.
     pub(crate) status: Option<Status>,
     /// The finalised block at which the chain facts were last good.
     pub(crate) checked: Option<BlockReference>,
+    /// What was slashed before that block, where its rules ask for it.
+    pub(crate) history: Option<SlashHistory>,
     /// A question to the chain is under way.
     asking: bool,
     /// It will be looked at again: once in `RECHECK_MS`, however often packages have had the chain asked in between.
@@ -68,6 +74,10 @@ pub(crate) struct State {
     pub(crate) signature: Option<GroupSignature>,
     pub(crate) signers: Vec<NodeId>,
     pub(crate) executed: bool,
+    /// The block at which that was seen.
+    pub(crate) executed_at: u64,
+    /// Our vault has lent a share for it, so that it holds its buckets.
+    pub(crate) lent: bool,
     /// Our vault was told in this boot how it ended on chain.
     pub(crate) settled: bool,
     pub(crate) transaction: Option<B256>,
@@ -83,8 +93,10 @@ impl State {
             subject,
             origin,
             received,
+            received_chain: WallTime::default(),
             status: None,
             checked: None,
+            history: None,
             asking: false,
             rechecking: false,
             answers: BTreeMap::new(),
@@ -100,6 +112,8 @@ impl State {
             signature: None,
             signers: Vec::new(),
             executed: false,
+            executed_at: 0,
+            lent: false,
             settled: false,
             transaction: None,
             closed: None,
@@ -170,9 +184,10 @@ impl Engine {
         self.reindex(id);
     }
 
-    /// Drops the longest-known closed requests from memory where there are too many; their records stay.
+    /// Drops the longest-known closed requests from memory where there are too many; their records stay. What holds a budget is
+    /// still to be settled.
     pub(crate) fn forget_closed(&mut self) {
-        while let Some(id) = self.index.oldest_beyond(CLOSED_SUBJECTS_MAX) {
+        while let Some(id) = self.index.oldest_beyond(CLOSED_SUBJECTS_MAX, |id| self.limits.is_holder(id)) {
             self.subjects.remove(&id);
             self.reindex(id);
         }
@@ -238,8 +253,7 @@ impl Engine {
     }
 
     fn ask_chain(&mut self, id: SubjectId) {
-        let Some(state) = self.subjects.get_mut(&id) else { return };
-        let Some(request) = state.request() else { return };
+        let Some(request) = self.subjects.get(&id).and_then(State::request) else { return };
         let (account, nonce) = (request.account(), nonce_of(id));
         let query = match request.operation().slash() {
             Some(slash) => ChainQuery::Slash {
@@ -248,17 +262,19 @@ impl Engine {
                 operator_set_id: slash.operatorSetId,
                 account,
                 nonce,
+                history_seconds: self.history_needed(request).map(|(seconds, _)| seconds),
             },
             None => ChainQuery::Account { account, nonce, calls: request.operation().calls(&self.definition) },
         };
+        let Some(state) = self.subjects.get_mut(&id) else { return };
         if !std::mem::replace(&mut state.asking, true) {
             self.effect(Effect::AskChain { subject: id, query });
         }
     }
 
     pub(crate) fn chain_replied(&mut self, id: SubjectId, answer: ChainAnswer) {
-        if matches!(answer, ChainAnswer::NonceUsed { used: true, .. }) {
-            return self.executed(id);
+        if let ChainAnswer::NonceUsed { used: true, block } = answer {
+            return self.executed(id, block);
         }
         if matches!(answer, ChainAnswer::NonceUsed { .. }) {
             return self.not_executed(id);
@@ -268,24 +284,24 @@ impl Engine {
         if !state.is_open() {
             return;
         }
-        let verdict = match answer {
-            ChainAnswer::Slash(facts) => self.judge_slash(id, &facts),
-            ChainAnswer::Account(facts) => self.judge_calls(id, &facts),
-            ChainAnswer::Unavailable(code) => Err(code),
+        let (verdict, block, history) = match answer {
+            ChainAnswer::Slash(facts) => (self.judge_slash(id, &facts), facts.block, facts.history),
+            ChainAnswer::Account(facts) => (self.judge_calls(id, &facts), facts.block, None),
+            ChainAnswer::Unavailable(code) => (Err(code), BlockReference::default(), None),
             ChainAnswer::NonceUsed { .. } => return,
         };
         match verdict {
             Ok(block) => {
                 if let Some(state) = self.subjects.get_mut(&id) {
-                    state.checked = Some(block);
+                    (state.checked, state.history) = (Some(block), history);
                 }
                 // People may have spoken while the chain was asked.
-                match self.permitted(id) {
+                match self.permitted_by(id, true) {
                     Ok(()) => self.declare(id, Status::Willing),
                     Err(status) => self.not_permitted(id, status),
                 }
             }
-            Err(Code::NonceUsed) => self.executed(id),
+            Err(Code::NonceUsed) => self.executed(id, block),
             Err(code) => {
                 self.declare(id, Status::NotYet(code));
                 self.recheck_later(id);
@@ -306,7 +322,12 @@ impl Engine {
         if slash.strategies.iter().any(|strategy| !facts.strategies.contains(strategy)) {
             return Err(Code::StrategyNotInSet);
         }
-        Ok(facts.block)
+        match self.history_needed(request) {
+            // What was executed later than this block, and freed its budget since, would be missing.
+            Some((_, floor)) if facts.block.number < floor => Err(Code::ChainBehind),
+            Some(_) if facts.history.is_none() => Err(Code::SlashHistoryUnavailable),
+            _ => Ok(facts.block),
+        }
     }
 
     /// Holds them against an operation of another kind, whose calls tell whether they may be made. A slash has its own facts.

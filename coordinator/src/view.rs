@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 use firn_proto::definition::Change;
 use firn_proto::opinion::Opinions;
+use firn_proto::policy::{SlashHistory, Waited};
 use firn_proto::{
     Code, Definition, Epoch, GroupSignature, Identifier, Incarnation, KeyId, NodeId, Point, Request, SubjectId,
 };
@@ -67,6 +68,10 @@ pub struct SubjectView {
     pub code: Option<Code>,
     /// What people say to it.
     pub opinions: Opinions,
+    /// How long it has been here by the chain's clock.
+    pub waited: Waited,
+    /// What was slashed before, where its rules ask for it.
+    pub history: Option<SlashHistory>,
 }
 
 /// One member's standing with a request.

@@ -20,6 +20,7 @@ use firn_coordinator::Engine;
 use firn_coordinator::api::Command;
 use firn_proto::certificate::KeyProposal;
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
+use firn_proto::policy::Moment;
 use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SubjectId};
 pub(crate) use intake::Intake;
 use json::{
@@ -58,13 +59,15 @@ type Api = State<Arc<Shared>>;
 struct Refused(StatusCode, ErrorBody);
 
 /// Seconds after which a client that was told to come back may: what waits is worked off by then.
-const RETRY_AFTER: &str = "5";
+const RETRY_AFTER_SECONDS: u64 = 5;
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
+        let wait = self.1.error.retry_after_seconds;
         let mut response = (self.0, Json(self.1)).into_response();
         if matches!(self.0, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+            let seconds = HeaderValue::from(wait.unwrap_or(RETRY_AFTER_SECONDS));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         response
     }
@@ -96,7 +99,7 @@ fn http_status(code: Code) -> StatusCode {
         | Code::OpinionOutdated
         | Code::ChangeConflict
         | Code::DefinitionMismatch => StatusCode::CONFLICT,
-        Code::RequestLimit => StatusCode::TOO_MANY_REQUESTS,
+        Code::RequestLimit | Code::PolicyRate => StatusCode::TOO_MANY_REQUESTS,
         Code::Draining | Code::KeyNotReady | Code::ChainUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
@@ -153,13 +156,23 @@ async fn post_request(State(api): Api, body: Body) -> Result<(StatusCode, Json<A
     let body: RequestBody = read(body).await?;
     let request = body.to_signed()?.verify(&api.definition)?;
     request.check_time(wall_time())?;
-    if let Some((code, finding)) = api.definition.policy.refuses(&api.definition, &request, wall_time()) {
+    let arrival = Moment::of_arrival(wall_time());
+    if let Some((code, finding)) = api.definition.policy.refuses(&api.definition, &request, arrival) {
         return Err(Refusal::new(code, format!("rule `{}` {}", finding.rule, finding.describe())).into());
     }
     let id = request.id();
     // Held until the answer is here: what one requester has under way leaves room for the others.
     let _place = api.intake.enter(request.requester()).ok_or(Code::RequestLimit)?;
-    api.settle(|answer| Call::Submit(Box::new(request), answer)).await?;
+    let asked = request.clone();
+    let settled = api.settle(|answer| Call::Submit(Box::new(request), answer)).await;
+    if settled.as_ref().is_err_and(|refused| refused.1.error.code == Code::PolicyRate.as_str()) {
+        let wait = api.look(move |engine| engine.rate_wait(&asked)).await?.unwrap_or_default().max(1);
+        let refusal = Refusal::new(Code::PolicyRate, format!("in {wait} s"));
+        let mut body = ErrorBody::from(&refusal);
+        body.error.retry_after_seconds = Some(wait);
+        return Err(Refused(StatusCode::TOO_MANY_REQUESTS, body));
+    }
+    settled?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id: id.to_string() })))
 }
 

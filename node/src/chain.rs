@@ -11,13 +11,17 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use firn_coordinator::api::{AccountFacts, ChainAnswer, ChainQuery, Event, SlashFacts, SubmissionOutcome};
 use firn_proto::account::{Call, Execute, IFrostAccount};
+use firn_proto::definition::Content;
 use firn_proto::message::BlockReference;
 use firn_proto::operation::eigenlayer::{IAllocationManager, OperatorSet};
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, GroupSignature, SubjectId};
+use history::History;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
+
+mod history;
 
 /// Questions that wait: what the loop offers beyond is answered `CHAIN_UNAVAILABLE` and asked again.
 pub(crate) const JOBS_MAX: usize = 1_024;
@@ -65,6 +69,7 @@ pub(crate) struct Chain {
     relayer: Option<(DynProvider, Address)>,
     chain_id: u64,
     allocation_manager: Address,
+    history: History,
 }
 
 /// Why facts could not be read.
@@ -77,11 +82,7 @@ enum Trouble {
 
 impl Chain {
     /// A client for `url`. Connects when it is first used.
-    pub(crate) fn new(
-        url: reqwest::Url,
-        chain: &firn_proto::definition::Chain,
-        relayer: Option<PrivateKeySigner>,
-    ) -> Self {
+    pub(crate) fn new(url: reqwest::Url, definition: &Content, relayer: Option<PrivateKeySigner>) -> Self {
         let relayer = relayer.map(|signer| {
             let address = signer.address();
             let provider = ProviderBuilder::default()
@@ -93,7 +94,13 @@ impl Chain {
             (provider.erased(), address)
         });
         let provider = ProviderBuilder::default().connect_http(url).erased();
-        Self { provider, relayer, chain_id: chain.id, allocation_manager: chain.allocation_manager }
+        Self {
+            provider,
+            relayer,
+            chain_id: definition.chain.id,
+            allocation_manager: definition.chain.allocation_manager,
+            history: History::new(definition),
+        }
     }
 
     /// Serves jobs and reports finalised blocks until the loop has ended.
@@ -184,7 +191,7 @@ impl Chain {
     }
 
     async fn answer(&self, query: &ChainQuery) -> Result<ChainAnswer, Trouble> {
-        let (block, _) = self.checked_block().await?;
+        let (block, time) = self.checked_block().await?;
         match query {
             ChainQuery::NonceUsed { account, nonce } => {
                 let used = self.read(*account, IFrostAccount::nonceUsedCall { nonce: *nonce }, block).await?;
@@ -193,13 +200,18 @@ impl Chain {
             ChainQuery::Account { account, nonce, calls } => {
                 self.account_facts(*account, *nonce, calls, block).await.map(ChainAnswer::Account)
             }
-            ChainQuery::Slash { .. } => self.slash_facts(query, block).await.map(ChainAnswer::Slash),
+            ChainQuery::Slash { .. } => self.slash_facts(query, block, time).await.map(ChainAnswer::Slash),
         }
     }
 
     /// Reads everything at one block. A contract that is not there leaves facts that no request can satisfy.
-    async fn slash_facts(&self, query: &ChainQuery, block: BlockReference) -> Result<SlashFacts, Trouble> {
-        let ChainQuery::Slash { avs, operator, operator_set_id, account, nonce } = query else {
+    async fn slash_facts(
+        &self,
+        query: &ChainQuery,
+        block: BlockReference,
+        time: WallTime,
+    ) -> Result<SlashFacts, Trouble> {
+        let ChainQuery::Slash { avs, operator, operator_set_id, account, nonce, history_seconds } = query else {
             return Err(Trouble::Reverted);
         };
         let set = || OperatorSet { avs: *avs, id: *operator_set_id };
@@ -215,6 +227,11 @@ impl Chain {
             ),
             self.read(manager, IAllocationManager::getStrategiesInOperatorSetCall { operatorSet: set() }, block),
         );
+        let history = match history_seconds {
+            // What cannot be read is no empty history: the core takes it for a budget that is spent.
+            Some(seconds) => self.history.up_to(&self.provider, block, time, *seconds).await.ok(),
+            None => None,
+        };
         Ok(SlashFacts {
             block,
             signer: or_absent(signer.map(Some))?,
@@ -222,6 +239,7 @@ impl Chain {
             slasher: or_absent(slasher)?,
             slashable: or_absent(slashable)?,
             strategies: or_absent(strategies)?,
+            history,
         })
     }
 

@@ -131,7 +131,7 @@ async fn serve(opened: &Opened, run: Started, journal: Option<&Path>, started: I
     let listening = network.listening();
     let relayer = unlocked.relayer.as_ref().map(|key| PrivateKeySigner::from_slice(key.expose())).transpose();
     let relayer = relayer.map_err(|error| Failure::general("RELAYER_KEY", error.to_string()))?;
-    let chain = Chain::new(config.chain.rpc.expose().clone(), &definition.chain, relayer);
+    let chain = Chain::new(config.chain.rpc.expose().clone(), &definition, relayer);
 
     let (reported, health) = watch::channel(chain::Health::default());
     let (events, received) = mpsc::channel(EVENTS_MAX);

@@ -172,6 +172,16 @@ pub enum Code {
     PolicyHours = 133,
     /// A rule asks for more people's approvals.
     PolicyApprovalsMissing = 134,
+    /// A rule's budget does not allow so much more at this time.
+    PolicyBudgetSpent = 135,
+    /// A rule has a pause after the last slash.
+    PolicyCooldown = 136,
+    /// A rule has the request wait before a share is lent.
+    PolicyDelay = 137,
+    /// The deadline comes before a rule's waiting time is over.
+    PolicyDelayPastDeadline = 138,
+    /// A rule takes no more requests of this requester at this time.
+    PolicyRate = 139,
     /// No key of the network answers for this AVS's operations of this purpose.
     AuthorityNotListed = 140,
     /// The key is for another purpose.
@@ -188,6 +198,12 @@ pub enum Code {
     OperationFieldInvalid = 146,
     /// The Safe transaction does what none may.
     SafeTransactionRefused = 147,
+    /// This node has lent a share to another payload of the same budget or cool-down, which may still execute.
+    BudgetLocked = 148,
+    /// More is slashed than a rule's whole budget.
+    PolicyBudgetExceeded = 149,
+    /// Past slashes cannot be read, so no budget is known to have room.
+    SlashHistoryUnavailable = 150,
     /// An entry of the audit log is not the one that was written.
     AuditEdited = 160,
     /// Entries of the audit log are missing.

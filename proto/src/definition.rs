@@ -10,7 +10,7 @@ use crate::message::Status;
 use crate::operation::KINDS;
 use crate::opinion::Opinions;
 use crate::point::Point;
-use crate::policy::Policy;
+use crate::policy::{Moment, Policy};
 use crate::request::Request;
 use crate::time::WallTime;
 use alloy_primitives::Address;
@@ -226,9 +226,15 @@ impl Definition {
     ///
     /// # Errors
     /// The answer to whoever asks.
-    pub fn permits(&self, node: NodeId, request: &Request, opinions: &Opinions, now: WallTime) -> Result<(), Status> {
+    pub fn permits<'a>(
+        &self,
+        node: NodeId,
+        request: &Request,
+        opinions: &Opinions,
+        moment: impl Into<Moment<'a>>,
+    ) -> Result<(), Status> {
         let organisation = self.nodes.get(&node).map(|node| node.organisation.as_str()).unwrap_or_default();
-        self.policy.permits(self, request, opinions, organisation, now)
+        self.policy.permits(self, request, opinions, organisation, moment)
     }
 
     /// The same for whoever believes nobody, with the request's own times: every opinion is verified anew.

@@ -51,5 +51,15 @@ pub const PEOPLE_MAX: usize = 500;
 /// Most rules in a definition. Judging a request looks at each: 100 rules take some ten microseconds.
 pub const RULES_MAX: usize = 200;
 
+/// How far back a budget, a cool-down or a rate may look, in seconds: 30 days, 216,000 blocks of 12 s, which is 22 questions of
+/// 10,000 blocks to a chain endpoint when a node starts, and one with each block after that.
+pub const HISTORY_SECONDS_MAX: u64 = 30 * 24 * 3600;
+
+/// Most slashes in one history: 512 x about 120 bytes. With more in 30 days, budgets count as spent.
+pub const PAST_SLASHES_MAX: usize = 512;
+
+/// Most requests that a rate allows: each costs a node 40 bytes per rule and requester, 200 x 40 kB at worst.
+pub const RATE_REQUESTS_MAX: u32 = 1_000;
+
 /// Most identifiers in one catch-up message: 3 x 1,000 x 34 bytes is below the frame.
 pub const HEADS_MAX: usize = 1_000;

@@ -12,9 +12,11 @@ use alloy_primitives::{Address, U256};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) mod file;
+mod limit;
 mod verdict;
 
-pub use verdict::{Condition, Finding};
+pub use limit::{Budget, Cooldown, PastSlash, Rate, SlashHistory, Unit};
+pub use verdict::{Condition, Finding, Moment, Waited};
 
 /// The people, whose operators are whose, and the rules.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -64,6 +66,14 @@ pub struct Rule {
     pub hours: Option<Hours>,
     /// Who must have approved.
     pub approvals: Option<Approvals>,
+    /// The most that may be slashed in a window of time.
+    pub budget: Option<Budget>,
+    /// The pause after a slash.
+    pub cooldown: Option<Cooldown>,
+    /// How long a request waits before a share is lent, in seconds. Where the chain itself delays, none is needed.
+    pub delay_seconds: Option<u64>,
+    /// How many requests are taken in.
+    pub rate: Option<Rate>,
 }
 
 /// Which operations a rule is about. What is left empty restricts nothing.
@@ -123,7 +133,7 @@ impl Policy {
     /// The canonical digest: what an audit names.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        CanonicalHasher::new("firn/policy/v1")
+        let hasher = CanonicalHasher::new("firn/policy/v1")
             .list(self.people.iter(), |hasher, (name, person)| {
                 hasher
                     .field(name)
@@ -132,8 +142,12 @@ impl Policy {
                     .list(person.roles.iter(), |hasher, role| hasher.field(role.as_str()))
             })
             .list(self.operators.iter(), |hasher, (operator, organisation)| hasher.field(operator).field(organisation))
-            .list(self.rules.iter(), |hasher, (name, rule)| rule.add_to(hasher.field(name)))
-            .finish()
+            .list(self.rules.iter(), |hasher, (name, rule)| rule.add_to(hasher.field(name)));
+        // A policy without any of these has the digest that it had before there were any.
+        let limited: Vec<_> = self.rules.iter().filter(|(_, rule)| rule.has_limits()).collect();
+        let limits = |hasher: CanonicalHasher, (name, rule): &(&String, &Rule)| rule.add_limits_to(hasher.field(name));
+        let hasher = if limited.is_empty() { hasher } else { hasher.list(limited.iter(), limits) };
+        hasher.finish()
     }
 
     /// The person with this address.
@@ -185,6 +199,9 @@ impl Policy {
         {
             return invalid("hours run from 0..23 to 1..24, on one day at least".to_owned());
         }
+        if let Some(problem) = rule.limits_problem() {
+            return invalid(problem);
+        }
         let Some(needed) = rule.approvals else { return Ok(()) };
         // Whoever is slashed, its organisation has no say: the others must be enough.
         let excluded = self.operators.values().map(Some).chain([None]);
@@ -208,8 +225,9 @@ impl Policy {
 }
 
 impl Rule {
+    /// All but the limits over time, which are added at the end.
     fn add_to(&self, hasher: CanonicalHasher) -> CanonicalHasher {
-        let Self { scope, wad_min, wad_max, lifetime_seconds_max, hours, approvals } = self;
+        let Self { scope, wad_min, wad_max, lifetime_seconds_max, hours, approvals, .. } = self;
         let wad = |hasher: CanonicalHasher, wad: &U256| hasher.field(wad.to_be_bytes::<32>());
         hasher
             .list(scope.operations.iter(), CanonicalHasher::field)

@@ -7,10 +7,13 @@
 use crate::history::{Entry, ProcessId};
 use crate::verdict::Violation;
 use crate::world::{Process, World};
+use firn_proto::NodeId;
+use std::collections::BTreeSet;
 use wire::Wire;
 
 pub mod a1;
 pub mod a2;
+pub mod b1;
 pub mod d1;
 pub mod h1;
 pub mod i1;
@@ -28,7 +31,8 @@ pub mod wire;
 pub mod x1;
 
 /// The ids of all invariants, each with a file of its own, a seeded bug, and a row in `docs/explanation/simulator.md`.
-pub const IDS: [&str; 15] = ["A1", "A2", "D1", "H1", "I1", "K1", "N1", "P1", "P2", "R1", "R2", "S1", "T1", "V1", "X1"];
+pub const IDS: [&str; 16] =
+    ["A1", "A2", "B1", "D1", "H1", "I1", "K1", "N1", "P1", "P2", "R1", "R2", "S1", "T1", "V1", "X1"];
 
 /// Invariants whose protocols do not exist yet, and what they will say.
 pub const LATER: [(&str, &str); 2] = [
@@ -76,6 +80,14 @@ impl<'a> Sight<'a> {
         Some((id, self.world.process(id)?))
     }
 
+    /// Two quorums share 2t - n members. One of them that is honest and has not forgotten lends no share to both.
+    #[must_use]
+    pub fn quorums_share_a_sound_node(&self, forgetful: &BTreeSet<NodeId>) -> bool {
+        let (world, threshold) = (self.world, usize::from(self.world.scenario().key.threshold));
+        let unsound = |node: &&NodeId| world.is_corrupted(**node) || forgetful.contains(*node);
+        world.nodes().iter().filter(unsound).count() + world.nodes().len() < 2 * threshold
+    }
+
     /// All processes of honest nodes, stopped ones included.
     pub fn honest_processes(&self) -> impl Iterator<Item = (ProcessId, &'a Process)> {
         let world = self.world;
@@ -89,6 +101,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(a1::A1),
         Box::new(a2::A2::default()),
+        Box::new(b1::B1::default()),
         Box::new(d1::D1::default()),
         Box::new(h1::H1::default()),
         Box::new(i1::I1::default()),

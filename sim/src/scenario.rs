@@ -7,6 +7,7 @@ use firn_proto::NodeId;
 use std::collections::BTreeMap;
 
 mod fault;
+mod governance;
 pub mod names;
 pub mod near;
 pub mod parse;
@@ -17,6 +18,7 @@ mod read;
 mod select;
 mod write;
 
+pub use governance::{Person, Rule};
 pub use problem::Problem;
 
 /// Microseconds of virtual time.
@@ -42,6 +44,10 @@ pub struct Scenario {
     pub organisations: Vec<Organisation>,
     /// The one key (its own purpose: slash).
     pub key: Key,
+    /// Rules of the definition.
+    pub rules: Vec<Rule>,
+    /// Who has a say.
+    pub people: Vec<Person>,
     /// What is asked, in order of declaration.
     pub workload: Vec<Workload>,
     /// What goes wrong.

@@ -32,6 +32,8 @@ pub enum Bug {
     DroppedRecord,
     /// Entries of the audit log are acknowledged and not written.
     SkippedEntry,
+    /// The chain shows nobody what was slashed before.
+    ForgottenSlashes,
     /// A bit of every finished signature flips on its way out.
     FlippedSignature,
     /// A process falls over a kind of message.
@@ -48,7 +50,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::OldBoot,
         Self::LeakedShare,
         Self::LatePersist,
@@ -62,6 +64,7 @@ impl Bug {
         Self::DoubledTimers,
         Self::DroppedRecord,
         Self::SkippedEntry,
+        Self::ForgottenSlashes,
         Self::FlippedSignature,
         Self::PanicOnMessage,
         Self::ForgottenTakeover,
@@ -97,6 +100,7 @@ impl Bug {
             Self::DoubledTimers => ("doubled-timers", "R1"),
             Self::DroppedRecord => ("dropped-record", "R2"),
             Self::SkippedEntry => ("skipped-entry", "H1"),
+            Self::ForgottenSlashes => ("forgotten-slashes", "B1"),
             Self::FlippedSignature => ("flipped-signature", "V1"),
             Self::PanicOnMessage => ("panic-on-message", "X1"),
             Self::ForgottenTakeover => ("forgotten-takeover", "L1"),

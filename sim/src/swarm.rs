@@ -71,6 +71,8 @@ pub fn expand(seed: u64) -> Scenario {
             origin: if draw.percent(10, "generated", 0) { generated } else { KeyOrigin::Given },
         },
         workload: workload(&draw, &cast),
+        rules: Vec::new(),
+        people: Vec::new(),
         faults,
         byzantine: byzantine(&draw, &cast),
         expect: Expect::default(),

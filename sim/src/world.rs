@@ -24,6 +24,7 @@ mod disk;
 mod faults;
 mod fixture;
 mod frame;
+mod governance;
 mod host;
 mod ledger;
 mod link;
@@ -138,6 +139,8 @@ enum Occurrence {
     Block,
     /// A request of the workload.
     Post(Box<workload::Post>),
+    /// A person speaks to a request.
+    Speak { person: usize, request: usize },
     /// A proposal for the key.
     Propose { round: u32 },
     /// A fault's next step.
@@ -253,6 +256,7 @@ impl World {
             Occurrence::KeepAlive { channel } => self.keep_alive(channel),
             Occurrence::Block => self.block(),
             Occurrence::Post(post) => self.post(*post),
+            Occurrence::Speak { person, request } => self.speak(person, request),
             Occurrence::Propose { round } => self.propose(round),
             Occurrence::Fault { fault, step } => self.fault(fault, step),
             Occurrence::Links => self.links_changed(),

@@ -1,8 +1,9 @@
 //! Committed scenarios fail where they should: each with a bug that it is an incident of.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "reads the committed files")]
 
+use firn_proto::policy::Unit;
 use firn_sim::run::{Options, run};
-use firn_sim::scenario::Scenario;
+use firn_sim::scenario::{Rule, Scenario};
 use firn_sim::seeded::Bug;
 use std::path::Path;
 
@@ -38,5 +39,33 @@ fn incidents_catch_the_bugs_that_they_are_about() {
         assert_eq!(run(&scenario, &with(None)).outcome.violations, [], "{name}");
         let found = run(&scenario, &with(Some(bug))).outcome.violations;
         assert_eq!(found.first().map(|violation| violation.id), Some(bug.caught_by()), "{name} with {}", bug.name());
+    }
+}
+
+/// Drawn schedules: partitions, crashes, late finality, fewer than t corrupted members.
+const DRAWN: u64 = 16;
+
+#[test]
+fn r14_three_rivals_of_which_any_two_fit_never_pass_a_budget() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/three-rivals-one-budget.toml");
+    let scenario = Scenario::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let options = Options::default();
+    for seed in 1..=3 {
+        let outcome = run(&Scenario { seed, ..scenario.clone() }, &options).outcome;
+        assert_eq!(outcome.violations, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn r14_no_drawn_schedule_passes_a_budget() {
+    let options = Options::default();
+    for seed in 1..=DRAWN {
+        let mut scenario = firn_sim::swarm::expand(seed);
+        // Two of the workload's slashes fit, three do not.
+        let budget = Some((200_000, 86_400_000_000, Unit::Operator));
+        scenario.rules = vec![Rule { name: "budget".to_owned(), budget, ..Rule::default() }];
+        let violations = run(&scenario, &options).outcome.violations;
+        let passed: Vec<_> = violations.iter().filter(|violation| violation.id == "B1").collect();
+        assert!(passed.is_empty(), "seed {seed}: {passed:?}");
     }
 }

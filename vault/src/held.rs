@@ -57,16 +57,9 @@ impl HeldKey {
     pub(crate) fn restore(&mut self, definition: &Definition, state: KeyState) -> Option<()> {
         assert!(!state.erased, "an erased key has no share");
         (self.attested, self.abandoned) = (state.attested, state.abandoned);
-        let facts = &self.facts;
+        let KeyFacts { proposal, transcript, group_key, verifying_shares, .. } = self.facts.clone();
         let assemble = |signatures| {
-            KeyCertificate::assemble(
-                definition,
-                facts.proposal.clone(),
-                facts.transcript,
-                facts.group_key,
-                facts.verifying_shares.clone(),
-                signatures,
-            )
+            KeyCertificate::assemble(definition, proposal, transcript, group_key, verifying_shares, signatures)
         };
         self.certificate = state.certificate.map(assemble).transpose().ok()?;
         Some(())

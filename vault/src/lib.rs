@@ -240,7 +240,7 @@ impl Vault {
         let suffix = Kind::of(record_key).map(|(_, suffix)| suffix).unwrap_or_default();
         let (key_id, epoch) = match kind {
             Kind::Share | Kind::State => record::key_of(suffix).unwrap_or_default(),
-            Kind::AccountLock | Kind::RequesterLock | Kind::Release => Default::default(),
+            _ => Default::default(),
         };
         Place { kind: kind.name(), network: self.network, node: self.node, key_id, epoch, record_key }
     }

@@ -165,8 +165,7 @@ impl Vault {
         change(held);
         let after = held.state();
         assert!(after.certificate.is_none() || after.attested, "a whole certificate holds our signature");
-        let unchanged = before == after;
-        Ok(if unchanged { Vec::new() } else { vec![self.put_state(key_id, &after, rng)] })
+        Ok(if before == after { Vec::new() } else { vec![self.put_state(key_id, &after, rng)] })
     }
 
     /// Removes the share, if there is one, and uses the key id up for good.

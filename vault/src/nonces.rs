@@ -83,8 +83,7 @@ struct Offer {
 impl Pools {
     /// The next serial of this boot, never given twice.
     pub(crate) fn next_serial(&mut self) -> u64 {
-        let next = self.serial.checked_add(1);
-        let Some(next) = next else { unreachable!("2^64 nonces in one boot") };
+        let Some(next) = self.serial.checked_add(1) else { unreachable!("2^64 nonces in one boot") };
         self.serial = next;
         next
     }

@@ -21,12 +21,15 @@ pub(crate) enum Kind {
     AccountLock,
     /// Which payload a requester's nonce is given to.
     RequesterLock,
+    /// Which payload has a budget or a cool-down to itself.
+    BucketLock,
     /// A signature share was released for this package.
     Release,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Share, Self::State, Self::AccountLock, Self::RequesterLock, Self::Release];
+    const ALL: [Self; 6] =
+        [Self::Share, Self::State, Self::AccountLock, Self::RequesterLock, Self::BucketLock, Self::Release];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -34,6 +37,7 @@ impl Kind {
             Self::State => "state/",
             Self::AccountLock => "lock/account/",
             Self::RequesterLock => "lock/requester/",
+            Self::BucketLock => "lock/bucket/",
             Self::Release => "release/",
         }
     }

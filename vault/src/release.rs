@@ -9,7 +9,6 @@ use crate::nonces::{Hedged, Nonces, PoolKey};
 use crate::record::Kind;
 use crate::settle::Lock;
 use crate::suite::{self, frost};
-use firn_proto::certificate::KeyCertificate;
 use firn_proto::commitments::{CommitmentStatement, Commitments};
 use firn_proto::definition::KeyDefinition;
 use firn_proto::digest::CanonicalHasher;
@@ -89,7 +88,10 @@ impl Vault {
         let signers = self.check_package(held, package)?;
         let locks = match &ask.subject {
             Subject::Request(request) => self.check_request(held, request, ask)?,
-            Subject::Activation(certificate) => check_activation(held, certificate).map(|()| Vec::new())?,
+            // A member that abandoned a key may follow its activation, but never takes part in it.
+            Subject::Activation(_) if held.abandoned => return Err(Code::DkgAbandoned.into()),
+            Subject::Activation(certificate) if held.is_certified_by(certificate) => Vec::new(),
+            Subject::Activation(_) => return Err(Code::VaultRefused.into()),
         };
         let message = ask.subject.digest(&self.definition);
         let signing_package = suite::signing_package(&signers, &message.0).ok_or(Code::PackageInvalid)?;
@@ -167,7 +169,8 @@ impl Vault {
 
     /// Checks a request anew against our own definition, and names the locks that it takes.
     fn check_request(&self, held: &HeldKey, request: &Request, ask: &ReleaseRequest) -> Result<Vec<Lock>, Denial> {
-        let locks = self.locks_of(request, &request.signed().clone().verify(&self.definition)?)?;
+        let (intent, mut locks) = self.locks_of(request, &request.signed().clone().verify(&self.definition)?)?;
+        locks.push(intent);
         let key = request.key(&self.definition).ok_or(Code::KeyUnknown)?;
         if key.name != held.facts.proposal.key_name || key.purpose != request.operation().purpose() {
             return Err(Code::PackageInvalid.into());
@@ -176,12 +179,16 @@ impl Vault {
             return Err(Code::AccountMismatch.into());
         }
         self.definition.permits_release(self.node, request, &ask.opinions, ask.now)?;
-        Ok(locks.into())
+        Ok(locks)
     }
 
     fn check_locks(&self, locks: &[Lock]) -> Result<(), Denial> {
-        let rival = |(_, key, payload): &Lock| self.locks.get(key).is_some_and(|taken| taken != payload);
-        if locks.iter().any(rival) { Err(Code::RivalLocked.into()) } else { Ok(()) }
+        let rival = |(_, key, payload): &&Lock| self.locks.get(key).is_some_and(|taken| taken != payload);
+        match locks.iter().rev().find(rival) {
+            Some((Kind::BucketLock, ..)) => Err(Code::BudgetLocked.into()),
+            Some(_) => Err(Code::RivalLocked.into()),
+            None => Ok(()),
+        }
     }
 
     /// The new locks, then the marker: which package our commitments went into.
@@ -216,14 +223,6 @@ impl Vault {
 
 /// Length of a release marker: subject, key id, epoch, coordinator, incarnation, serial.
 pub(crate) const MARKER_BYTES: usize = 32 + 32 + 4 + 2 + 8 + 8;
-
-/// A member that abandoned a key may follow its activation, but never takes part in it.
-fn check_activation(held: &HeldKey, certificate: &KeyCertificate) -> Result<(), Denial> {
-    if held.abandoned {
-        return Err(Code::DkgAbandoned.into());
-    }
-    if held.is_certified_by(certificate) { Ok(()) } else { Err(Code::VaultRefused.into()) }
-}
 
 #[cfg(test)]
 mod tests;

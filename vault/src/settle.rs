@@ -1,4 +1,4 @@
-//! Locks: which payload an account's nonce and a requester's nonce are given to, and when the finalised chain frees them.
+//! Locks: which payload nonces and budgets are given to, and when the finalised chain frees them.
 //!
 //! That the chain did or did not execute a request is the engine's word; that the locks are the request's own, and that its
 //! validity is over, is checked here.
@@ -25,45 +25,46 @@ impl Vault {
         rng: &mut R,
     ) -> Result<Decision, Denial> {
         let (verified, _) = request.signed().clone().verify_known(&self.definition)?;
-        let [account, intent] = self.locks_of(request, &verified)?;
+        let ((kind, intent, payload), _) = self.locks_of(request, &verified)?;
+        let over = request.deadline().0.saturating_add(EXECUTION_GRACE_SECONDS);
+        if matches!(settlement, Settlement::Lapsed { now } if now.0 <= over) {
+            return Err(Code::VaultRefused.into());
+        }
+        // Before the intents, which may stay, are the locks that it holds only while it is open, by the rules of any time.
+        let open = self.locks.range(..Kind::RequesterLock.key(&[])).filter(|(_, holder)| **holder == payload);
+        let mut ended: Vec<_> = open.map(|(key, _)| key.clone()).collect();
         let mut writes = Vec::new();
-        let mut free = |(_, key, payload): &Lock| {
-            if self.locks.get(key) == Some(payload) {
-                self.locks.remove(key);
-                writes.push(Write::Delete { key: key.clone() });
-            }
-        };
-        match settlement {
-            Settlement::Lapsed { now } if now.0 <= request.deadline().0.saturating_add(EXECUTION_GRACE_SECONDS) => {
-                return Err(Code::VaultRefused.into());
-            }
-            Settlement::Lapsed { .. } => [account, intent].iter().for_each(free),
+        match self.locks.get(&intent) == Some(&payload) {
+            held if settlement != Settlement::Executed => ended.extend(held.then_some(intent)),
+            true => {}
             // Ours or a rival's before, now it is the payload's that the chain has: none other may ever follow it.
-            Settlement::Executed => {
-                free(&account);
-                let (kind, key, payload) = intent;
-                if self.locks.insert(key.clone(), payload) != Some(payload) {
-                    writes.push(self.put(kind, key, &payload.0, rng));
-                }
+            false => {
+                writes.push(self.put(kind, intent.clone(), &payload.0, rng));
+                self.locks.insert(intent, payload);
             }
         }
+        for key in &ended {
+            self.locks.remove(key);
+        }
         let markers = self.markers.remove(&request.id()).unwrap_or_default();
-        writes.extend(markers.into_iter().map(|key| Write::Delete { key }));
+        writes.extend(ended.into_iter().chain(markers).map(|key| Write::Delete { key }));
         Ok(Decision { writes, reply: Reply::Settled { subject: request.id() } })
     }
 
-    /// The locks of a request on its account's nonce and on its requester's, if it is what its own signature says.
-    pub(crate) fn locks_of(&self, request: &Request, verified: &Request) -> Result<[Lock; 2], Denial> {
+    /// The lock of a request on its requester's nonce, and those on its account's and on the buckets of its budgets and
+    /// cool-downs, if it is what its own signature says.
+    pub(crate) fn locks_of(&self, request: &Request, verified: &Request) -> Result<(Lock, Vec<Lock>), Denial> {
         if verified != request {
             return Err(Code::VaultRefused.into());
         }
         let payload = request.payload_digest(&self.definition);
-        let lock = |kind: Kind, address: &[u8], nonce: &[u8]| (kind, kind.key(&[address, nonce]), payload);
-        let account_nonce = nonce_of(request.id()).to_be_bytes::<32>();
-        Ok([
-            lock(Kind::AccountLock, request.account().as_slice(), &account_nonce),
-            lock(Kind::RequesterLock, request.requester().as_slice(), &request.nonce().to_be_bytes::<32>()),
-        ])
+        let lock = |kind: Kind, parts: &[&[u8]]| (kind, kind.key(parts), payload);
+        let [account, intent] = [nonce_of(request.id()), request.nonce()].map(|nonce| nonce.to_be_bytes::<32>());
+        let intent = lock(Kind::RequesterLock, &[request.requester().as_slice(), &intent]);
+        let mut locks = vec![lock(Kind::AccountLock, &[request.account().as_slice(), &account])];
+        let buckets = self.definition.policy.buckets(&self.definition, request).into_iter();
+        locks.extend(buckets.map(|bucket| lock(Kind::BucketLock, &[&bucket.0])));
+        Ok((intent, locks))
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::{Player, reply};
 use crate::api::{AccountFacts, ChainAnswer, Command, Event, Family, Record, SlashFacts, SubmissionOutcome, Timer};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::definition::SignedChange;
 use firn_proto::message::BlockReference;
 use firn_proto::opinion::SignedOpinion;
+use firn_proto::policy::{PastSlash, SlashHistory};
 use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, Incarnation, KeyId, NodeId, SubjectId, envelope, wire};
@@ -210,6 +211,7 @@ fn chain_to(subject: SubjectId, answer: &ChainAnswer) -> wire::JournalChain {
                 strategies: facts.strategies.iter().map(|strategy| strategy.to_vec()).collect(),
                 signer: bytes(&facts.signer),
                 deployed: facts.signer.is_some(),
+                history: facts.history.as_ref().map(history_to),
             });
         }
         ChainAnswer::Account(facts) => {
@@ -236,6 +238,10 @@ fn chain_from(chain: wire::JournalChain) -> Option<ChainAnswer> {
             strategies: slash.strategies.iter().map(|strategy| address(strategy)).collect::<Option<_>>()?,
             signer: slash.deployed.then(|| Bytes::from(slash.signer)),
             nonce_used,
+            history: match slash.history {
+                Some(history) => Some(history_from(history)?),
+                None => None,
+            },
         }),
         (None, Some(account)) => ChainAnswer::Account(AccountFacts {
             block,
@@ -245,6 +251,36 @@ fn chain_from(chain: wire::JournalChain) -> Option<ChainAnswer> {
         }),
         (Some(_), Some(_)) => return None,
     })
+}
+
+fn history_to(history: &SlashHistory) -> wire::JournalHistory {
+    let slash = |slash: &PastSlash| wire::JournalPastSlash {
+        avs: slash.avs.to_vec(),
+        operator_set_id: slash.operator_set_id,
+        operator: slash.operator.to_vec(),
+        strategies: slash.wads.iter().map(|(strategy, _)| strategy.to_vec()).collect(),
+        wads: slash.wads.iter().map(|(_, wad)| wad.to_be_bytes::<32>().to_vec()).collect(),
+        time: slash.time.0,
+    };
+    wire::JournalHistory { time: history.time.0, slashes: history.slashes.iter().map(slash).collect() }
+}
+
+fn history_from(history: wire::JournalHistory) -> Option<SlashHistory> {
+    let address = |bytes: &[u8]| Address::try_from(bytes).ok();
+    let wad = |bytes: &Vec<u8>| Some(U256::from_be_bytes(<[u8; 32]>::try_from(bytes.as_slice()).ok()?));
+    let slash = |slash: wire::JournalPastSlash| {
+        let strategies = slash.strategies.iter().map(|strategy| address(strategy));
+        let wads = strategies.zip(slash.wads.iter().map(wad)).map(|(strategy, wad)| Some((strategy?, wad?)));
+        Some(PastSlash {
+            avs: address(&slash.avs)?,
+            operator_set_id: slash.operator_set_id,
+            operator: address(&slash.operator)?,
+            wads: wads.collect::<Option<_>>()?,
+            time: WallTime(slash.time),
+        })
+    };
+    let slashes = history.slashes.into_iter().map(slash).collect::<Option<_>>()?;
+    Some(SlashHistory { time: WallTime(history.time), slashes })
 }
 
 fn submission_to(subject: SubjectId, outcome: &SubmissionOutcome) -> wire::JournalSubmission {

@@ -75,9 +75,10 @@ impl Index {
         self.nonces.range(bound(0)..=bound(0xff)).map(|(_, _, id)| *id)
     }
 
-    /// The longest-known request to which nothing more happens, where there are more than so many.
-    pub(crate) fn oldest_beyond(&self, max: usize) -> Option<SubjectId> {
-        self.closed.first().filter(|_| self.closed.len() > max).map(|(_, id)| *id)
+    /// The longest-known request to which nothing more happens, where there are more than so many; not one to be kept.
+    pub(crate) fn oldest_beyond(&self, max: usize, keep: impl Fn(SubjectId) -> bool) -> Option<SubjectId> {
+        let mut closed = self.closed.iter().filter(|_| self.closed.len() > max).map(|(_, id)| *id);
+        closed.find(|id| !keep(*id))
     }
 }
 

@@ -6,8 +6,9 @@ use crate::engine::{Engine, Inbound};
 use crate::limits::{OPEN_SUBJECTS_MAX, RECHECK_MS, REFUSAL_RETRY_MS, REFUSALS_MAX, UNSETTLED_SUBJECTS_MAX};
 use firn_proto::account::account_address;
 use firn_proto::message::{Status, Willingness};
+use firn_proto::policy::{Moment, Waited};
 use firn_proto::request::Request;
-use firn_proto::time::MonotonicTime;
+use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{Code, Message, NodeId, SubjectId};
 use firn_vault::api::Subject;
 use std::collections::{BTreeMap, VecDeque};
@@ -78,10 +79,11 @@ impl Engine {
                 self.ignored(inbound, code);
                 // A clock that jumps must not refuse anything for much longer than it is wrong.
                 let retry = match code {
-                    Code::RequestExpired | Code::RequestLifetimeTooLong | Code::PolicyLifetimeTooLong => {
-                        Some(RECHECK_MS)
-                    }
-                    Code::RequestLimit => Some(REFUSAL_RETRY_MS),
+                    Code::RequestExpired
+                    | Code::RequesterExpired
+                    | Code::RequestLifetimeTooLong
+                    | Code::PolicyLifetimeTooLong => Some(RECHECK_MS),
+                    Code::RequestLimit | Code::PolicyRate => Some(REFUSAL_RETRY_MS),
                     _ => None,
                 };
                 let status = if retry.is_some() { Status::NotYet(code) } else { Status::Declined(code) };
@@ -93,7 +95,14 @@ impl Engine {
 
     fn admit_request(&self, request: &Request) -> Result<(), Code> {
         request.check_time(self.now.wall)?;
-        if let Some((code, _)) = self.definition.policy.refuses(&self.definition, request, self.now.wall) {
+        if self.definition.requester_expired(request, self.now.wall) {
+            return Err(Code::RequesterExpired);
+        }
+        // For how long it waits is a matter of the chain's clock: ours may jump.
+        let clock = Some(self.limits.clock()).filter(|clock| *clock != WallTime::default());
+        let waited = clock.map(|clock| Waited { received: clock, now: clock });
+        let moment = Moment { waited, ..self.now.wall.into() };
+        if let Some((code, _)) = self.definition.policy.refuses(&self.definition, request, moment) {
             return Err(code);
         }
         let key = request.key(&self.definition).ok_or(Code::KeyUnknown)?;
@@ -110,6 +119,9 @@ impl Engine {
         if counts.open >= part(OPEN_SUBJECTS_MAX) || counts.unsettled >= part(UNSETTLED_SUBJECTS_MAX) {
             return Err(Code::RequestLimit);
         }
+        if self.rate_wait(request).is_some() {
+            return Err(Code::PolicyRate);
+        }
         // What the chain shows as lapsed can never execute: the requester may mean something else by its nonce.
         let mut rivals = self.index.by_nonce(requester, nonce).filter_map(|id| self.subjects.get(&id));
         if rivals.any(|state| state.executed || !state.settled) {
@@ -125,7 +137,9 @@ impl Engine {
         self.forget_closed();
         self.refusals.remove(id);
         let spread = Message::RequestSpread { request: Box::new(request.clone()), origin };
-        self.subjects.insert(id, State::new(Subject::Request(Box::new(request)), origin, self.now.wall));
+        let state = State::new(Subject::Request(Box::new(request)), origin, self.now.wall);
+        self.subjects.insert(id, state);
+        self.count_intake(id, self.limits.clock());
         self.reindex(id);
         self.note_intake(id);
         self.observe(Observation::Subject { subject: id, state: "received", code: None });

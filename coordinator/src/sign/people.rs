@@ -5,7 +5,6 @@ use super::State;
 use crate::api::{Class, Effect, Observation};
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
-use firn_proto::message::Status;
 use firn_proto::opinion::{Decision, Opinion};
 use firn_proto::{Code, Message, NodeId, SubjectId};
 
@@ -58,13 +57,6 @@ impl Engine {
         self.observe(Observation::Subject { subject: id, state: event, code: None });
         self.evaluate(id);
         Ok(())
-    }
-
-    /// What the policy says to our lending a share at this moment.
-    pub(crate) fn permitted(&self, id: SubjectId) -> Result<(), Status> {
-        let Some(state) = self.subjects.get(&id) else { return Ok(()) };
-        let Some(request) = state.request() else { return Ok(()) };
-        self.definition.permits(self.me, request, &state.opinions, self.now.wall)
     }
 
     /// Brings a member the opinions that it may lack: once, until there is another or it has another boot.

@@ -35,12 +35,14 @@ impl Engine {
                 Some(Status::NotYet(code) | Status::Declined(code)) => Some(code),
             },
         };
+        let request = self.subjects.get(&id).and_then(State::request);
+        let floor = request.and_then(|request| self.history_needed(request)).map_or(0, |(_, floor)| floor);
         let Some(state) = self.subjects.get_mut(&id).filter(|_| refuse.is_none()) else {
             return self.refuse_package(id, package, refuse.unwrap_or(Code::SubjectUnknown));
         };
         state.ranks.alive = true;
         // Facts must be those of the newest finalised block that we know: a coordinator may name an old one.
-        let needed = package.block.number.max(self.finalised.number);
+        let needed = package.block.number.max(self.finalised.number).max(floor);
         if state.request().is_none() || state.checked.is_some_and(|block| block.number >= needed) {
             return self.release(id, package.clone());
         }
@@ -96,6 +98,7 @@ impl Engine {
         self.lent.made(&next);
         let Some(state) = self.subjects.get_mut(&id) else { return };
         let Some(coordinator) = state.releasing.remove(&package) else { return };
+        self.hold_buckets(id);
         self.observe(Observation::ShareReleased { subject: id, coordinator });
         let audit = self.audited.size;
         let message = Message::SignatureShare(SignatureShare { package, share, next, audit });

@@ -1,7 +1,7 @@
 //! A request on disk: written when it comes in, and whenever its outcome changes.
 
 use super::State;
-use crate::api::Family;
+use crate::api::{Family, Record};
 use crate::audit::{AuditNote, INTAKE};
 use crate::engine::Engine;
 use crate::record::{self, SCHEMA};
@@ -44,8 +44,14 @@ impl Engine {
 
     /// The subject's record and this entry, with the next batch.
     pub(crate) fn store_subject(&mut self, id: SubjectId, note: AuditNote<'_>) {
-        let Some(state) = self.subjects.get(&id) else { return };
-        let Some(request) = state.request() else { return self.note(note) };
+        self.unwritten.extend(self.subject_record(id));
+        self.note(note);
+    }
+
+    /// A request as it is written; an activation is in its key's record.
+    pub(crate) fn subject_record(&self, id: SubjectId) -> Option<Record> {
+        let state = self.subjects.get(&id)?;
+        let request = state.request()?;
         let stored = wire::StoredSubject {
             schema: SCHEMA,
             request: Some(request.signed().to_wire()),
@@ -57,9 +63,11 @@ impl Engine {
             transaction: state.transaction.map(|hash| hash.to_vec()).unwrap_or_default(),
             signers: state.signers.iter().map(|node| node.0.into()).collect(),
             opinions: state.opinions.iter().map(|(_, opinion)| opinion.signed().to_wire()).collect(),
+            received_chain: state.received_chain.0,
+            executed_at: state.executed_at,
+            lent: state.lent,
         };
-        self.unwritten.push(record::put(Family::Requests, id.0, &stored));
-        self.note(note);
+        Some(record::put(Family::Requests, id.0, &stored))
     }
 
     /// Takes a request up from its record under `record_key`.
@@ -95,13 +103,20 @@ impl Engine {
                 Err(_) => return None,
             }
         }
-        state.executed = stored.executed;
+        (state.executed, state.executed_at) = (stored.executed, stored.executed_at);
+        state.received_chain = WallTime(stored.received_chain);
+        self.limits.see_time(state.received_chain);
+        self.limits.see_executed(stored.executed_at);
         if state.is_open() {
             state.superseded = refused;
         }
         state.signers = stored.signers.iter().map(|id| node(*id)).collect::<Option<_>>()?;
         self.subjects.insert(id, state);
         self.reindex(id);
+        self.count_intake(id, WallTime(stored.received_chain));
+        if stored.lent {
+            self.restore_holder(id);
+        }
         Some(())
     }
 

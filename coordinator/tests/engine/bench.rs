@@ -12,6 +12,7 @@ use firn_proto::certificate::KeyProposal;
 use firn_proto::definition::Definition;
 use firn_proto::message::BlockReference;
 use firn_proto::operation::{Operation, SlashOperator};
+use firn_proto::policy::{PastSlash, SlashHistory};
 use firn_proto::request::{Request, SignedRequest};
 use firn_proto::time::{MonotonicTime, Time, WallTime};
 use firn_proto::{Digest, GroupSignature, Incarnation, KeyId, Message, NodeId, Point, SessionId, envelope};
@@ -53,6 +54,8 @@ pub(crate) struct Bench {
     /// By how many seconds all wall clocks are ahead of the chain's.
     pub(crate) ahead: u64,
     pub(crate) block: u64,
+    /// What the chain shows as slashed.
+    pub(crate) slashes: Vec<PastSlash>,
     pub(crate) facts: fn(&mut SlashFacts),
     pub(crate) account_facts: fn(&mut AccountFacts),
     /// Milliseconds there and back.
@@ -86,6 +89,7 @@ impl Bench {
             now: 0,
             ahead: 0,
             block: 10,
+            slashes: Vec::new(),
             facts: |_| {},
             account_facts: |_| {},
             distance: |_, _| 0,
@@ -307,7 +311,8 @@ impl Bench {
         let block = BlockReference { number: self.block, hash: Digest::default() };
         let signer = |key: Point| Bytes::from([verifier_address().as_slice(), &key.x(), &key.y()].concat());
         match query {
-            ChainQuery::Slash { account, .. } => {
+            ChainQuery::Slash { account, history_seconds, .. } => {
+                let time = WallTime(WALL + self.now / 1000);
                 let mut facts = SlashFacts {
                     block,
                     slasher: *account,
@@ -315,6 +320,7 @@ impl Bench {
                     strategies: vec![Address::repeat_byte(0x33)],
                     signer: self.account.map(signer),
                     nonce_used: false,
+                    history: history_seconds.map(|_| SlashHistory { time, slashes: self.slashes.clone() }),
                 };
                 (self.facts)(&mut facts);
                 ChainAnswer::Slash(facts)

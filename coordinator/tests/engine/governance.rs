@@ -110,6 +110,7 @@ fn facts_of_another_kind_decide_nothing() {
         strategies: vec![Address::repeat_byte(0x33)],
         signer: signer(&governance),
         nonce_used: false,
+        history: None,
     };
     for id in 1..=3 {
         let answer = ChainAnswer::Slash(facts.clone());

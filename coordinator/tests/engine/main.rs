@@ -20,6 +20,8 @@ mod journal;
 #[cfg(test)]
 mod keygen;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod people;

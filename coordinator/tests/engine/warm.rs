@@ -56,6 +56,7 @@ fn slash_query(request: &Request) -> firn_coordinator::api::ChainQuery {
         operator_set_id: 0,
         account: request.account(),
         nonce: firn_proto::account::nonce_of(request.id()),
+        history_seconds: None,
     }
 }
 

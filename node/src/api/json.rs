@@ -43,6 +43,9 @@ pub(crate) struct ErrorDetail {
     pub(crate) cause: String,
     pub(crate) detail: String,
     pub(crate) next_step: String,
+    /// When it is worth another try, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after_seconds: Option<u64>,
 }
 
 /// Answer to a posted request.
@@ -369,6 +372,7 @@ impl ErrorBody {
                 cause: cause.to_owned(),
                 detail: detail.to_owned(),
                 next_step: next_step.to_owned(),
+                retry_after_seconds: None,
             },
         }
     }

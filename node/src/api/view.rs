@@ -10,6 +10,7 @@ use crate::runtime::wall_time;
 use firn_coordinator::audit::verify::Stored;
 use firn_coordinator::audit::{Head, HeldHead};
 use firn_coordinator::view::{self, PeerView as KnownPeer};
+use firn_proto::policy::Moment;
 use firn_proto::request::SignedRequest;
 use firn_proto::{Code, Definition, Incarnation, NodeId, Opinion, wire};
 use prost::Message;
@@ -18,7 +19,8 @@ use time::format_description::well_known::Rfc3339;
 
 pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> RequestView {
     let name = |node: NodeId| name(node, definition);
-    let findings = definition.policy.findings(definition, &view.request, &view.opinions, wall_time());
+    let moment = Moment { now: wall_time(), waited: Some(view.waited), history: view.history.as_ref() };
+    let findings = definition.policy.findings(definition, &view.request, &view.opinions, moment);
     RequestView {
         id: view.id.to_string(),
         state: view.state.to_owned(),

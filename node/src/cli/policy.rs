@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use firn_proto::code::{Code, Refusal};
 use firn_proto::message::Status;
 use firn_proto::opinion::Opinions;
-use firn_proto::policy::{Role, Rule};
+use firn_proto::policy::{Moment, Role, Rule};
 use firn_proto::request::Request;
 use firn_proto::time::WallTime;
 use firn_proto::{Definition, Operation};
@@ -115,13 +115,18 @@ fn check(definition: &Definition, output: Output) -> Result<(), Failure> {
 
 /// The names of its conditions, as network.toml has them, with their numbers.
 fn asks_for(rule: &Rule) -> Vec<String> {
-    let Rule { scope: _, wad_min, wad_max, lifetime_seconds_max, hours, approvals } = rule;
+    let Rule { scope: _, wad_min, wad_max, lifetime_seconds_max, hours, approvals, .. } = rule;
+    let Rule { budget, cooldown, delay_seconds, rate, .. } = rule;
     let conditions = [
         wad_min.map(|wad| format!("wad_min {wad}")),
         wad_max.map(|wad| format!("wad_max {wad}")),
         lifetime_seconds_max.map(|seconds| format!("lifetime_seconds_max {seconds}")),
         hours.as_ref().map(|hours| format!("hours {} to {}, {} days a week", hours.from, hours.to, hours.days.len())),
         approvals.map(|needed| format!("approvals {} people of {} organisations", needed.people, needed.organisations)),
+        budget.map(|budget| format!("budget {} in {} s per {}", budget.wad_max, budget.seconds, budget.per.as_str())),
+        cooldown.map(|pause| format!("cooldown {} s per {}", pause.seconds, pause.per.as_str())),
+        delay_seconds.map(|seconds| format!("delay_seconds {seconds}")),
+        rate.map(|rate| format!("rate {} requests in {} s", rate.requests, rate.seconds)),
     ];
     conditions.into_iter().flatten().collect()
 }
@@ -276,7 +281,7 @@ fn simulation_text(simulation: &Simulation) -> String {
 
 fn simulated(request: &Request, old: &Definition, new: &Definition, at: WallTime) -> Simulated {
     let nobody = Opinions::default();
-    let findings = new.policy.findings(new, request, &nobody, at);
+    let findings = new.policy.findings(new, request, &nobody, Moment::of_arrival(at));
     Simulated {
         id: request.id().to_string(),
         title: request.operation().render(new).title,
@@ -291,11 +296,11 @@ fn verdict(request: &Request, definition: &Definition, at: WallTime) -> Verdict 
     if let Err(refusal) = request.operation().may_be_asked_by(request.requester(), definition) {
         return Verdict { answer: "refuse", code: code(refusal.code) };
     }
-    if let Some((refused, _)) = definition.policy.refuses(definition, request, at) {
+    if let Some((refused, _)) = definition.policy.refuses(definition, request, Moment::of_arrival(at)) {
         return Verdict { answer: "refuse", code: code(refused) };
     }
     // Of no organisation: nobody's own people have rejected anything.
-    match definition.policy.permits(definition, request, &Opinions::default(), "", at) {
+    match definition.policy.permits(definition, request, &Opinions::default(), "", Moment::of_arrival(at)) {
         Ok(()) | Err(Status::Willing) => Verdict { answer: "sign", code: None },
         Err(Status::NotYet(reason)) => Verdict { answer: "wait", code: code(reason) },
         Err(Status::Declined(reason)) => Verdict { answer: "refuse", code: code(reason) },

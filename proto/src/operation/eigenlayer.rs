@@ -14,6 +14,7 @@ alloy_sol_types::sol! {
         string description;
     }
     interface IAllocationManager {
+        event OperatorSlashed(address operator, OperatorSet operatorSet, address[] strategies, uint256[] wadSlashed, string description);
         function slashOperator(address avs, SlashingParams calldata params)
             external returns (uint256 slashId, uint256[] memory shares);
         function updateSlasher(OperatorSet memory operatorSet, address slasher) external;

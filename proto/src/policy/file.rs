@@ -1,6 +1,6 @@
 //! The tables `people`, `operators` and `rules` of `network.toml`.
 
-use super::{Approvals, Hours, Person, Policy, Role, Rule, Scope};
+use super::{Approvals, Budget, Cooldown, Hours, Person, Policy, Rate, Role, Rule, Scope, Unit};
 use crate::code::Refusal;
 use crate::definition::file::address;
 use crate::definition::{invalid, unique};
@@ -60,6 +60,14 @@ pub(crate) struct FileRule {
     hours: Option<FileHours>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approvals: Option<FileApprovals>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<FileBudget>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cooldown: Option<FileCooldown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<FileRate>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -75,6 +83,28 @@ struct FileHours {
 struct FileApprovals {
     people: u16,
     organisations: u16,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileBudget {
+    wad_max: String,
+    seconds: u64,
+    per: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileCooldown {
+    seconds: u64,
+    per: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FileRate {
+    requests: u32,
+    seconds: u64,
 }
 
 pub(crate) fn parse(file: FilePolicy) -> Result<Policy, Refusal> {
@@ -126,8 +156,22 @@ fn rule(entry: FileRule) -> Result<(String, Rule), Refusal> {
         let days = hours.days.iter().map(day).collect::<Result<_, _>>()?;
         Ok(Hours { from: hours.from, to: hours.to, days })
     };
+    let unit = |name: &str| {
+        let names = Unit::ALL.map(Unit::as_str).join(", ");
+        let unit = Unit::ALL.into_iter().find(|unit| unit.as_str() == name);
+        unit.ok_or_else(|| invalid(format!("per `{name}` is none of {names}")))
+    };
+    let budget = |file: &FileBudget| {
+        let wad_max = wad(Some(&file.wad_max))?.unwrap_or_default();
+        Ok(Budget { wad_max, seconds: file.seconds, per: unit(&file.per)? })
+    };
+    let cooldown = |file: &FileCooldown| Ok(Cooldown { seconds: file.seconds, per: unit(&file.per)? });
     let approvals = entry.approvals.as_ref();
     let rule = Rule {
+        budget: entry.budget.as_ref().map(budget).transpose()?,
+        cooldown: entry.cooldown.as_ref().map(cooldown).transpose()?,
+        delay_seconds: entry.delay_seconds,
+        rate: entry.rate.as_ref().map(|rate| Rate { requests: rate.requests, seconds: rate.seconds }),
         wad_min: wad(entry.wad_min.as_ref())?,
         wad_max: wad(entry.wad_max.as_ref())?,
         lifetime_seconds_max: entry.lifetime_seconds_max,
@@ -185,5 +229,15 @@ fn write_rule(name: &str, rule: &Rule) -> FileRule {
         approvals: rule
             .approvals
             .map(|needed| FileApprovals { people: needed.people, organisations: needed.organisations }),
+        budget: rule.budget.map(|budget| FileBudget {
+            wad_max: budget.wad_max.to_string(),
+            seconds: budget.seconds,
+            per: budget.per.as_str().to_owned(),
+        }),
+        cooldown: rule
+            .cooldown
+            .map(|pause| FileCooldown { seconds: pause.seconds, per: pause.per.as_str().to_owned() }),
+        delay_seconds: rule.delay_seconds,
+        rate: rule.rate.map(|rate| FileRate { requests: rate.requests, seconds: rate.seconds }),
     }
 }

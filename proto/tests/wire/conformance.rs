@@ -2,7 +2,8 @@
 //! the change, or raise the version and keep reading the old one.
 
 use crate::fixture::{definition, seal, signed_as};
-use crate::{calls, kinds, safe, samples};
+use crate::{calls, kinds, limits, safe, samples};
+use firn_proto::wire;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -32,10 +33,13 @@ fn encodings() -> BTreeMap<String, Vec<u8>> {
     encodings.insert("Hello".to_owned(), samples::hello().encode_to_vec());
     encodings.insert("StoredKey".to_owned(), samples::stored_key().encode_to_vec());
     encodings.insert("StoredSubject".to_owned(), samples::stored_subject().encode_to_vec());
+    let limited = wire::StoredSubject { received_chain: 7, executed_at: 8, lent: true, ..samples::stored_subject() };
+    encodings.insert("StoredSubject.limits".to_owned(), limited.encode_to_vec());
     encodings.insert("StoredPeer".to_owned(), samples::stored_peer().encode_to_vec());
     encodings.insert("AuditEntry".to_owned(), samples::audit_entry_1().encode_to_vec());
     encodings.insert("AuditEntry.2".to_owned(), samples::audit_entry().encode_to_vec());
     encodings.insert("network.toml".to_owned(), definition.digest().0.to_vec());
+    encodings.insert("network.toml.limits".to_owned(), limits::limited().digest().0.to_vec());
     let governed = kinds::governed();
     encodings.insert("network.toml.authorities".to_owned(), governed.digest().0.to_vec());
     let listing = calls::listing();

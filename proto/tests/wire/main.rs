@@ -25,6 +25,8 @@ mod fixture;
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod nested;
 #[cfg(test)]
 mod operation;

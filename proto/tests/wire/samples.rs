@@ -180,6 +180,9 @@ pub(crate) fn stored_subject() -> wire::StoredSubject {
         transaction: vec![0xee; 32],
         signers: vec![1, 3, 4],
         opinions: vec![wire::Opinion { decision: 2, number: NOW, signature: vec![0x65; 65] }],
+        received_chain: 0,
+        executed_at: 0,
+        lent: false,
     }
 }
 

@@ -16,6 +16,8 @@ fn scenario(nodes: &[(&str, &[(&str, u16)])]) -> Scenario {
         organisations: nodes.iter().map(organisation).collect(),
         key: Key { threshold: 3, organisations_min: 1, regions_min: 1, origin: KeyOrigin::Given },
         workload: Vec::new(),
+        rules: Vec::new(),
+        people: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -27,15 +27,6 @@ fn rivals_of<'a>(sight: &Sight<'a>, subject: SubjectId) -> impl Iterator<Item = 
     posted.into_iter().flat_map(move |posted| rivals(world, posted)).map(|rival| rival.subject)
 }
 
-impl I1 {
-    /// Two quorums share 2t - n members. One of them that is honest and has not forgotten lends no share to both.
-    fn quorums_share_a_sound_node(&self, sight: &Sight<'_>) -> bool {
-        let (world, threshold) = (sight.world, usize::from(sight.world.scenario().key.threshold));
-        let unsound = |node: &&NodeId| world.is_corrupted(**node) || self.forgetful.contains(*node);
-        world.nodes().iter().filter(unsound).count() + world.nodes().len() < 2 * threshold
-    }
-}
-
 impl Invariant for I1 {
     fn id(&self) -> &'static str {
         "I1"
@@ -65,7 +56,7 @@ impl Invariant for I1 {
                     return violation("I1", entry, format!("{subject} executed twice"));
                 }
                 let rival = rivals_of(sight, *subject).find(|rival| self.executed.contains(rival));
-                if let Some(rival) = rival.filter(|_| self.quorums_share_a_sound_node(sight)) {
+                if let Some(rival) = rival.filter(|_| sight.quorums_share_a_sound_node(&self.forgetful)) {
                     return violation("I1", entry, format!("{subject} executed after its rival {rival}"));
                 }
             }

@@ -193,7 +193,8 @@ impl Ground {
             _ => false,
         });
         let late = duty_ends(posted) < world.now();
-        let free = !blind && !late && posted.authorised && self.ready.contains(&node);
+        let ruled = !world.definition().policy.rules.is_empty() || !world.scenario().people.is_empty();
+        let free = !blind && !late && !ruled && posted.authorised && self.ready.contains(&node);
         free && has_room(world) && !self.is_rival_bound(world, node, posted)
     }
 
@@ -205,6 +206,12 @@ impl Ground {
             && posted.authorised
             && has_room(world)
             && duty_ends(posted) >= world.now()
+            && world
+                .definition()
+                .policy
+                .rules
+                .iter()
+                .all(|(_, rule)| rule.rate.is_none() && rule.delay_seconds.is_none())
             && rivals(world, posted).next().is_none()
     }
 

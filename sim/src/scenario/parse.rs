@@ -1,6 +1,7 @@
 //! Scenario files: the tables around faults.
 
 use super::fault::fault;
+use super::governance;
 use super::names::{ACTS, WORKLOADS};
 use super::problem::Problem;
 use super::quantity;
@@ -19,7 +20,7 @@ pub const LATENCY: &str = "aws-2025-07";
 pub(crate) const BURST: Micros = 200_000;
 
 /// Keys of each table, for the parser and for a test of the reference page.
-pub const KEYS: [(&str, &[&str]); 9] = [
+pub const KEYS: [(&str, &[&str]); 15] = [
     (
         "",
         &[
@@ -31,6 +32,8 @@ pub const KEYS: [(&str, &[&str]); 9] = [
             "network",
             "org",
             "key",
+            "rule",
+            "person",
             "workload",
             "fault",
             "byzantine",
@@ -41,6 +44,12 @@ pub const KEYS: [(&str, &[&str]); 9] = [
     ("network.loss", &["rate", "burst"]),
     ("org", &["name", "nodes", "cloud"]),
     ("key", &["threshold", "organisations_min", "regions_min", "generated_at"]),
+    ("rule", &["name", "budget", "cooldown", "delay", "rate", "approvals"]),
+    ("rule.budget", &["share", "window", "per"]),
+    ("rule.cooldown", &["pause", "per"]),
+    ("rule.rate", &["requests", "window"]),
+    ("rule.approvals", &["people", "organisations"]),
+    ("person", &["name", "org", "says", "after", "node"]),
     (
         "workload",
         &["kind", "at", "count", "every", "rate", "until", "to", "deadline", "requester", "repeats", "rivals"],
@@ -74,6 +83,8 @@ impl Scenario {
             runs: root.get("runs", |value| value.integer(1, 1_000_000))?.unwrap_or(1),
             network: root.get("network", network)?.unwrap_or_else(Network::plain),
             key,
+            rules: many(&root, "rule", governance::rule)?,
+            people: many(&root, "person", |value| governance::person(value, &places))?,
             workload,
             faults: many(&root, "fault", |value| fault(value, &places))?,
             byzantine: many(&root, "byzantine", |value| byzantine(value, &places))?,

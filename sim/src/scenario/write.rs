@@ -45,6 +45,8 @@ impl Scenario {
         if let KeyOrigin::Generated { at } = self.key.origin {
             out.text("generated_at", &write_duration(at));
         }
+        self.rules.iter().for_each(|rule| rule.write(&mut out));
+        self.people.iter().for_each(|person| person.write(&mut out, &places));
         self.workload.iter().for_each(|workload| workload.write(&mut out, &places));
         self.faults.iter().for_each(|fault| fault.write(&mut out, &places));
         for byzantine in &self.byzantine {
@@ -60,26 +62,26 @@ impl Scenario {
 
 /// Lines of a file.
 #[derive(Default)]
-struct Lines(String);
+pub(super) struct Lines(String);
 
 impl Lines {
-    fn head(&mut self, head: &str) {
+    pub(super) fn head(&mut self, head: &str) {
         self.0.push('\n');
         self.0.push_str(head);
         self.0.push('\n');
     }
 
-    fn pair(&mut self, key: &str, value: impl std::fmt::Display) {
+    pub(super) fn pair(&mut self, key: &str, value: impl std::fmt::Display) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.0, "{key} = {value}");
     }
 
-    fn text(&mut self, key: &str, value: &str) {
+    pub(super) fn text(&mut self, key: &str, value: &str) {
         self.pair(key, quoted(value));
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
@@ -93,7 +95,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-fn one(node: NodeId, places: &BTreeMap<NodeId, Place>) -> String {
+pub(super) fn one(node: NodeId, places: &BTreeMap<NodeId, Place>) -> String {
     quoted(places.get(&node).map_or("", |place| &place.name))
 }
 

@@ -6,6 +6,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use firn_coordinator::api::{AccountFacts, ChainAnswer, ChainQuery, SlashFacts, SubmissionOutcome};
 use firn_proto::account::{Execute, account_address, execute_digest, verifier_address};
 use firn_proto::message::BlockReference;
+use firn_proto::policy::{PastSlash, SlashHistory};
 use firn_proto::time::WallTime;
 use firn_proto::{Digest, GroupSignature, Point};
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub struct Chain {
     /// By account and nonce: the block.
     used: BTreeMap<(Address, U256), u64>,
     executions: Vec<Execute>,
+    /// What they slashed, with the block.
+    slashes: Vec<(u64, PastSlash)>,
     reverts: u64,
 }
 
@@ -49,6 +52,12 @@ impl Chain {
     #[must_use]
     pub fn executions(&self) -> &[Execute] {
         &self.executions
+    }
+
+    /// What was slashed, in order.
+    #[must_use]
+    pub fn slashes(&self) -> &[(u64, PastSlash)] {
+        &self.slashes
     }
 
     /// How many payloads were refused.
@@ -75,7 +84,7 @@ impl Chain {
     /// The newest finalised block as who is so far behind sees it, and its time.
     pub(super) fn finalised(&self, behind: Micros) -> (BlockReference, WallTime) {
         let block = self.block(behind);
-        (block, WallTime(EPOCH + (block.number - FIRST) * SLOT / 1_000_000))
+        (block, time_of(block.number))
     }
 
     pub(super) fn answer(&self, query: &ChainQuery, behind: Micros) -> ChainAnswer {
@@ -84,13 +93,14 @@ impl Chain {
             self.used.get(&(*account, *nonce)).is_some_and(|number| *number <= block.number)
         };
         match query {
-            ChainQuery::Slash { account, nonce, .. } => ChainAnswer::Slash(SlashFacts {
+            ChainQuery::Slash { account, nonce, history_seconds, .. } => ChainAnswer::Slash(SlashFacts {
                 block,
                 slasher: self.slasher,
                 slashable: true,
                 strategies: self.strategies.clone(),
                 signer: self.accounts.get(account).map(signer),
                 nonce_used: used(account, nonce),
+                history: history_seconds.map(|seconds| self.history(block.number, seconds)),
             }),
             ChainQuery::Account { account, nonce, .. } => ChainAnswer::Account(AccountFacts {
                 block,
@@ -100,6 +110,12 @@ impl Chain {
             }),
             ChainQuery::NonceUsed { account, nonce } => ChainAnswer::NonceUsed { block, used: used(account, nonce) },
         }
+    }
+
+    fn history(&self, block: u64, seconds: u64) -> SlashHistory {
+        let time = time_of(block);
+        let within = |(number, slash): &&(u64, PastSlash)| *number <= block && slash.time.0 + seconds > time.0;
+        SlashHistory { time, slashes: self.slashes.iter().filter(within).map(|(_, slash)| slash.clone()).collect() }
     }
 
     /// Executes a payload as `FrostAccount` would, in the next block: signature by the account's key, each nonce once.
@@ -117,10 +133,19 @@ impl Chain {
             self.reverts += 1;
             return (SubmissionOutcome::Reverted { data: Bytes::new() }, used);
         }
-        self.used.insert((account, execute.nonce), self.number() + 1);
+        let block = self.number() + 1;
+        self.used.insert((account, execute.nonce), block);
         self.executions.push(execute.clone());
+        self.slashes.extend(execute.calls.iter().filter_map(PastSlash::of_call).map(|slash| {
+            let time = time_of(block);
+            (block, PastSlash { time, ..slash })
+        }));
         (SubmissionOutcome::Included { transaction: Digest::default().0.into(), gas: 0 }, false)
     }
+}
+
+fn time_of(block: u64) -> WallTime {
+    WallTime(EPOCH + block.saturating_sub(FIRST) * SLOT / 1_000_000)
 }
 
 fn signer(key: &Point) -> Bytes {

@@ -76,6 +76,8 @@ impl World {
             network: Network { rtt, loss: None, bandwidth: None, latency: LATENCY.to_owned() },
             organisations: vec![Organisation { name: "all".to_owned(), nodes, cloud: None }],
             key: Key { origin: KeyOrigin::Generated { at: 0 }, ..self.scenario.key },
+            // The definition is handed on; nobody speaks to it.
+            people: Vec::new(),
             workload: Vec::new(),
             faults: Vec::new(),
             byzantine: Vec::new(),

@@ -105,6 +105,7 @@ impl Occurrence {
             Self::KeepAlive { .. } => "keep-alive",
             Self::Block => "block",
             Self::Post(_) => "post",
+            Self::Speak { .. } => "speak",
             Self::Propose { .. } => "propose",
             Self::Fault { .. } => "fault",
             Self::Links => "links",

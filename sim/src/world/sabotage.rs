@@ -5,7 +5,7 @@ use super::{Occurrence, World};
 use crate::history::{ProcessId, What};
 use crate::scenario::Micros;
 use crate::seeded::Bug;
-use firn_coordinator::api::{Effect, Event, Family, Observation, Record, Timer};
+use firn_coordinator::api::{ChainAnswer, Effect, Event, Family, Observation, Record, Timer};
 use firn_proto::{Code, GroupSignature, Message, NodeId};
 
 /// When all data directories are lost.
@@ -92,6 +92,15 @@ impl World {
                 Message::Signed(GroupSignature::from_slice(&bytes).unwrap_or(signature))
             }
             other => other,
+        }
+    }
+
+    /// What a host makes of the chain's answer.
+    pub(super) fn forget_slashes(&self, answer: &mut ChainAnswer) {
+        if let ChainAnswer::Slash(facts) = answer
+            && self.has(Bug::ForgottenSlashes)
+        {
+            facts.history.iter_mut().for_each(|history| history.slashes.clear());
         }
     }
 

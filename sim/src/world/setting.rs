@@ -1,5 +1,6 @@
 //! What a scenario's network consists of: the definition that all nodes hold, and requesters.
 
+use super::governance;
 use super::process::root;
 use crate::geography::{Geography, Place};
 use crate::scenario::Scenario;
@@ -7,7 +8,6 @@ use alloy_primitives::{Address, U256};
 use firn_proto::account::account_address;
 use firn_proto::definition::{self, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
 use firn_proto::operation::{Operation, SlashOperator};
-use firn_proto::policy::Policy;
 use firn_proto::request::SignedRequest;
 use firn_proto::{Identifier, NodeId, Point, Request};
 use k256::ecdsa::SigningKey;
@@ -25,10 +25,10 @@ pub(super) fn strategies() -> Vec<Address> {
     vec![Address::repeat_byte(0x33), Address::repeat_byte(0x44)]
 }
 
-/// The network definition of a scenario. Where the key has no diversity rule, nobody reads where nodes are: then all
+/// The network definition of a scenario. Where the key has no diversity rule and nobody a say, nobody reads where nodes are: then all
 /// scenarios of one size have one definition, and share its key.
 pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definition {
-    let diverse = scenario.key.organisations_min > 1 || scenario.key.regions_min > 1;
+    let diverse = scenario.key.organisations_min > 1 || scenario.key.regions_min > 1 || !scenario.people.is_empty();
     let nodes: Vec<_> = geography.places().keys().copied().collect();
     let node = |id: &NodeId| {
         let (author_key, vault_key) = root(*id).public_keys();
@@ -77,7 +77,7 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
         authorities: Vec::new(),
         calls: Vec::new(),
         requesters: (1..=requesters).map(requester).collect(),
-        policy: Policy::default(),
+        policy: governance::policy(scenario),
         quorum: None,
     })
 }

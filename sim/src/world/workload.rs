@@ -115,6 +115,7 @@ impl World {
         };
         self.requests.push(posted);
         self.record(None, What::Posted { subject, request: self.requests.len() - 1 });
+        self.queue_opinions(self.requests.len() - 1);
     }
 
     /// Posts to a node, to the next one if nothing answers there, or later if nothing answers anywhere.
@@ -274,7 +275,9 @@ impl World {
         let (answer, delay) = if self.chain_is_down(id.node) {
             (ChainAnswer::Unavailable(Code::ChainUnavailable), CHAIN.2)
         } else {
-            (self.chain.answer(query, self.chain_lag(id.node)), self.chain_delay(id, 1))
+            let mut answer = self.chain.answer(query, self.chain_lag(id.node));
+            self.forget_slashes(&mut answer);
+            (answer, self.chain_delay(id, 1))
         };
         self.later(id, delay, Event::ChainReplied { subject, answer });
     }

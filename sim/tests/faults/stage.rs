@@ -31,6 +31,8 @@ pub(crate) fn world(seed: u64, threshold: u16, nodes: u16) -> World {
         organisations: (1..=nodes).map(organisation).collect(),
         key: Key { threshold, organisations_min: 1, regions_min: 1, origin: KeyOrigin::Generated { at: Micros::MAX } },
         workload: Vec::new(),
+        rules: Vec::new(),
+        people: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

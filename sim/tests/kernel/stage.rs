@@ -27,6 +27,8 @@ pub(crate) fn scenario(seed: u64, threshold: u16, nodes: u16) -> Scenario {
         organisations: (1..=nodes).map(organisation).collect(),
         key: Key { threshold, organisations_min: 1, regions_min: 1, origin: KeyOrigin::Given },
         workload: vec![requests(2)],
+        rules: Vec::new(),
+        people: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

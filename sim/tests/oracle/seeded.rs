@@ -2,8 +2,9 @@
 
 use crate::stage::{SECOND, fault, liar, requests, scenario, violated};
 use firn_proto::NodeId;
+use firn_proto::policy::Unit;
 use firn_sim::run::difference;
-use firn_sim::scenario::{Act, FaultKind, KeyOrigin, Scenario};
+use firn_sim::scenario::{Act, FaultKind, KeyOrigin, Rule, Scenario};
 use firn_sim::seeded::Bug;
 use firn_sim::{Options, run};
 
@@ -35,6 +36,11 @@ fn stage(bug: Bug, seed: u64) -> Scenario {
             stage.faults =
                 vec![fault(9 * SECOND, Some(60 * SECOND), FaultKind::ChainLag { nodes: all, by: 40 * SECOND })];
             stage.until = Some(300 * SECOND);
+        }
+        Bug::ForgottenSlashes => {
+            let budget = Some((120_000, 3_600 * SECOND, Unit::Operator));
+            stage.rules = vec![Rule { name: "budget".to_owned(), budget, ..Rule::default() }];
+            stage.workload = vec![requests(2, 10 * SECOND)];
         }
         Bug::ForgottenTakeover => {
             stage.workload.iter_mut().for_each(|workload| (workload.count, workload.deadline) = (1, 400 * SECOND));
@@ -109,6 +115,7 @@ fn seeded_bugs_in_bounds_and_progress_are_caught() {
         Bug::DoubledTimers,
         Bug::DroppedRecord,
         Bug::SkippedEntry,
+        Bug::ForgottenSlashes,
         Bug::ForgottenTakeover,
         Bug::StrayDraw,
     ]);

@@ -26,6 +26,8 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         organisations: regions.iter().enumerate().map(organisation).collect(),
         key: Key { threshold: 3, organisations_min: 1, regions_min: 1, origin: KeyOrigin::Given },
         workload: vec![requests(3, 10 * SECOND)],
+        rules: Vec::new(),
+        people: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -19,6 +19,8 @@ mod http;
 #[cfg(test)]
 mod keygen;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod member;
 #[cfg(test)]
 mod net;

@@ -10,6 +10,7 @@ use crate::testing::{EPOCH, NOW, Net, digest, release};
 use alloy_primitives::{Address, U256};
 use firn_proto::account::account_address;
 use firn_proto::author::AuthorSignature;
+use firn_proto::certificate::KeyCertificate;
 use firn_proto::opinion::Opinions;
 use firn_proto::{Definition, Epoch, Incarnation, KeyId, NodeId, PublicScalar};
 use proptest::prelude::*;

@@ -3,6 +3,9 @@
 use super::*;
 use crate::api::{Request as Ask, Subject};
 use crate::testing::{NOW, Net, release};
+use crate::tests::people::BUDGETED;
+use alloy_primitives::{Address, U256};
+use firn_proto::account::account_address;
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::time::WallTime;
 use firn_proto::{Definition, NodeId};
@@ -106,4 +109,55 @@ fn only_a_requesters_own_signature_settles() {
     net.host(NodeId(11)).vault.definition = Definition::new(content);
     net.refuses(NodeId(11), settle(&first, Settlement::Executed), Code::RequesterUnknown);
     assert_eq!(kinds(&mut net).len(), 3);
+}
+
+/// A slash of `operator` under the requester's nonce.
+fn slash(net: &Net, certificate: &KeyCertificate, operator: Address, nonce: u64) -> Subject {
+    let account = account_address(certificate.group_key());
+    net.request_with(|slash| {
+        (slash.account, slash.operator, slash.nonce) = (account, operator, U256::from(nonce));
+        slash.wadsToSlash = vec![U256::from(60)];
+    })
+}
+
+/// What node 11 answers to a package for `subject`: `None` where it lends a share.
+fn answer(net: &mut Net, certificate: &KeyCertificate, subject: &Subject) -> Option<Code> {
+    let package = net.package(certificate.key_id(), subject, &SIGNERS);
+    match net.ask(NodeId(11), release(subject, &package)) {
+        Reply::Refused(refusal) => Some(refusal.code),
+        _ => None,
+    }
+}
+
+#[test]
+fn r14_a_budget_is_lent_to_one_open_payload_at_a_time() {
+    let (mut net, certificate) = Net::certified(2, 3);
+    let [first, second, third] = [1, 2, 3].map(|nonce| slash(&net, &certificate, BUDGETED, nonce));
+    let beside = slash(&net, &certificate, Address::repeat_byte(0x79), 4);
+    assert_eq!(answer(&mut net, &certificate, &first), None);
+    for _ in 0..2 {
+        assert_eq!(answer(&mut net, &certificate, &second), Some(Code::BudgetLocked));
+        assert_eq!(answer(&mut net, &certificate, &first), None, "its own lock is no obstacle");
+        assert_eq!(answer(&mut net, &certificate, &beside), None, "another operator has no part in it");
+        net.restart(NodeId(11));
+    }
+    let buckets = |net: &mut Net| kinds(net).into_iter().filter(|kind| *kind == Kind::BucketLock).count();
+    assert_eq!(buckets(&mut net), 2, "the budget's and the pause's");
+    net.ask(NodeId(11), settle(&second, Settlement::Executed));
+    assert_eq!(answer(&mut net, &certificate, &third), Some(Code::BudgetLocked), "a rival's end frees nothing of ours");
+    net.ask(NodeId(11), settle(&first, Settlement::Executed));
+    assert_eq!(buckets(&mut net), 0);
+    net.restart(NodeId(11));
+    assert_eq!(answer(&mut net, &certificate, &third), None);
+}
+
+#[test]
+fn r14_the_lock_of_a_budget_dies_with_its_payload() {
+    let (mut net, certificate) = Net::certified(2, 3);
+    let [first, second] = [1, 2].map(|nonce| slash(&net, &certificate, BUDGETED, nonce));
+    assert_eq!(answer(&mut net, &certificate, &first), None);
+    net.refuses(NodeId(11), settle(&first, lapsed(OVER)), Code::VaultRefused);
+    assert_eq!(answer(&mut net, &certificate, &second), Some(Code::BudgetLocked));
+    net.ask(NodeId(11), settle(&first, lapsed(OVER + 1)));
+    assert_eq!(answer(&mut net, &certificate, &second), None);
 }

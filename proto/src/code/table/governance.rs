@@ -71,6 +71,36 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "have approvers run `firn approve`",
     ),
     Entry(
+        Code::PolicyBudgetSpent,
+        "POLICY_BUDGET_SPENT",
+        "a rule's budget does not allow so much more at this time",
+        "wait until earlier slashes leave the window, or ask for less; `firn policy explain` shows the numbers",
+    ),
+    Entry(
+        Code::PolicyCooldown,
+        "POLICY_COOLDOWN",
+        "a rule has a pause after the last slash",
+        "wait; it is tried again by itself, and `firn policy explain` shows since when",
+    ),
+    Entry(
+        Code::PolicyDelay,
+        "POLICY_DELAY",
+        "a rule has the request wait before a share is lent",
+        "wait; approvers and veto holders may speak in the meantime",
+    ),
+    Entry(
+        Code::PolicyDelayPastDeadline,
+        "POLICY_DELAY_PAST_DEADLINE",
+        "the deadline comes before a rule's waiting time is over",
+        "ask again with a later deadline; the detail has both numbers",
+    ),
+    Entry(
+        Code::PolicyRate,
+        "POLICY_RATE",
+        "a rule takes no more requests of this requester at this time",
+        "ask again when the answer says so",
+    ),
+    Entry(
         Code::AuthorityNotListed,
         "AUTHORITY_NOT_LISTED",
         "no key of the network answers for this AVS's operations of this purpose",
@@ -117,6 +147,24 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "SAFE_TRANSACTION_REFUSED",
         "the Safe transaction does what none may",
         "see docs/reference/operations.md for what a Safe transaction may be",
+    ),
+    Entry(
+        Code::BudgetLocked,
+        "BUDGET_LOCKED",
+        "this node has lent a share to another request of the same budget or cool-down, and that may still execute",
+        "wait until it is executed or its deadline and an hour have passed; it is tried again by itself",
+    ),
+    Entry(
+        Code::PolicyBudgetExceeded,
+        "POLICY_BUDGET_EXCEEDED",
+        "more is slashed than a rule's whole budget",
+        "see the rule with `firn policy check`, and ask for less",
+    ),
+    Entry(
+        Code::SlashHistoryUnavailable,
+        "SLASH_HISTORY_UNAVAILABLE",
+        "past slashes cannot be read, so no budget is known to have room",
+        "see whether the chain endpoint answers eth_getLogs for as far back as the longest budget",
     ),
     Entry(
         Code::AuditEdited,

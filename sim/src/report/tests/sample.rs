@@ -69,6 +69,8 @@ pub(super) fn scenario() -> Scenario {
             repeats: 0,
             rivals: false,
         }],
+        rules: Vec::new(),
+        people: Vec::new(),
         faults: vec![
             fault(5, 50, FaultKind::Crash { nodes: nodes(&[5]) }),
             fault(8, 20, FaultKind::Pause { nodes: nodes(&[4]) }),

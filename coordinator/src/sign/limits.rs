@@ -1,0 +1,164 @@
+//! What rules demand over time: who holds a budget, how long requests have waited by the chain's clock, and how many came in.
+//!
+//! A bucket's holder is a request that our vault lent a share for and whose end the finalised chain has not shown: the vault
+//! lends none for another (docs/adr/0015-budgets.md), and we say so before anybody asks it.
+
+use super::State;
+use crate::engine::Engine;
+use alloy_primitives::Address;
+use firn_proto::message::Status;
+use firn_proto::policy::{Moment, Waited};
+use firn_proto::request::Request;
+use firn_proto::time::WallTime;
+use firn_proto::{Code, Digest, SubjectId};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Default, Debug)]
+pub(crate) struct Limits {
+    /// By bucket.
+    holders: BTreeMap<Digest, BTreeSet<SubjectId>>,
+    /// The newest block at which one of our requests was found executed. An older one may not show what it slashed.
+    floor: u64,
+    /// The latest time of the finalised chain that we have seen in any of our boots; zero before the first.
+    clock: WallTime,
+    /// Requests whose waiting time begins with the next block that is final.
+    fresh: BTreeSet<SubjectId>,
+    /// When requests came in, by rule and requester: the newest, as many as the rate allows.
+    intake: BTreeMap<(String, Address), BTreeSet<(WallTime, SubjectId)>>,
+}
+
+impl Limits {
+    pub(crate) fn clock(&self) -> WallTime {
+        self.clock
+    }
+
+    /// The chain's clock only goes forward.
+    pub(crate) fn see_time(&mut self, time: WallTime) {
+        self.clock = self.clock.max(time);
+    }
+
+    pub(crate) fn see_executed(&mut self, block: u64) {
+        self.floor = self.floor.max(block);
+    }
+
+    /// Whether it holds anything: its end must not be missed.
+    pub(crate) fn is_holder(&self, id: SubjectId) -> bool {
+        self.holders.values().any(|holders| holders.contains(&id))
+    }
+}
+
+impl Engine {
+    /// What the policy says to our lending a share at this moment, without what only the chain's slashes tell.
+    pub(crate) fn permitted(&self, id: SubjectId) -> Result<(), Status> {
+        self.permitted_by(id, false)
+    }
+
+    /// The same by everything that is known, at the facts that the chain was last good with.
+    pub(crate) fn permitted_by(&self, id: SubjectId, facts: bool) -> Result<(), Status> {
+        let Some(state) = self.subjects.get(&id) else { return Ok(()) };
+        let Some(request) = state.request() else { return Ok(()) };
+        let moment = Moment {
+            now: self.now.wall,
+            waited: Some(self.waited(state)),
+            history: state.history.as_ref().filter(|_| facts),
+        };
+        self.definition.permits(self.me, request, &state.opinions, moment)?;
+        if self.has_rival(id, request) { Err(Status::NotYet(Code::BudgetLocked)) } else { Ok(()) }
+    }
+
+    /// Before the first block that is final after it came in, no time passes.
+    pub(crate) fn waited(&self, state: &State) -> Waited {
+        let now = self.limits.clock;
+        let received = if state.received_chain == WallTime::default() { now } else { state.received_chain };
+        Waited { received, now }
+    }
+
+    fn has_rival(&self, id: SubjectId, request: &Request) -> bool {
+        let buckets = self.definition.policy.buckets(&self.definition, request);
+        let held = buckets.iter().filter_map(|bucket| self.limits.holders.get(bucket));
+        held.flatten().any(|holder| *holder != id)
+    }
+
+    /// How far back the chain must be read for a request, and from which block on.
+    pub(crate) fn history_needed(&self, request: &Request) -> Option<(u64, u64)> {
+        let seconds = self.definition.policy.history_seconds(&self.definition, request)?;
+        Some((seconds, self.limits.floor))
+    }
+
+    /// A block is final: the waiting time of what came in since the last one begins. So it is never shorter than the rule says,
+    /// however far apart final blocks are.
+    pub(crate) fn see_final(&mut self, time: WallTime) {
+        self.limits.see_time(time);
+        let received = self.limits.clock;
+        for id in std::mem::take(&mut self.limits.fresh) {
+            if let Some(state) = self.subjects.get_mut(&id) {
+                state.received_chain = received;
+                self.unwritten.extend(self.subject_record(id));
+            }
+        }
+    }
+
+    /// Our vault has lent a share for it: nothing else of its buckets is signed here before the chain shows its end.
+    pub(crate) fn hold_buckets(&mut self, id: SubjectId) {
+        let lent = self.subjects.get(&id).is_some_and(|state| state.lent);
+        if !lent && self.restore_holder(id) {
+            self.unwritten.extend(self.subject_record(id));
+        }
+    }
+
+    /// The same for one whose record says so. False where it has no buckets.
+    pub(crate) fn restore_holder(&mut self, id: SubjectId) -> bool {
+        let Some(state) = self.subjects.get_mut(&id) else { return false };
+        let Some(request) = state.request() else { return false };
+        let buckets = self.definition.policy.buckets(&self.definition, request);
+        state.lent = !buckets.is_empty();
+        for bucket in buckets {
+            self.limits.holders.entry(bucket).or_default().insert(id);
+        }
+        state.lent
+    }
+
+    /// The chain has shown its end, and our vault is told.
+    pub(crate) fn free_buckets(&mut self, id: SubjectId) {
+        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.lent) else { return };
+        state.lent = false;
+        self.limits.holders.retain(|_, holders| {
+            holders.remove(&id);
+            !holders.is_empty()
+        });
+        self.unwritten.extend(self.subject_record(id));
+    }
+
+    // ---- rates ----
+
+    /// A request is here, from now or from its record; `at` by the chain's clock, where that was known.
+    pub(crate) fn count_intake(&mut self, id: SubjectId, at: WallTime) {
+        let Some(state) = self.subjects.get(&id) else { return };
+        let Some(request) = state.request() else { return };
+        if state.received_chain == WallTime::default() && state.is_open() {
+            self.limits.fresh.insert(id);
+        }
+        let at = if at == WallTime::default() { state.received } else { at };
+        for (rule, rate) in self.definition.policy.rates(&self.definition, request) {
+            let times = self.limits.intake.entry((rule.clone(), request.requester())).or_default();
+            times.insert((at, id));
+            while times.len() > usize::try_from(rate.requests).unwrap_or(usize::MAX) {
+                times.pop_first();
+            }
+        }
+    }
+
+    /// In how many seconds the rates of its rules let a request in; `None` where they do at once.
+    #[must_use]
+    pub fn rate_wait(&self, request: &Request) -> Option<u64> {
+        let clock = self.limits.clock;
+        let now = if clock == WallTime::default() { self.now.wall } else { clock };
+        let wait = |(rule, rate): (&String, firn_proto::policy::Rate)| {
+            let times = self.limits.intake.get(&(rule.clone(), request.requester()))?;
+            let full = times.len() >= usize::try_from(rate.requests).unwrap_or(usize::MAX);
+            let (oldest, _) = times.first().filter(|_| full)?;
+            oldest.0.saturating_add(rate.seconds).checked_sub(now.0).filter(|wait| *wait > 0)
+        };
+        self.definition.policy.rates(&self.definition, request).filter_map(wait).max()
+    }
+}

@@ -1,0 +1,132 @@
+//! Rules of a scenario's network, and its people: who says what to requests, when, and at which node.
+
+use super::parse::{keys, share};
+use super::problem::Problem;
+use super::quantity::{write_duration, write_share};
+use super::read::Value;
+use super::write::{Lines, one, quoted};
+use super::{Micros, Ppm, select};
+use crate::geography::Place;
+use firn_proto::NodeId;
+use firn_proto::opinion::Decision;
+use firn_proto::policy::Unit;
+use std::collections::BTreeMap;
+
+/// A rule that binds every request.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// The share that is slashed at most in a time, and what has such a budget of its own.
+    pub budget: Option<(Ppm, Micros, Unit)>,
+    /// The pause after a slash, and what has one of its own.
+    pub cooldown: Option<(Micros, Unit)>,
+    /// How long a request waits.
+    pub delay: Option<Micros>,
+    /// How many requests are taken in, in which time.
+    pub rate: Option<(u32, Micros)>,
+    /// How many people of how many organisations must have approved.
+    pub approvals: Option<(u16, u16)>,
+}
+
+/// A person, who says the same to every request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Person {
+    /// Name.
+    pub name: String,
+    /// Of which organisation.
+    pub organisation: String,
+    /// What is said.
+    pub says: Decision,
+    /// How long after a request was posted.
+    pub after: Micros,
+    /// At which node.
+    pub node: NodeId,
+}
+
+/// What people can say.
+const WORDS: [(Decision, &str); 3] =
+    [(Decision::Approve, "approve"), (Decision::Reject, "reject"), (Decision::Veto, "veto")];
+
+/// Names of [`Unit`]s.
+const UNITS: [(Unit, &str); 4] = [
+    (Unit::Total, "total"),
+    (Unit::Operator, "operator"),
+    (Unit::OperatorSet, "operator-set"),
+    (Unit::Strategy, "strategy"),
+];
+
+pub(super) fn rule(value: &Value<'_>) -> Result<Rule, Problem> {
+    let section = value.section(keys("rule"))?;
+    let unit = |value: &Value<'_>| value.name("a unit", &UNITS);
+    let budget = section.get("budget", |value| {
+        let section = value.section(keys("rule.budget"))?;
+        let (most, window) = (section.need("share", share)?, section.need("window", Value::duration)?);
+        Ok((most, window, section.need("per", unit)?))
+    })?;
+    let cooldown = section.get("cooldown", |value| {
+        let section = value.section(keys("rule.cooldown"))?;
+        Ok((section.need("pause", Value::duration)?, section.need("per", unit)?))
+    })?;
+    let rate = section.get("rate", |value| {
+        let section = value.section(keys("rule.rate"))?;
+        let requests = section.need("requests", |value| value.integer(1, 1_000))?;
+        Ok((requests, section.need("window", Value::duration)?))
+    })?;
+    let approvals = section.get("approvals", |value| {
+        let section = value.section(keys("rule.approvals"))?;
+        let people: u16 = section.need("people", |value| value.integer(1, 100))?;
+        Ok((people, section.need("organisations", |value| value.integer(1, people.into()))?))
+    })?;
+    let delay = section.get("delay", Value::duration)?;
+    let name = section.need("name", |value| value.text().map(str::to_owned))?;
+    Ok(Rule { name, budget, cooldown, delay, rate, approvals })
+}
+
+pub(super) fn person(value: &Value<'_>, places: &BTreeMap<NodeId, Place>) -> Result<Person, Problem> {
+    let section = value.section(keys("person"))?;
+    let organisations: Vec<_> =
+        places.values().map(|place| (place.organisation.as_str(), place.organisation.as_str())).collect();
+    Ok(Person {
+        name: section.need("name", |value| value.text().map(str::to_owned))?,
+        organisation: section.need("org", |value| value.name("an organisation", &organisations).map(str::to_owned))?,
+        says: section.need("says", |value| value.name("a word", &WORDS))?,
+        after: section.need("after", Value::duration)?,
+        node: section.need("node", |value| select::node(value, places))?,
+    })
+}
+
+impl Rule {
+    pub(super) fn write(&self, out: &mut Lines) {
+        out.head("[[rule]]");
+        out.text("name", &self.name);
+        let time = |time: Micros| quoted(&write_duration(time));
+        if let Some((most, window, per)) = self.budget {
+            let (most, per) = (quoted(&write_share(most)), quoted(per.as_str()));
+            out.pair("budget", format!("{{ share = {most}, window = {}, per = {per} }}", time(window)));
+        }
+        if let Some((pause, per)) = self.cooldown {
+            out.pair("cooldown", format!("{{ pause = {}, per = {} }}", time(pause), quoted(per.as_str())));
+        }
+        if let Some(delay) = self.delay {
+            out.pair("delay", time(delay));
+        }
+        if let Some((requests, window)) = self.rate {
+            out.pair("rate", format!("{{ requests = {requests}, window = {} }}", time(window)));
+        }
+        if let Some((people, organisations)) = self.approvals {
+            out.pair("approvals", format!("{{ people = {people}, organisations = {organisations} }}"));
+        }
+    }
+}
+
+impl Person {
+    pub(super) fn write(&self, out: &mut Lines, places: &BTreeMap<NodeId, Place>) {
+        out.head("[[person]]");
+        out.text("name", &self.name);
+        out.text("org", &self.organisation);
+        out.text("says", self.says.as_str());
+        out.text("after", &write_duration(self.after));
+        out.pair("node", one(self.node, places));
+    }
+}
