@@ -4,6 +4,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_proto::account::{Call, Execute};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::message::BlockReference;
+use firn_proto::pause::{Act, Pause};
 use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{
     Code, Digest, Identifier, Incarnation, KeyId, Message, NetworkId, NodeId, Opinion, Request, SessionId, SubjectId,
@@ -55,6 +56,11 @@ pub enum Event {
         /// The opinion.
         opinion: Box<Opinion>,
     },
+    /// What a veto holder says to the network came in through this node's API, checked by `proto`.
+    Paused {
+        /// The statement.
+        pause: Box<Pause>,
+    },
     /// The chain finalised a block.
     ChainFinalised {
         /// The block.
@@ -103,6 +109,10 @@ pub enum Command {
     },
     /// Have every connected peer cosign the head of our audit log now.
     ShowHead,
+    /// Lend no share from here on.
+    Pause,
+    /// Lend shares again, as people of this node's organisation have agreed to.
+    Resume(Vec<Act>),
 }
 
 impl Command {
@@ -113,6 +123,8 @@ impl Command {
             Self::ProposeKey(proposal) => proposal.key_id(network).into(),
             Self::AcceptKey(key_id) | Self::AbandonKey(key_id) => (*key_id).into(),
             Self::ShowHead => SessionId::default(),
+            Self::Pause => SessionId(Digest([1; 32])),
+            Self::Resume(_) => SessionId(Digest([2; 32])),
             Self::TrustPeer { node, .. } => {
                 let mut bytes = [0; 32];
                 bytes.iter_mut().zip(node.0.to_be_bytes()).for_each(|(to, from)| *to = from);
@@ -374,6 +386,8 @@ pub enum Family {
     Audit,
     /// What is remembered of each peer.
     Peers,
+    /// What people said to this node and to the network, beside requests.
+    People,
 }
 
 /// What the core has to tell people and metrics. Text is made from it in the host.
@@ -441,6 +455,13 @@ pub enum Observation {
         met: Incarnation,
         /// Whether it is over.
         over: bool,
+    },
+    /// A pause began, or is over.
+    Pause {
+        /// The network's, and not this node's own.
+        network: bool,
+        /// Whether it stands now.
+        paused: bool,
     },
     /// Input that was ignored, and why.
     Ignored {

@@ -14,6 +14,7 @@ mod keygen;
 pub mod limits;
 pub mod load;
 mod pace;
+mod pause;
 mod pool;
 mod quarantine;
 mod queue;
@@ -25,3 +26,4 @@ mod sign;
 pub mod view;
 
 pub use engine::{Config, Engine};
+pub use pause::PEOPLE;

@@ -3,6 +3,8 @@
 
 use axum::http::Method;
 
+pub(crate) mod report;
+
 /// Who acts. A signature or a token proves it, never a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
@@ -39,6 +41,10 @@ pub(crate) const ROUTES: &[Right] = &[
     right("POST /v1/keys", OPERATE),
     right("POST /v1/keys/{id}/accept", OPERATE),
     right("POST /v1/keys/{id}/abandon", OPERATE),
+    right("GET /v1/pause", READ),
+    right("POST /v1/pause", OPERATE),
+    right("POST /v1/resume", OPERATE),
+    right("POST /v1/network/pause", &[Role::VetoHolder]),
     right("GET /v1/peers", READ),
     right("POST /v1/peers/{name}/trust", OPERATE),
     right("GET /v1/audit", READ),
@@ -58,6 +64,11 @@ pub(crate) const COMMANDS: &[Right] = &[
     right("status", READ),
     right("keystore change-passphrase", OPERATE),
     right("network show", READ),
+    right("network pause", &[Role::VetoHolder]),
+    right("network resume", &[Role::VetoHolder]),
+    right("pause", OPERATE),
+    right("resume", OPERATE),
+    right("approve-resume", SPEAK),
     right("dkg propose", OPERATE),
     right("dkg accept", OPERATE),
     right("dkg abandon", OPERATE),
@@ -75,6 +86,7 @@ pub(crate) const COMMANDS: &[Right] = &[
     right("policy check", READ),
     right("policy explain", READ),
     right("policy simulate", READ),
+    right("access report", READ),
     right("audit tail", READ),
     right("audit show", READ),
     right("audit export", READ),

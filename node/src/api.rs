@@ -32,6 +32,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 mod intake;
 pub(crate) mod json;
+mod pause;
 mod view;
 
 /// What the handlers share.
@@ -92,7 +93,9 @@ fn http_status(code: Code) -> StatusCode {
         | Code::DkgConflict
         | Code::PeerNotQuarantined
         | Code::OpinionTooLate
-        | Code::OpinionOutdated => StatusCode::CONFLICT,
+        | Code::OpinionOutdated
+        | Code::NodeNotPaused
+        | Code::PauseOutdated => StatusCode::CONFLICT,
         Code::RequestLimit => StatusCode::TOO_MANY_REQUESTS,
         Code::Draining | Code::KeyNotReady | Code::ChainUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -108,6 +111,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/keys", get(list_keys).post(propose_key))
         .route("/v1/keys/{id}/accept", post(accept_key))
         .route("/v1/keys/{id}/abandon", post(abandon_key))
+        .route("/v1/pause", get(pause::show).post(pause::pause))
+        .route("/v1/resume", post(pause::resume))
+        .route("/v1/network/pause", post(pause::say))
         .route("/v1/peers", get(list_peers))
         .route("/v1/peers/{name}/trust", post(trust_peer))
         .route("/v1/audit", get(list_audit))
@@ -257,7 +263,8 @@ async fn show_head(State(api): Api) -> Result<(StatusCode, Json<Accepted>), Refu
 }
 
 async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
-    let (keys, requests, known) = api.look(|engine| (engine.keys(), engine.requests(), engine.peers())).await?;
+    let look = |engine: &Engine| (engine.keys(), engine.requests(), engine.peers(), engine.pauses());
+    let (keys, requests, known, pauses) = api.look(look).await?;
     let peers = (api.peers)();
     let checks = api.checks(&peers);
     let node = api.definition.nodes.get(&api.me);
@@ -275,6 +282,7 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
         ready: checks.iter().all(|check| check.ok),
         checks,
         finalised_block: api.health.borrow().block.number,
+        pauses: pause::view(&pauses, &api.definition),
         keys: keys.iter().map(|key| view::key(key, &api.definition)).collect(),
         peers: view::peers(&peers, &api.definition, &known),
         open_requests: open.map(|view| view::request(view, &api.definition)).collect(),

@@ -15,9 +15,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+mod access;
 mod audit;
 mod dkg;
 mod opinion;
+mod pause;
 mod peer;
 mod policy;
 mod request;
@@ -64,7 +66,7 @@ enum Command {
     /// Look after a stopped node's keystore.
     #[command(subcommand)]
     Keystore(setup::KeystoreCommand),
-    /// Look at the network definition.
+    /// Look at the network definition; pause and resume the network.
     #[command(subcommand)]
     Network(setup::NetworkCommand),
     /// Generate keys together with the other members.
@@ -87,6 +89,15 @@ enum Command {
     Withdraw(opinion::OpinionArgs),
     /// Veto a request: nobody will sign it, ever.
     Veto(opinion::OpinionArgs),
+    /// Pause this node at once: it lends no share until it resumes.
+    Pause(NodeArgs),
+    /// Resume this node, with the approvals of two people of its organisation.
+    Resume(pause::ResumeArgs),
+    /// Agree that a paused node of your organisation resumes; its operator needs what this prints.
+    ApproveResume(pause::AgreeArgs),
+    /// Review who may do what.
+    #[command(subcommand)]
+    Access(access::AccessCommand),
     /// Look at a node's audit log, export it, and verify exports.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -196,7 +207,7 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Init(args) => setup::init(&args, output),
         Command::Run(args) => host::run(&args.data_dir, args.passphrase.source(), args.journal.as_deref()),
         Command::Keystore(command) => setup::keystore(&command, output),
-        Command::Network(command) => setup::network(&command, output),
+        Command::Network(command) => block_on(async move { setup::network(&command, output).await }),
         Command::Status(args) => block_on(async move { show::status(&args, output).await }),
         Command::Dkg(command) => block_on(async move { dkg::run(command, output).await }),
         Command::Peer(command) => block_on(async move { peer::run(command, output).await }),
@@ -206,6 +217,10 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Reject(args) => block_on(async move { opinion::run(Decision::Reject, &args, output).await }),
         Command::Withdraw(args) => block_on(async move { opinion::run(Decision::Withdraw, &args, output).await }),
         Command::Veto(args) => block_on(async move { opinion::run(Decision::Veto, &args, output).await }),
+        Command::Pause(args) => block_on(async move { pause::pause(&args, output).await }),
+        Command::Resume(args) => block_on(async move { pause::resume(&args, output).await }),
+        Command::ApproveResume(args) => block_on(async move { pause::approve_resume(&args, output).await }),
+        Command::Access(command) => block_on(async move { access::run(command, output).await }),
         Command::Audit(command) => block_on(async move { audit::run(command, output).await }),
         Command::Devnet(command) => block_on(async move { devnet::run(command, output).await }),
     }

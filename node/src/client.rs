@@ -1,5 +1,6 @@
 //! A client of a node's HTTP API, for the command line and the devnet.
 
+use crate::api::json::pause::{PauseBody, ResumeBody};
 use crate::api::json::{
     Accepted, AuditPage, ErrorBody, HeadsView, Keys, OpinionBody, ProposeBody, RequestBody, RequestView, Requests,
     Status,
@@ -80,6 +81,18 @@ impl Client {
 
     pub(crate) async fn checkpoint(&self) -> Result<Accepted, Failure> {
         self.call(Method::POST, "/v1/audit/heads", None::<&()>).await
+    }
+
+    pub(crate) async fn pause(&self) -> Result<Accepted, Failure> {
+        self.call(Method::POST, "/v1/pause", None::<&()>).await
+    }
+
+    pub(crate) async fn resume(&self, body: &ResumeBody) -> Result<Accepted, Failure> {
+        self.call(Method::POST, "/v1/resume", Some(body)).await
+    }
+
+    pub(crate) async fn say_pause(&self, body: &PauseBody) -> Result<Accepted, Failure> {
+        self.call(Method::POST, "/v1/network/pause", Some(body)).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {

@@ -50,7 +50,8 @@ impl Failure {
         let detail = if error.detail.is_empty() { String::new() } else { format!(" ({})", error.detail) };
         let exit = match error.code.as_str() {
             "KEY_NOT_READY" | "CHAIN_UNAVAILABLE" | "DRAINING" => Exit::NotReady,
-            "DKG_CONFLICT" | "REQUEST_CONFLICT" | "OPINION_TOO_LATE" | "OPINION_OUTDATED" => Exit::Conflict,
+            "DKG_CONFLICT" | "REQUEST_CONFLICT" | "OPINION_TOO_LATE" | "OPINION_OUTDATED" | "NODE_NOT_PAUSED"
+            | "PAUSE_OUTDATED" => Exit::Conflict,
             _ => Exit::Refused,
         };
         Self::new(&error.code, format!("{}{detail}", error.cause), error.next_step, exit)

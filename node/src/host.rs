@@ -15,6 +15,7 @@ use crate::runtime::{CALLS_MAX, Call, EVENTS_MAX, Inputs, Runtime};
 use crate::store::{Batch, Family, Store, StoreError};
 use alloy::signers::local::PrivateKeySigner;
 use firn_coordinator::Engine;
+use firn_coordinator::PEOPLE;
 use firn_coordinator::api::{Event, Family as RecordFamily, Record};
 use firn_proto::{Definition, Incarnation, Message, NodeId, envelope};
 use firn_vault::{RootSecret, Vault};
@@ -194,6 +195,14 @@ fn read_records(store: &Store) -> Result<Vec<Record>, Failure> {
             all.push(Record { family: target, key, value: Some(value) });
         }
     }
+    // Among the node's singletons.
+    for record in store.scan_from(Family::Meta, PEOPLE) {
+        let (key, value) = record?;
+        if !key.starts_with(PEOPLE) {
+            break;
+        }
+        all.push(Record { family: RecordFamily::People, key, value: Some(value) });
+    }
     // Of the audit log, which grows for ever, the engine needs the end only.
     let last = store.last(Family::Audit)?;
     all.extend(last.map(|(key, value)| Record { family: RecordFamily::Audit, key, value: Some(value) }));
@@ -366,7 +375,7 @@ async fn deliver(
 /// How many signatures were checked for a message: its author's, and those nested in it.
 fn signatures(message: &Message) -> u64 {
     let nested = match message {
-        Message::RequestSpread { .. } | Message::Opinion(_) => 1,
+        Message::RequestSpread { .. } | Message::Opinion(_) | Message::Pause(_) => 1,
         Message::Checkpoint(signed) => 1 + usize::from(signed.cosignature.is_some()),
         Message::Willingness(willingness) => usize::from(willingness.commitments.is_some()),
         Message::SigningPackage(package) => package.commitments.len(),

@@ -13,6 +13,7 @@ use crate::store::{self, Batch, Store};
 use firn_coordinator::Engine;
 use firn_coordinator::api::{Class, Command, Effect, Event, Family, Observation, Record, Timer};
 use firn_coordinator::audit::verify::Stored;
+use firn_proto::pause::Pause;
 use firn_proto::time::{MonotonicTime, Time, WallTime};
 use firn_proto::{Code, Epoch, Message, NodeId, Opinion, Request, SessionId};
 use firn_vault::Vault;
@@ -57,6 +58,8 @@ pub(crate) enum Call {
     Operator(SessionId, Command, oneshot::Sender<Result<(), Code>>),
     /// A person speaks to a request.
     Opine(Box<Opinion>, oneshot::Sender<Result<(), Code>>),
+    /// A veto holder speaks to the network.
+    Pause(Box<Pause>, oneshot::Sender<Result<(), Code>>),
     /// A question about the engine's state.
     Look(Look),
     /// The audit log from this entry on: a page of what is durable.
@@ -204,6 +207,10 @@ impl Loop {
                 self.await_answer(opinion.session(), answer);
                 self.step(Event::Opined { opinion })?;
             }
+            Call::Pause(pause, answer) => {
+                self.await_answer(pause.session(), answer);
+                self.step(Event::Paused { pause })?;
+            }
             Call::Operator(session, command, answer) => {
                 self.await_answer(session, answer);
                 self.step(Event::Operator(command))?;
@@ -316,6 +323,7 @@ impl Loop {
             Family::Requests => store::Family::Requests,
             Family::Audit => store::Family::Audit,
             Family::Peers => store::Family::Peers,
+            Family::People => store::Family::Meta,
         };
         self.write(family, record.key, record.value);
     }

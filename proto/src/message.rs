@@ -10,6 +10,7 @@ use crate::envelope::Header;
 use crate::ids::{Digest, Epoch, Identifier, Incarnation, KeyId, NodeId, SubjectId};
 use crate::limits::MEMBERS_MAX;
 use crate::opinion::{Opinion, SignedOpinion};
+use crate::pause::{Pause, SignedPause};
 use crate::point::{Point, PublicScalar};
 use crate::request::Request;
 use crate::signature::GroupSignature;
@@ -94,6 +95,8 @@ pub enum Message {
     Opinion(Box<Opinion>),
     /// The head of the sender's audit log, or of the receiver's with the sender's cosignature.
     Checkpoint(SignedCheckpoint),
+    /// What a veto holder says to the network. No session.
+    Pause(Box<Pause>),
 }
 
 /// A round-1 package: commitment to the polynomial and proof of knowledge of its constant term (RFC 9591 appendix C).
@@ -234,6 +237,8 @@ pub struct Heads {
     pub seen: Incarnation,
     /// How many entries the sender's audit log has on disk: never fewer in a later boot.
     pub audit: u64,
+    /// Names the pauses that the sender holds; `None` where nobody has said anything.
+    pub pauses: Option<Digest>,
 }
 
 impl SigningPackage {
@@ -329,6 +334,7 @@ impl Message {
             Self::CommitmentsOffered(offered) => (21, offered_to(offered).encode_to_vec()),
             Self::Opinion(opinion) => (22, opinion.signed().to_wire().encode_to_vec()),
             Self::Checkpoint(checkpoint) => (23, checkpoint.to_wire().encode_to_vec()),
+            Self::Pause(pause) => (25, pause.encoded()),
         }
     }
 
@@ -369,6 +375,7 @@ impl Message {
                 Self::Opinion(Box::new(opinion.verify(definition)?))
             }
             23 => Self::Checkpoint(SignedCheckpoint::from_wire(&strict(body)?, header.sender, definition)?),
+            25 => Self::Pause(Box::new(SignedPause::from_wire(&strict(body)?)?.verify(definition)?)),
             _ => return Err(malformed("kind")),
         })
     }

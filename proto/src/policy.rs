@@ -8,6 +8,7 @@ use crate::definition::{Content, invalid, unique};
 use crate::digest::CanonicalHasher;
 use crate::ids::Digest;
 use crate::limits::{PEOPLE_MAX, RULES_MAX};
+use crate::pause::Quorums;
 use alloy_primitives::{Address, U256};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,8 @@ pub struct Policy {
     pub operators: BTreeMap<Address, String>,
     /// The rules by name.
     pub rules: BTreeMap<String, Rule>,
+    /// How many organisations' veto holders pause the network; absent: none can.
+    pub pause: Option<Quorums>,
 }
 
 /// A person of an organisation, who speaks with an Ethereum key.
@@ -117,10 +120,10 @@ impl Role {
 }
 
 impl Policy {
-    /// The canonical digest: what an audit names.
+    /// The canonical digest: what an audit names. A policy without pauses is named as it was before there were any.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        CanonicalHasher::new("firn/policy/v1")
+        let hasher = CanonicalHasher::new("firn/policy/v1")
             .list(self.people.iter(), |hasher, (name, person)| {
                 hasher
                     .field(name)
@@ -129,8 +132,8 @@ impl Policy {
                     .list(person.roles.iter(), |hasher, role| hasher.field(role.as_str()))
             })
             .list(self.operators.iter(), |hasher, (operator, organisation)| hasher.field(operator).field(organisation))
-            .list(self.rules.iter(), |hasher, (name, rule)| rule.add_to(hasher.field(name)))
-            .finish()
+            .list(self.rules.iter(), |hasher, (name, rule)| rule.add_to(hasher.field(name)));
+        self.pause.into_iter().fold(hasher, |hasher, quorums| quorums.add_to(hasher)).finish()
     }
 
     /// The person with this address.
@@ -159,6 +162,7 @@ impl Policy {
         {
             return Err(invalid(format!("operator {operator} is run by unknown organisation {organisation}")));
         }
+        self.pause.map_or(Ok(()), |quorums| quorums.check(definition))?;
         self.rules.iter().try_for_each(|(name, rule)| self.check_rule(name, rule, definition))
     }
 

@@ -6,6 +6,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::message::BlockReference;
 use firn_proto::opinion::SignedOpinion;
+use firn_proto::pause::{SignedAct, SignedPause};
 use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, Incarnation, KeyId, NodeId, SubjectId, envelope, wire};
@@ -25,6 +26,7 @@ impl Event {
             Self::TimerFired(_) => "timer_fired",
             Self::Submitted { .. } => "submitted",
             Self::Opined { .. } => "opined",
+            Self::Paused { .. } => "paused",
             Self::ChainFinalised { .. } => "chain_finalised",
             Self::ChainReplied { .. } => "chain_replied",
             Self::SubmissionSettled { .. } => "submission_settled",
@@ -50,6 +52,7 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
             request: opinion.request().0.0.to_vec(),
             opinion: Some(opinion.signed().to_wire()),
         }),
+        Event::Paused { pause } => WireEvent::Paused(pause.signed().to_wire()),
         Event::ChainFinalised { block, time } => {
             WireEvent::ChainFinalised(wire::JournalFinalised { block: Some(block_to(*block)), time: time.0 })
         }
@@ -63,6 +66,10 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
                 Command::AbandonKey(key_id) => WireCommand::AbandonKey(key_id.0.0.to_vec()),
                 Command::TrustPeer { node, incarnation } => WireCommand::TrustPeer(peer(*node, incarnation.to_wire())),
                 Command::ShowHead => WireCommand::ShowHead(true),
+                Command::Pause => WireCommand::Pause(true),
+                Command::Resume(acts) => {
+                    WireCommand::Resume(wire::Acts { acts: acts.iter().map(|act| act.signed().to_wire()).collect() })
+                }
             }),
         }),
     };
@@ -91,6 +98,9 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
             let signed = SignedOpinion::from_wire(opined.opinion.as_ref()?, subject(&opined.request)?).ok()?;
             Event::Opined { opinion: Box::new(signed.verify(definition).ok()?) }
         }
+        WireEvent::Paused(pause) => {
+            Event::Paused { pause: Box::new(SignedPause::from_wire(&pause).ok()?.verify(definition).ok()?) }
+        }
         WireEvent::ChainFinalised(finalised) => {
             Event::ChainFinalised { block: block_from(finalised.block.as_ref()?)?, time: WallTime(finalised.time) }
         }
@@ -109,6 +119,11 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
                 Command::TrustPeer { node: node(peer.node)?, incarnation: Incarnation::from_wire(peer.number) }
             }
             WireCommand::ShowHead(_) => Command::ShowHead,
+            WireCommand::Pause(_) => Command::Pause,
+            WireCommand::Resume(resume) => {
+                let act = |act: &wire::Act| SignedAct::from_wire(act).ok()?.verify(definition).ok();
+                Command::Resume(resume.acts.iter().map(act).collect::<Option<_>>()?)
+            }
         }),
     })
 }
@@ -119,6 +134,7 @@ pub(super) fn record_to(record: &Record) -> wire::JournalRecord {
         Family::Requests => 2,
         Family::Audit => 3,
         Family::Peers => 4,
+        Family::People => 25,
     };
     wire::JournalRecord { family, key: record.key.clone(), value: record.value.clone().unwrap_or_default() }
 }
@@ -129,6 +145,7 @@ pub(super) fn record_from(record: wire::JournalRecord) -> Option<Record> {
         2 => Family::Requests,
         3 => Family::Audit,
         4 => Family::Peers,
+        25 => Family::People,
         _ => return None,
     };
     Some(Record { family, key: record.key, value: Some(record.value) })

@@ -60,8 +60,11 @@ impl Engine {
         Ok(())
     }
 
-    /// What the policy says to our lending a share at this moment.
+    /// What pauses and the policy say to our lending a share at this moment.
     pub(crate) fn permitted(&self, id: SubjectId) -> Result<(), Status> {
+        if let Some(code) = self.halted(id) {
+            return Err(Status::NotYet(code));
+        }
         let Some(state) = self.subjects.get(&id) else { return Ok(()) };
         let Some(request) = state.request() else { return Ok(()) };
         self.definition.permits(self.me, request, &state.opinions, self.now.wall)

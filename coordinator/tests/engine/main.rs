@@ -20,6 +20,8 @@ mod keygen;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+mod pause;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod quarantine;

@@ -31,6 +31,7 @@ pub(crate) fn message_name(message: &Message) -> &'static str {
         Message::CommitmentsOffered(_) => "CommitmentsOffered",
         Message::Opinion(_) => "Opinion",
         Message::Checkpoint(_) => "Checkpoint",
+        Message::Pause(_) => "Pause",
     }
 }
 
@@ -85,6 +86,7 @@ pub(crate) fn event(event: &Event) -> String {
         Event::ChainFinalised { block, .. } => format!("block {}", block.number),
         Event::Submitted { .. } => "submitted".to_owned(),
         Event::Opined { .. } => "opined".to_owned(),
+        Event::Paused { .. } => "paused".to_owned(),
         Event::SubmissionSettled { .. } => "settled".to_owned(),
         Event::Operator(_) => "operator".to_owned(),
         Event::Started => "started".to_owned(),
@@ -145,6 +147,7 @@ fn observed(observation: &Observation) -> String {
             let what = if *over { "trusted" } else { "quarantined" };
             format!("n{peer} {what}: {} after {}", met.count(), seen.count())
         }
+        Observation::Pause { network, paused } => format!("pause network {network} stands {paused}"),
         Observation::Ignored { from, code, .. } => format!("ignored n{from} {code}"),
     }
 }

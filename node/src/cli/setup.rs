@@ -1,6 +1,6 @@
 //! `firn init` and `firn network`.
 
-use super::{Output, PassphraseArgs, document, init, print, quoted};
+use super::{Output, PassphraseArgs, document, init, pause, print, quoted};
 use crate::config::RpcUrl;
 use crate::data_dir::DataDir;
 use crate::failure::{Exit, Failure};
@@ -12,7 +12,7 @@ use libp2p::Multiaddr;
 use serde_json::json;
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Make a new node.
 #[derive(Args)]
@@ -39,7 +39,7 @@ pub(crate) struct InitArgs {
     passphrase: PassphraseArgs,
 }
 
-/// Look at the network definition.
+/// The network as a whole.
 #[derive(Subcommand)]
 pub(crate) enum NetworkCommand {
     /// Show a network.toml with its digest, which all organisations must see alike.
@@ -47,6 +47,12 @@ pub(crate) enum NetworkCommand {
         /// The file, or a data directory with one.
         path: PathBuf,
     },
+    /// Pause the whole network, as a veto holder: no member lends a share once enough organisations have said so.
+    ///
+    /// What stops things on chain, with keys of purpose `veto`, is still signed.
+    Pause(pause::SignArgs),
+    /// Resume the network, as a veto holder. It takes more organisations than pausing.
+    Resume(pause::SignArgs),
 }
 
 pub(super) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
@@ -113,9 +119,16 @@ pub(super) fn keystore(command: &KeystoreCommand, output: Output) -> Result<(), 
     })
 }
 
-pub(super) fn network(command: &NetworkCommand, output: Output) -> Result<(), Failure> {
-    let NetworkCommand::Show { path } = command;
-    let file = if path.is_dir() { path.join("network.toml") } else { path.clone() };
+pub(super) async fn network(command: &NetworkCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        NetworkCommand::Show { path } => show(path, output),
+        NetworkCommand::Pause(args) => pause::say(true, args, output).await,
+        NetworkCommand::Resume(args) => pause::say(false, args, output).await,
+    }
+}
+
+fn show(path: &Path, output: Output) -> Result<(), Failure> {
+    let file = if path.is_dir() { path.join("network.toml") } else { path.to_owned() };
     let definition = read_definition(&file)?;
     print(output, &document("firn.network.v1", &as_json(&definition)), || as_text(&definition))
 }

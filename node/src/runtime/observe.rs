@@ -35,6 +35,10 @@ pub(super) fn log(observation: &Observation) {
         Observation::Quarantine { peer, met, .. } => {
             tracing::warn!(peer = peer.0, met = met.count(), "quarantine_over");
         }
+        Observation::Pause { network, paused } => {
+            let scope = if *network { "network" } else { "node" };
+            tracing::warn!(scope, paused, "pause");
+        }
         Observation::Ignored { from, session, code } => {
             tracing::debug!(peer = from.0, session = %session.0, code = code.as_str(), "ignored");
         }

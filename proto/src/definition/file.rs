@@ -7,7 +7,7 @@ use crate::author::AuthorKey;
 use crate::code::Refusal;
 use crate::ids::{Identifier, NodeId};
 use crate::point::Point;
-use crate::policy::file::{self as policy, FileOperator, FilePerson, FilePolicy, FileRule};
+use crate::policy::file::{self as policy, FileOperator, FilePause, FilePerson, FilePolicy, FileRule};
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,8 @@ struct File {
     operators: Vec<FileOperator>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rules: Vec<FileRule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause: Option<FilePause>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -161,7 +163,8 @@ pub(super) fn parse(text: &str) -> Result<Content, Refusal> {
     authorities.sort();
     let mut calls = file.calls.into_iter().map(call).collect::<Result<Vec<_>, _>>()?;
     calls.sort();
-    let policy = FilePolicy { people: file.people, operators: file.operators, rules: file.rules };
+    let (people, operators, rules, pause) = (file.people, file.operators, file.rules, file.pause);
+    let policy = FilePolicy { people, operators, rules, pause };
     let policy = policy::parse(policy)?;
     Ok(Content {
         name: file.name,
@@ -235,7 +238,7 @@ pub(crate) fn address(text: &str) -> Result<Address, Refusal> {
 }
 
 pub(super) fn write(definition: &Content) -> String {
-    let FilePolicy { people, operators, rules } = policy::write(&definition.policy);
+    let FilePolicy { people, operators, rules, pause } = policy::write(&definition.policy);
     let file = File {
         name: definition.name.clone(),
         version: 1,
@@ -294,6 +297,7 @@ pub(super) fn write(definition: &Content) -> String {
         people,
         operators,
         rules,
+        pause,
     };
     // Serialising strings, integers and lists of tables cannot fail.
     toml::to_string(&file).unwrap_or_default()

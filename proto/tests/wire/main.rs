@@ -29,6 +29,8 @@ mod operation;
 #[cfg(test)]
 mod opinion;
 #[cfg(test)]
+mod pause;
+#[cfg(test)]
 mod point;
 #[cfg(test)]
 mod policy;

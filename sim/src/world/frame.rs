@@ -62,5 +62,6 @@ pub fn kind(message: &Message) -> &'static str {
         Message::CommitmentsOffered(_) => "commitments-offered",
         Message::Opinion(_) => "opinion",
         Message::Checkpoint(_) => "checkpoint",
+        Message::Pause(_) => "pause",
     }
 }

@@ -27,6 +27,8 @@ mod newcomer;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod pause;
+#[cfg(test)]
 mod peers;
 #[cfg(test)]
 mod people;
