@@ -2,22 +2,38 @@
 //! docs/reference/roles.md is made. What is not in it is denied.
 
 use axum::http::Method;
+use serde::Deserialize;
 
 pub(crate) mod report;
 
 /// Who acts. A signature or a token proves it, never a name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Role {
-    /// A user of the node's machine: reads, and changes nothing.
+    /// A user of the node's machine, or whoever has a certificate for it: reads, and changes nothing.
     Auditor,
     /// An AVS's key in `requesters`: asks for what its entry allows.
     Requester,
     /// A person with the role `approver`: approves and rejects.
     Approver,
     /// A person with the role `veto`.
+    #[serde(rename = "veto")]
     VetoHolder,
     /// The node's own user, by the token in `run/token`: decides over this node, and says nothing to requests.
     Operator,
+}
+
+impl Role {
+    /// The name in configurations.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Auditor => "auditor",
+            Self::Requester => "requester",
+            Self::Approver => "approver",
+            Self::VetoHolder => "veto",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 /// A row: what may be done, and by whom.

@@ -1,9 +1,9 @@
 //! The HTTP API: posting and watching requests, looking at keys and peers, and the operator's key ceremonies.
 //!
-//! It listens on loopback only. What changes the node's own state needs the token in `run/token`, which the node makes
-//! at every start and only its own user can read; posting a request needs none, since its requester signed it.
+//! It listens on loopback, and where that is configured on another address with TLS and client certificates. What changes the
+//! node's own state needs the token in `run/token`, which the node makes at every start and only its own user can read;
+//! posting a request needs none, since its requester signed it.
 
-use crate::access::{self, Role};
 use crate::chain::Health;
 use crate::metrics::{Metrics, PeerLabel};
 use crate::net::PeerStatus;
@@ -11,9 +11,9 @@ use crate::runtime::{Call, wall_time};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{MatchedPath, Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use firn_coordinator::Engine;
@@ -21,6 +21,7 @@ use firn_coordinator::api::Command;
 use firn_proto::certificate::KeyProposal;
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
 use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SubjectId};
+pub(crate) use guard::Door;
 pub(crate) use intake::Intake;
 use json::{
     Accepted, AuditPage, Check, ErrorBody, HeadsView, Keys, OpinionBody, PageQuery, Peers, ProposeBody, RequestBody,
@@ -30,9 +31,11 @@ use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod guard;
 mod intake;
 pub(crate) mod json;
 mod pause;
+pub(crate) mod remote;
 mod view;
 
 /// What the handlers share.
@@ -103,7 +106,7 @@ fn http_status(code: Code) -> StatusCode {
 }
 
 /// The routes.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+pub(crate) fn router(shared: Arc<Shared>, door: Door) -> Router {
     Router::new()
         .route("/v1/requests", get(list_requests).post(post_request))
         .route("/v1/requests/{id}", get(show_request))
@@ -129,20 +132,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             )
         })
         .method_not_allowed_fallback(|| async { unknown_method() })
-        .route_layer(from_fn_with_state(Arc::clone(&shared), guard))
+        .route_layer(from_fn_with_state((Arc::clone(&shared), door), guard::guard))
         .with_state(shared)
-}
-
-/// What the table of roles demands before a handler sees anything. A requester's and a person's signature is in the body, and
-/// the handler verifies it.
-async fn guard(State(api): Api, request: Request, next: Next) -> Result<Response, Refused> {
-    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
-    match access::route(request.method(), path) {
-        [] => return Err(unknown_method()),
-        [Role::Operator] => api.authorise(request.headers())?,
-        _ => {}
-    }
-    Ok(next.run(request).await)
 }
 
 fn unknown_method() -> Refused {
@@ -342,19 +333,6 @@ impl Shared {
         let session = command.session(self.definition.network_id());
         self.settle(|answer| Call::Operator(session, command, answer)).await?;
         Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
-    }
-
-    /// Compares the whole token whatever the first difference, so that its time tells nothing.
-    fn authorise(&self, headers: &HeaderMap) -> Result<(), Refused> {
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let expected = format!("Bearer {}", self.token);
-        let differs = given.bytes().zip(expected.bytes()).fold(0, |bits, (a, b)| bits | (a ^ b));
-        if differs == 0 && given.len() == expected.len() {
-            return Ok(());
-        }
-        let next = "use the CLI as the node's own user with --data-dir, or send the token in run/token";
-        let body = ErrorBody::new("TOKEN_MISSING", "this changes the node and needs its operator's token", "", next);
-        Err(Refused(StatusCode::UNAUTHORIZED, body))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: arguments, and what is printed. Data goes to standard output, talk to standard error.
 
+use crate::api::remote::client_config;
 use crate::client::Client;
 use crate::config::{Config, Layers, Overrides};
 use crate::devnet::{self, DevnetCommand};
@@ -142,16 +143,59 @@ impl PassphraseArgs {
 #[derive(Args, Clone)]
 pub(crate) struct NodeArgs {
     /// The node's data directory: its configuration says where the API listens.
-    #[arg(long, env = "FIRN_DATA_DIR", required_unless_present = "api")]
+    #[arg(long, env = "FIRN_DATA_DIR", required_unless_present_any = ["api", "url"])]
     pub(crate) data_dir: Option<PathBuf>,
     /// Address of the API, instead of a data directory: enough for what needs no operator's token.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) api: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
+}
+
+/// A node on another machine, by its certificate and ours.
+#[derive(Args, Clone, Default)]
+pub(crate) struct RemoteArgs {
+    /// The API of a node on another machine, as https://HOST:PORT.
+    #[arg(long, value_name = "URL", conflicts_with = "api", requires_all = ["ca", "cert", "key"])]
+    pub(crate) url: Option<String>,
+    /// The authority of the node's certificate, PEM.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Your certificate, PEM: it says in which role you act.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its private key, PEM, readable by you only.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl RemoteArgs {
+    /// A client, where a node on another machine is named.
+    fn client(&self) -> Option<Result<Client, Failure>> {
+        let (Some(url), Some(ca), Some(cert), Some(key)) = (&self.url, &self.ca, &self.cert, &self.key) else {
+            return None;
+        };
+        let https = url.parse::<reqwest::Url>().ok().filter(|url| url.scheme() == "https");
+        let usage = || Failure::usage(format!("--url {url}: not an https address"), "give https://HOST:PORT");
+        Some(https.ok_or_else(usage).and_then(|url| Client::remote(&url, client_config(ca, cert, key)?)))
+    }
+
+    fn options(&self) -> String {
+        let url = self.url.as_ref().map(|url| format!(" --url {}", quoted(url)));
+        let files = [("ca", &self.ca), ("cert", &self.cert), ("key", &self.key)];
+        let files = files.into_iter().filter_map(|(name, path)| {
+            path.as_ref().map(|path| format!(" --{name} {}", quoted(&path.to_string_lossy())))
+        });
+        url.into_iter().chain(files).collect()
+    }
 }
 
 impl NodeArgs {
     /// A client for the node.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
+        if let Some(client) = self.remote.client() {
+            return client;
+        }
         let address = match (self.api, &self.data_dir) {
             (Some(address), _) => address,
             (None, Some(dir)) => read_config(dir)?.api.listen,
@@ -164,7 +208,7 @@ impl NodeArgs {
     pub(crate) fn options(&self) -> String {
         let data_dir = self.data_dir.as_ref().map(|dir| format!(" --data-dir {}", quoted(&dir.to_string_lossy())));
         let api = self.api.map(|address| format!(" --api {address}"));
-        [data_dir, api].into_iter().flatten().collect()
+        [data_dir, api, Some(self.remote.options())].into_iter().flatten().collect()
     }
 }
 
@@ -321,9 +365,11 @@ mod tests {
     #[test]
     fn what_is_printed_to_be_pasted_names_the_same_node() {
         let data_dir = Some(PathBuf::from("/tmp/a node's/dir"));
-        let node = NodeArgs { data_dir, api: Some(([127, 0, 0, 1], 7401).into()) };
+        let remote = RemoteArgs::default();
+        let node = NodeArgs { data_dir, api: Some(([127, 0, 0, 1], 7401).into()), remote: remote.clone() };
         assert_eq!(node.options(), r" --data-dir '/tmp/a node'\''s/dir' --api 127.0.0.1:7401");
-        let node = NodeArgs { data_dir: Some(PathBuf::from("my-devnet/nordlys")), api: None };
+        let data_dir = Some(PathBuf::from("my-devnet/nordlys"));
+        let node = NodeArgs { data_dir, api: None, remote };
         assert_eq!(node.options(), " --data-dir my-devnet/nordlys");
     }
 

@@ -7,6 +7,7 @@ use crate::api::json::{
 };
 use crate::failure::Failure;
 use reqwest::{Method, Url};
+use rustls::ClientConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
@@ -28,6 +29,14 @@ impl Client {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
         let http = http.map_err(|error| Failure::general("API_CLIENT", error.to_string()))?;
         Ok(Self { http, base: format!("http://{address}"), token: token.map(|token| token.trim().to_owned()) })
+    }
+
+    /// For a node's API on another machine.
+    pub(crate) fn remote(url: &Url, tls: ClientConfig) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).https_only(true);
+        let http = http.tls_backend_preconfigured(tls).redirect(reqwest::redirect::Policy::none()).build();
+        let http = http.map_err(|error| Failure::general("API_CLIENT", error.to_string()))?;
+        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned(), token: None })
     }
 
     pub(crate) async fn status(&self) -> Result<Status, Failure> {

@@ -1,9 +1,9 @@
 //! `firn run`: opens the data directory, unseals, restores, starts every task, and stops them in order.
 
-use crate::api::{self, Intake, Shared};
+use crate::api::{self, Door, Intake, Shared};
 use crate::chain::{self, Chain, Job};
 use crate::client::token_file;
-use crate::config::{Config, Layers, Overrides};
+use crate::config::{self, Config, Layers, Overrides};
 use crate::data_dir::{DataDir, files};
 use crate::failure::{Exit, Failure};
 use crate::generation::Generation;
@@ -22,7 +22,6 @@ use firn_vault::{RootSecret, Vault};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use rand_core::{OsRng, RngCore};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -152,7 +151,7 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
         insecure_kdf: unlocked.insecure_kdf,
     };
     let address = config.api.listen;
-    let (server, stop) = start_api(address, api).await?;
+    let (servers, stop) = start_api(&config.api, api).await?;
     let elapsed_ms = started.elapsed().as_millis();
     tracing::info!(node = me.0, incarnation = incarnation.count(), api = %address, ?listening, elapsed_ms, "started");
 
@@ -174,7 +173,7 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
             ended.await
         }
     };
-    server.abort();
+    servers.iter().for_each(ApiTask::abort);
     let _ = std::fs::remove_file(token_file(data_dir));
     drop(directory);
     outcome.unwrap_or_else(|_| {
@@ -251,15 +250,20 @@ fn restore(
 }
 
 /// Serves the API until something is sent to, or dropped with, the sender.
-async fn start_api(address: SocketAddr, shared: Shared) -> Result<(ApiTask, watch::Sender<()>), Failure> {
+async fn start_api(config: &config::Api, shared: Shared) -> Result<(Vec<ApiTask>, watch::Sender<()>), Failure> {
+    let (address, shared) = (config.listen, Arc::new(shared));
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let next = "choose another api.listen, or stop what uses it";
         Failure::new("API_LISTEN", format!("{address}: {error}"), next, Exit::Conflict)
     })?;
     let (stop, mut stopped) = watch::channel(());
     let graceful = async move { drop(stopped.changed().await) };
-    let serving = axum::serve(listener, api::router(Arc::new(shared))).with_graceful_shutdown(graceful);
-    Ok((tokio::spawn(serving.into_future()), stop))
+    let local = api::router(Arc::clone(&shared), Door::Local);
+    let mut servers = vec![tokio::spawn(axum::serve(listener, local).with_graceful_shutdown(graceful).into_future())];
+    if let Some(remote) = &config.remote {
+        servers.push(api::remote::serve(remote, shared, stop.subscribe()).await?);
+    }
+    Ok((servers, stop))
 }
 
 type ApiTask = JoinHandle<std::io::Result<()>>;
@@ -449,8 +453,8 @@ impl From<crate::keystore::KeystoreError> for Failure {
     }
 }
 
-impl From<crate::config::ConfigError> for Failure {
-    fn from(error: crate::config::ConfigError) -> Self {
+impl From<config::ConfigError> for Failure {
+    fn from(error: config::ConfigError) -> Self {
         Self::new(error.code(), error.to_string(), error.hint(), Exit::Failure)
     }
 }

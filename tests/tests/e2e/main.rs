@@ -39,6 +39,8 @@ mod process;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod remote;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod roles;
