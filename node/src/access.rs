@@ -19,7 +19,7 @@ pub(crate) enum Role {
     /// A person with the role `veto`.
     #[serde(rename = "veto")]
     VetoHolder,
-    /// The node's own user, by the token in `run/token`: decides over this node, and says nothing to requests.
+    /// The node's own user, by tokens made of `run/token`: decides over this node, and says nothing to requests.
     Operator,
 }
 
@@ -85,6 +85,7 @@ pub(crate) const COMMANDS: &[Right] = &[
     right("pause", OPERATE),
     right("resume", OPERATE),
     right("approve-resume", SPEAK),
+    right("token", OPERATE),
     right("dkg propose", OPERATE),
     right("dkg accept", OPERATE),
     right("dkg abandon", OPERATE),

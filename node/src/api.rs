@@ -9,7 +9,7 @@ use crate::metrics::{Metrics, PeerLabel};
 use crate::net::PeerStatus;
 use crate::runtime::{Call, wall_time};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -36,6 +36,7 @@ mod intake;
 pub(crate) mod json;
 mod pause;
 pub(crate) mod remote;
+pub(crate) mod session;
 mod view;
 
 /// What the handlers share.
@@ -46,7 +47,9 @@ pub(crate) struct Shared {
     pub(crate) calls: mpsc::Sender<Call>,
     pub(crate) intake: Intake,
     pub(crate) metrics: Arc<Metrics>,
+    /// What the operator's tokens are made of.
     pub(crate) token: String,
+    pub(crate) used: session::Used,
     /// What the chain's endpoint last said.
     pub(crate) health: watch::Receiver<Health>,
     /// The network task's view of the peers.
@@ -347,12 +350,16 @@ fn hand_over<T>(calls: &mpsc::Sender<T>, call: T) -> Result<(), Refused> {
     })
 }
 
+async fn bounded(body: Body) -> Result<Bytes, Refused> {
+    let bytes = to_bytes(body, REQUEST_JSON_BYTES_MAX).await;
+    let large = |_| Refusal::new(Code::RequestTooLarge, format!("at most {REQUEST_JSON_BYTES_MAX} bytes"));
+    Ok(bytes.map_err(large)?)
+}
+
 /// Reads a body of bounded size as strict JSON.
 async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Refused> {
-    let bytes = to_bytes(body, REQUEST_JSON_BYTES_MAX)
-        .await
-        .map_err(|_| Refusal::new(Code::RequestTooLarge, format!("at most {REQUEST_JSON_BYTES_MAX} bytes")))?;
-    serde_json::from_slice(&bytes).map_err(|error| Refusal::new(Code::RequestMalformed, error.to_string()).into())
+    serde_json::from_slice(&bounded(body).await?)
+        .map_err(|error| Refusal::new(Code::RequestMalformed, error.to_string()).into())
 }
 
 fn subject(text: &str) -> Result<SubjectId, Refused> {

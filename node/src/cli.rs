@@ -27,6 +27,7 @@ mod request;
 mod setup;
 mod show;
 mod submit;
+mod token;
 mod usage;
 
 /// Threshold signing for the keys that guard staked money.
@@ -99,6 +100,8 @@ enum Command {
     /// Review who may do what.
     #[command(subcommand)]
     Access(access::AccessCommand),
+    /// Make an operator's token for one call of the API, for programs that call it by themselves.
+    Token(token::TokenArgs),
     /// Look at a node's audit log, export it, and verify exports.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -265,6 +268,7 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Resume(args) => block_on(async move { pause::resume(&args, output).await }),
         Command::ApproveResume(args) => block_on(async move { pause::approve_resume(&args, output).await }),
         Command::Access(command) => block_on(async move { access::run(command, output).await }),
+        Command::Token(args) => token::run(&args, output),
         Command::Audit(command) => block_on(async move { audit::run(command, output).await }),
         Command::Devnet(command) => block_on(async move { devnet::run(command, output).await }),
     }

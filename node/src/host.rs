@@ -136,8 +136,7 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
     tasks.spawn(chain.run(waiting, events.clone(), reported));
     tasks.spawn(deliver(net_events, definition.clone(), events, Arc::clone(&metrics)));
 
-    let intake = Intake::new(definition.requesters.len());
-    let token = new_token(data_dir)?;
+    let (intake, token) = (Intake::new(definition.requesters.len()), new_token(data_dir)?);
     let api = Shared {
         definition,
         me,
@@ -146,6 +145,7 @@ async fn serve(opened: Opened, data_dir: &Path, journal: Option<&Path>, started:
         intake,
         metrics,
         token,
+        used: api::session::Used::default(),
         health,
         peers,
         insecure_kdf: unlocked.insecure_kdf,

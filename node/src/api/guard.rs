@@ -2,14 +2,19 @@
 
 use super::json::ErrorBody;
 use super::remote::Caller;
+use super::session::{Call, Fault};
 use super::{Refused, Shared, unknown_method};
+
 use crate::access::{self, Role};
+use crate::runtime::wall_time;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Through which a call comes in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +36,7 @@ pub(super) async fn guard(
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
     match (access::route(request.method(), path), door) {
         ([], _) => return Err(unknown_method()),
-        ([Role::Operator], Door::Local) => api.authorise(request.headers())?,
+        ([Role::Operator], Door::Local) => return Ok(next.run(api.authorise(request).await?).await),
         (_, Door::Local) => {}
         (by, Door::Remote) => admit(by, &request)?,
     }
@@ -85,18 +90,41 @@ fn admit(by: &[Role], request: &Request) -> Result<(), Refused> {
 }
 
 impl Shared {
-    /// Compares the whole token whatever the first difference, so that its time tells nothing.
-    fn authorise(&self, headers: &HeaderMap) -> Result<(), Refused> {
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let expected = format!("Bearer {}", self.token);
-        let differs = given.bytes().zip(expected.bytes()).fold(0, |bits, (a, b)| bits | (a ^ b));
-        if differs == 0 && given.len() == expected.len() {
-            return Ok(());
+    /// The operator's command, by a token for this very call. Its body is read here, and given on.
+    async fn authorise(&self, request: Request) -> Result<Request, Refused> {
+        let (parts, body) = request.into_parts();
+        let body = super::bounded(body).await?;
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let path = parts.uri.path_and_query().map(PathAndQuery::as_str).unwrap_or_default();
+        let call = Call { method: parts.method.as_str(), path, body: &body };
+        match self.used.admit(&self.token, header, call, wall_time().0) {
+            Ok(()) => Ok(Request::from_parts(parts, body.into())),
+            Err(fault) => {
+                // Only whoever guesses waits for it.
+                if fault == Fault::Missing {
+                    tokio::time::sleep(WRONG_TOKEN).await;
+                }
+                Err(refuse_token(fault))
+            }
         }
-        let next = "use the CLI as the node's own user with --data-dir, or send the token in run/token";
-        let body = ErrorBody::new("TOKEN_MISSING", "this changes the node and needs its operator's token", "", next);
-        Err(Refused(StatusCode::UNAUTHORIZED, body))
     }
+}
+
+/// How long a wrong token is answered later.
+const WRONG_TOKEN: Duration = Duration::from_millis(200);
+
+fn refuse_token(fault: Fault) -> Refused {
+    let (code, cause) = match fault {
+        Fault::Missing => ("TOKEN_MISSING", "this changes the node and needs its operator's token for this call"),
+        Fault::Stale => ("TOKEN_STALE", "the token is older than half a minute, or of another clock"),
+        Fault::Repeated => ("TOKEN_USED", "the token was used before"),
+        Fault::Many => {
+            let body = ErrorBody::new("NODE_BUSY", "too many commands in half a minute", "", "wait that long");
+            return Refused(StatusCode::SERVICE_UNAVAILABLE, body);
+        }
+    };
+    let next = "use the CLI as the node's own user with --data-dir, or send what `firn token` prints";
+    Refused(StatusCode::UNAUTHORIZED, ErrorBody::new(code, cause, "", next))
 }
 
 #[cfg(test)]

@@ -220,13 +220,12 @@ fn r64_r24_other_machines_get_in_by_certificate_and_do_what_its_role_may() {
 }
 
 fn every_route(net: &Net, at: SocketAddr, ours: &Authority, clients: &[(Issued, &'static str); 5]) {
-    let token = fs::read_to_string(net.nodes[0].data_dir.join("run/token")).expect("a token");
-    // The token is for the machine itself: it makes nobody more than the certificate does.
-    let header = format!("Authorization: Bearer {}\r\n", token.trim());
     let rows = rows();
     assert!(rows.len() > 20, "{rows:?}");
     for (method, path, may) in rows {
         for (issued, role) in clients {
+            // A token is for the machine itself: it makes nobody more than the certificate does.
+            let header = net.token(0, method, &path, "{}");
             let answer = call(at, &ours.ca(), Some(issued), TLS13, (method, &path, &header));
             let (status, body) = answer.unwrap_or_else(|error| panic!("{role} {method} {path}: {error}"));
             if may[role] {
