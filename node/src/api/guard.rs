@@ -66,7 +66,7 @@ fn is_loopback(host: &str) -> bool {
     let address = host.parse().map(|address: SocketAddr| address.ip());
     let address = address.or_else(|_| host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>());
     let name = host.split_once(':').map_or(host, |(name, _)| name);
-    address.map_or(name.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+    address.map_or_else(|_| name.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 
 /// A client from another machine does what its certificate's role may, and nothing else.
