@@ -29,7 +29,7 @@ impl Engine {
         }
         self.forget_heard(node);
         self.forget_told(node);
-        self.tell_pauses(node);
+        self.tell_standing(node);
         self.ranks_changed(node);
         if self.dues.entry(node).or_default().allow(self.now.monotonic) {
             return self.greet(node);

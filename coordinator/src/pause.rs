@@ -166,7 +166,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Brings a member all that was said, before anything else that we say to it: once, until there is more.
+    /// Tells a member on a new channel of the pause that stands, before anything else that we say to it. How often channels open is
+    /// not bounded, so it is only what stops: the rest goes with what a member lacks.
+    pub(crate) fn tell_standing(&mut self, to: NodeId) {
+        let Some(level) = self.halt.said.standing(&self.definition) else { return };
+        let stops = |pause: &&Pause| pause.signed().paused && pause.signed().number >= level;
+        let said: Vec<_> = self.halt.said.iter().filter(stops).map(|pause| Box::new(pause.clone())).collect();
+        for pause in said {
+            self.send(to, SessionId::default(), Message::Pause(pause), Class::Protocol);
+        }
+    }
+
+    /// Brings a member all that was said: once, until there is more.
     pub(crate) fn tell_pauses(&mut self, to: NodeId) {
         if to == self.me || self.halt.said.is_empty() || !self.halt.heard.insert(to) {
             return;
