@@ -22,6 +22,8 @@ mod network;
 #[cfg(test)]
 mod pause;
 #[cfg(test)]
+mod pause_chaos;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod quarantine;

@@ -18,7 +18,7 @@ use firn_vault::api::Request as VaultRequest;
 
 /// As `governed`, without rules: one organisation's veto holder pauses, those of two resume. Everybody may veto; the last
 /// person is of the first organisation.
-fn pausing(t: u16, n: u16) -> Definition {
+pub(crate) fn pausing(t: u16, n: u16) -> Definition {
     let mut content = (*governed(t, n)).clone();
     content.policy.rules.clear();
     content.policy.pause = Some(Quorums { stop: 1, resume: 2 });
@@ -44,7 +44,7 @@ impl Bench {
     }
 
     /// A veto holder speaks at a node; what it is answered.
-    fn stop_or_go(&mut self, node: u16, person: u16, paused: bool, number: u64) -> Result<(), Code> {
+    pub(crate) fn stop_or_go(&mut self, node: u16, person: u16, paused: bool, number: u64) -> Result<(), Code> {
         let pause = Box::new(self.statement(person, paused, number));
         self.event(node, Event::Paused { pause });
         self.answers.last().unwrap().1
@@ -56,20 +56,20 @@ impl Bench {
         SignedAct { what, node, number, signature }.verify(&self.definition).unwrap()
     }
 
-    fn operator(&mut self, node: u16, command: Command) -> Result<(), Code> {
+    pub(crate) fn operator(&mut self, node: u16, command: Command) -> Result<(), Code> {
         self.event(node, Event::Operator(command));
         self.answers.last().unwrap().1
     }
 
-    fn own(&self, node: u16) -> Option<u64> {
+    pub(crate) fn own(&self, node: u16) -> Option<u64> {
         self.hosts[&node].engine.pauses().own
     }
 
-    fn network(&self, node: u16) -> Option<u64> {
+    pub(crate) fn network(&self, node: u16) -> Option<u64> {
         self.hosts[&node].engine.pauses().network
     }
 
-    fn shares_of(&self, node: u16) -> usize {
+    pub(crate) fn shares_of(&self, node: u16) -> usize {
         self.sent.iter().filter(|flight| flight.name == "SignatureShare" && flight.from == node).count()
     }
 
