@@ -43,7 +43,7 @@ fn take(bench: &mut Bench, step: &Step, count: u64) -> Result<(), TestCaseError>
         }
         Step::Lose(_) => None,
     };
-    let stood = |bench: &Bench| at.is_some_and(|node| bench.own(node).or(bench.network(node)).is_some());
+    let stood = |bench: &Bench| at.is_some_and(|node| bench.own(node).or_else(|| bench.network(node)).is_some());
     let (paused, before) = (stood(bench), at.map(|node| bench.shares_of(node)));
     match step {
         Step::Deliver(index) => pick(bench, index).into_iter().for_each(|index| bench.deliver_at(index)),
@@ -53,7 +53,7 @@ fn take(bench: &mut Bench, step: &Step, count: u64) -> Result<(), TestCaseError>
             // Within everybody's pace.
             bench.now += PAUSE_MS;
             let number = bench.proposal(1, 0).deadline.0 - 600 + count;
-            drop(bench.stop_or_go(*node, *person, *paused, number));
+            let _ = bench.stop_or_go(*node, *person, *paused, number);
         }
         Step::Pause(node) => bench.operator(*node, Command::Pause).unwrap(),
         Step::Ask(node) => {
