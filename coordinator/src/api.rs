@@ -5,6 +5,7 @@ use firn_proto::account::{Call, Execute};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::definition::Change;
 use firn_proto::message::BlockReference;
+use firn_proto::pause::{Act, Pause};
 use firn_proto::policy::SlashHistory;
 use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{
@@ -69,6 +70,11 @@ pub enum Event {
         /// The change.
         change: Box<Change>,
     },
+    /// What a veto holder says to the network came in through this node's API, checked by `proto`.
+    Paused {
+        /// The statement.
+        pause: Box<Pause>,
+    },
     /// The chain finalised a block.
     ChainFinalised {
         /// The block.
@@ -117,6 +123,10 @@ pub enum Command {
     },
     /// Have every connected peer cosign the head of our audit log now.
     ShowHead,
+    /// Lend no share from here on.
+    Pause,
+    /// Lend shares again, as people of this node's organisation have agreed to.
+    Resume(Vec<Act>),
 }
 
 impl Command {
@@ -127,6 +137,8 @@ impl Command {
             Self::ProposeKey(proposal) => proposal.key_id(network).into(),
             Self::AcceptKey(key_id) | Self::AbandonKey(key_id) => (*key_id).into(),
             Self::ShowHead => SessionId::default(),
+            Self::Pause => SessionId(Digest([1; 32])),
+            Self::Resume(_) => SessionId(Digest([2; 32])),
             Self::TrustPeer { node, .. } => {
                 let mut bytes = [0; 32];
                 bytes.iter_mut().zip(node.0.to_be_bytes()).for_each(|(to, from)| *to = from);
@@ -397,6 +409,8 @@ pub enum Family {
     Peers,
     /// The definition's versions after the one that the node was set up with.
     Definitions,
+    /// What people said to this node and to the network, beside requests.
+    People,
 }
 
 /// What the core has to tell people and metrics. Text is made from it in the host.
@@ -480,6 +494,13 @@ pub enum Observation {
         ours: Digest,
         /// Digest of theirs.
         theirs: Digest,
+    },
+    /// A pause began, or is over.
+    Pause {
+        /// The network's, and not this node's own.
+        network: bool,
+        /// Whether it stands now.
+        paused: bool,
     },
     /// Input that was ignored, and why.
     Ignored {

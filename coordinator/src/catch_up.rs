@@ -29,6 +29,8 @@ impl Engine {
             self.forgive(node);
         }
         self.forget_heard(node);
+        self.forget_told(node);
+        self.tell_standing(node);
         self.ranks_changed(node);
         if self.dues.entry(node).or_default().allow(self.now.monotonic) {
             return self.greet(node);
@@ -115,6 +117,7 @@ impl Engine {
                 .collect(),
             seen: self.peers.get(&to).map(|peer| peer.seen).unwrap_or_default(),
             audit: self.audited.size,
+            pauses: self.pauses_digest(),
         }
     }
 
@@ -136,6 +139,10 @@ impl Engine {
         let signed: BTreeSet<_> = heads.signed.iter().copied().collect();
         let keys: BTreeSet<_> = heads.keys.iter().copied().collect();
         self.tell_keys(to, &keys);
+        if heads.pauses != self.pauses_digest() {
+            self.forget_told(to);
+            self.tell_pauses(to);
+        }
         let ids: Vec<_> = self
             .in_turn()
             .filter(|(_, state)| state.closed.is_none() && state.request().is_some() && !state.is_late(self.now.wall))

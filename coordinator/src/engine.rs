@@ -5,6 +5,7 @@ use crate::audit::{AuditLog, AuditNote, Head};
 use crate::keygen::Attempt;
 use crate::limits::ANTI_ENTROPY_MS;
 use crate::pace::{Due, Pace};
+use crate::pause::Halt;
 use crate::pool::Pools;
 use crate::quarantine::Peer;
 use crate::queue::Queue;
@@ -49,6 +50,8 @@ pub struct Engine {
     pub(crate) boots: BTreeMap<NodeId, Incarnation>,
     /// What is remembered of each peer.
     pub(crate) peers: BTreeMap<NodeId, Peer>,
+    /// Pauses: what stands against lending shares at all.
+    pub(crate) halt: Halt,
     /// Who has met a newer boot of ours than this one.
     pub(crate) doubts: BTreeSet<NodeId>,
     pub(crate) dues: BTreeMap<NodeId, Due>,
@@ -119,6 +122,7 @@ impl Engine {
             connected: BTreeMap::new(),
             boots: BTreeMap::new(),
             peers: BTreeMap::new(),
+            halt: Halt::default(),
             doubts: BTreeSet::new(),
             dues: BTreeMap::new(),
             round_trips: RoundTrips::default(),
@@ -147,12 +151,13 @@ impl Engine {
         for record in records.iter().filter(|record| record.family == Family::Definitions) {
             engine.restore_change(record).ok_or_else(|| (Code::RecordCorrupt, record.key.clone()))?;
         }
-        for family in [Family::Keys, Family::Requests, Family::Peers] {
+        for family in [Family::Keys, Family::Requests, Family::Peers, Family::People] {
             for record in records.iter().filter(|record| record.family == family) {
                 let value = record.value.as_deref().unwrap_or_default();
                 let restored = match family {
                     Family::Keys => engine.restore_attempt(&record.key, value),
                     Family::Peers => engine.restore_peer(&record.key, value),
+                    Family::People => engine.restore_people(&record.key, value),
                     _ => engine.restore_subject(&record.key, value),
                 };
                 restored.ok_or_else(|| (Code::RecordCorrupt, record.key.clone()))?;
@@ -181,6 +186,7 @@ impl Engine {
             Event::Submitted { request } => self.submitted(*request),
             Event::Opined { opinion } => self.opined(*opinion),
             Event::Changed { change } => self.changed(&change),
+            Event::Paused { pause } => self.paused(&pause),
             Event::ChainFinalised { block, time } => self.chain_finalised(block, time),
             Event::ChainReplied { subject, answer } => self.chain_replied(subject, answer),
             Event::SubmissionSettled { subject, outcome } => self.submission_settled(subject, outcome),
@@ -201,6 +207,7 @@ impl Engine {
     }
 
     fn started(&mut self) {
+        self.observe_pauses();
         let attempts: Vec<_> = self.attempts.keys().copied().collect();
         attempts.into_iter().for_each(|key_id| self.resume_attempt(key_id));
         let subjects: Vec<_> = self.subjects.keys().copied().collect();
@@ -258,6 +265,7 @@ impl Engine {
             Message::Checkpoint(signed) => self.on_checkpoint(inbound, *signed),
             Message::DefinitionChange(change) => self.on_change(inbound, change),
             Message::DefinitionHeld(digest) => self.on_held(inbound, *digest),
+            Message::Pause(pause) => self.on_pause(inbound, pause),
         }
     }
 
@@ -298,6 +306,8 @@ impl Engine {
             Command::AbandonKey(key_id) => self.abandon(key_id),
             Command::TrustPeer { node, incarnation } => self.trust(node, incarnation),
             Command::ShowHead => self.show_head_to_all(),
+            Command::Pause => self.pause(),
+            Command::Resume(acts) => self.resume(&acts),
         };
         self.effect(Effect::Answer { session, outcome });
     }

@@ -14,6 +14,7 @@ mod keygen;
 pub mod limits;
 pub mod load;
 mod pace;
+mod pause;
 mod pool;
 mod quarantine;
 mod queue;
@@ -26,3 +27,4 @@ pub mod versions;
 pub mod view;
 
 pub use engine::{Config, Engine};
+pub use pause::PEOPLE;

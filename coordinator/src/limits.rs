@@ -154,6 +154,16 @@ pub const SETTLED_PER_BLOCK: usize = 64;
 /// Requests whose nonce the chain is asked for with one finalised block: a quarter of what its queue holds.
 pub const QUERIES_PER_BLOCK: usize = 256;
 
+/// How far ahead of this node's clock a resumption, or what is said at its API, may be numbered, in seconds.
+pub const PAUSE_AHEAD_SECONDS: u64 = 600;
+
+/// What one person says to the network is written this often at once, and then once per `PAUSE_MS`: a synced write and a message
+/// to each member each time.
+pub const PAUSE_BURST: u64 = 8;
+
+/// See [`PAUSE_BURST`].
+pub const PAUSE_MS: u64 = 5_000;
+
 /// Of how many open requests one list of heads has a member brought the opinions: lists go round, so all have their turn. At
 /// most 500 people x 130 bytes each.
 pub const OPINIONS_TOLD_MAX: usize = 16;

@@ -202,7 +202,11 @@ impl Engine {
             Subject::Request(request) => request,
             Subject::Activation(certificate) => {
                 let given_up = self.attempts.get(&certificate.key_id()).is_some_and(|attempt| attempt.given_up);
-                return if given_up { self.close(id, Code::DkgAbandoned) } else { self.declare(id, Status::Willing) };
+                return match self.permitted(id) {
+                    _ if given_up => self.close(id, Code::DkgAbandoned),
+                    Ok(()) => self.declare(id, Status::Willing),
+                    Err(status) => self.not_permitted(id, status),
+                };
             }
         };
         if let Some(code) = state.superseded {

@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 use firn_proto::definition::Change;
 use firn_proto::opinion::Opinions;
+use firn_proto::pause::Pauses;
 use firn_proto::policy::{SlashHistory, Waited};
 use firn_proto::{
     Code, Definition, Epoch, GroupSignature, Identifier, Incarnation, KeyId, NodeId, Point, Request, SubjectId,
@@ -39,6 +40,19 @@ pub struct KeyView {
     pub code: Option<Code>,
     /// Who is provably at fault.
     pub culprit: Option<NodeId>,
+}
+
+/// What stands against lending shares at all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PauseView {
+    /// The number of this node's own pause, while it stands.
+    pub own: Option<u64>,
+    /// The number from which on the network is paused, while it is.
+    pub network: Option<u64>,
+    /// The smallest number by which a veto holder can change that.
+    pub next_number: u64,
+    /// What veto holders have said.
+    pub said: Pauses,
 }
 
 /// A request as this node sees it.

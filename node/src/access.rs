@@ -2,22 +2,41 @@
 //! docs/reference/roles.md is made. What is not in it is denied.
 
 use axum::http::Method;
+use serde::Deserialize;
+
+pub(crate) mod report;
 
 /// Who acts. A signature or a token proves it, never a name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Role {
-    /// A user of the node's machine: reads, and changes nothing.
+    /// A user of the node's machine, or whoever has a certificate for it: reads, and changes nothing.
     Auditor,
     /// An AVS's key in `requesters`: asks for what its entry allows.
     Requester,
     /// A person with the role `approver`: approves and rejects.
     Approver,
     /// A person with the role `veto`.
+    #[serde(rename = "veto")]
     VetoHolder,
     /// A person with the role `admin`: signs versions of the definition, and says nothing to requests.
     Admin,
-    /// The node's own user, by the token in `run/token`: decides over this node, and says nothing to requests.
+    /// The node's own user, by tokens made of `run/token`: decides over this node, and says nothing to requests.
     Operator,
+}
+
+impl Role {
+    /// The name in configurations.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Auditor => "auditor",
+            Self::Requester => "requester",
+            Self::Approver => "approver",
+            Self::VetoHolder => "veto",
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 /// A row: what may be done, and by whom.
@@ -41,6 +60,10 @@ pub(crate) const ROUTES: &[Right] = &[
     right("POST /v1/keys", OPERATE),
     right("POST /v1/keys/{id}/accept", OPERATE),
     right("POST /v1/keys/{id}/abandon", OPERATE),
+    right("GET /v1/pause", READ),
+    right("POST /v1/pause", OPERATE),
+    right("POST /v1/resume", OPERATE),
+    right("POST /v1/network/pause", &[Role::VetoHolder]),
     right("GET /v1/peers", READ),
     right("POST /v1/peers/{name}/trust", OPERATE),
     right("GET /v1/audit", READ),
@@ -68,6 +91,12 @@ pub(crate) const COMMANDS: &[Right] = &[
     right("network accept", &[Role::Admin]),
     right("network submit", &[Role::Admin]),
     right("network install", OPERATE),
+    right("network pause", &[Role::VetoHolder]),
+    right("network resume", &[Role::VetoHolder]),
+    right("pause", OPERATE),
+    right("resume", OPERATE),
+    right("approve-resume", SPEAK),
+    right("token", OPERATE),
     right("dkg propose", OPERATE),
     right("dkg accept", OPERATE),
     right("dkg abandon", OPERATE),
@@ -85,6 +114,7 @@ pub(crate) const COMMANDS: &[Right] = &[
     right("policy check", READ),
     right("policy explain", READ),
     right("policy simulate", READ),
+    right("access report", READ),
     right("audit tail", READ),
     right("audit show", READ),
     right("audit export", READ),

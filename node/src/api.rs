@@ -1,19 +1,19 @@
 //! The HTTP API: posting and watching requests, looking at keys and peers, and the operator's key ceremonies.
 //!
-//! It listens on loopback only. What changes the node's own state needs the token in `run/token`, which the node makes
-//! at every start and only its own user can read; posting a request needs none, since its requester signed it.
+//! It listens on loopback, and where that is configured on another address with TLS and client certificates. What changes the
+//! node's own state needs the token in `run/token`, which the node makes at every start and only its own user can read;
+//! posting a request needs none, since its requester signed it.
 
-use crate::access::{self, Role};
 use crate::chain::Health;
 use crate::metrics::{Metrics, PeerLabel};
 use crate::net::PeerStatus;
 use crate::runtime::{Call, wall_time};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{MatchedPath, Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use firn_coordinator::Engine;
@@ -22,6 +22,7 @@ use firn_proto::certificate::KeyProposal;
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
 use firn_proto::policy::Moment;
 use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SubjectId};
+pub(crate) use guard::Door;
 pub(crate) use intake::Intake;
 use json::{
     Accepted, AuditPage, Check, ErrorBody, HeadsView, Keys, OpinionBody, PageQuery, Peers, ProposeBody, RequestBody,
@@ -31,9 +32,13 @@ use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod guard;
 mod intake;
 pub(crate) mod json;
 pub(crate) mod network;
+mod pause;
+pub(crate) mod remote;
+pub(crate) mod session;
 mod view;
 
 /// What the handlers share.
@@ -44,7 +49,9 @@ pub(crate) struct Shared {
     pub(crate) calls: mpsc::Sender<Call>,
     pub(crate) intake: Intake,
     pub(crate) metrics: Arc<Metrics>,
+    /// What the operator's tokens are made of.
     pub(crate) token: String,
+    pub(crate) used: Arc<session::Used>,
     /// What the chain's endpoint last said.
     pub(crate) health: watch::Receiver<Health>,
     /// The network task's view of the peers.
@@ -98,7 +105,9 @@ fn http_status(code: Code) -> StatusCode {
         | Code::OpinionTooLate
         | Code::OpinionOutdated
         | Code::ChangeConflict
-        | Code::DefinitionMismatch => StatusCode::CONFLICT,
+        | Code::DefinitionMismatch
+        | Code::NodeNotPaused
+        | Code::PauseOutdated => StatusCode::CONFLICT,
         Code::RequestLimit | Code::PolicyRate => StatusCode::TOO_MANY_REQUESTS,
         Code::Draining | Code::KeyNotReady | Code::ChainUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -106,7 +115,7 @@ fn http_status(code: Code) -> StatusCode {
 }
 
 /// The routes.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+pub(crate) fn router(shared: Arc<Shared>, door: Door) -> Router {
     Router::new()
         .route("/v1/requests", get(list_requests).post(post_request))
         .route("/v1/requests/{id}", get(show_request))
@@ -114,6 +123,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/keys", get(list_keys).post(propose_key))
         .route("/v1/keys/{id}/accept", post(accept_key))
         .route("/v1/keys/{id}/abandon", post(abandon_key))
+        .route("/v1/pause", get(pause::show).post(pause::pause))
+        .route("/v1/resume", post(pause::resume))
+        .route("/v1/network/pause", post(pause::say))
         .route("/v1/peers", get(list_peers))
         .route("/v1/peers/{name}/trust", post(trust_peer))
         .route("/v1/audit", get(list_audit))
@@ -131,20 +143,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             )
         })
         .method_not_allowed_fallback(|| async { unknown_method() })
-        .route_layer(from_fn_with_state(Arc::clone(&shared), guard))
+        .route_layer(from_fn_with_state((Arc::clone(&shared), door), guard::guard))
         .with_state(shared)
-}
-
-/// What the table of roles demands before a handler sees anything. A requester's and a person's signature is in the body, and
-/// the handler verifies it.
-async fn guard(State(api): Api, request: Request, next: Next) -> Result<Response, Refused> {
-    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
-    match access::route(request.method(), path) {
-        [] => return Err(unknown_method()),
-        [Role::Operator] => api.authorise(request.headers())?,
-        _ => {}
-    }
-    Ok(next.run(request).await)
 }
 
 fn unknown_method() -> Refused {
@@ -275,7 +275,8 @@ async fn show_head(State(api): Api) -> Result<(StatusCode, Json<Accepted>), Refu
 }
 
 async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
-    let (keys, requests, known) = api.look(|engine| (engine.keys(), engine.requests(), engine.peers())).await?;
+    let look = |engine: &Engine| (engine.keys(), engine.requests(), engine.peers(), engine.pauses());
+    let (keys, requests, known, pauses) = api.look(look).await?;
     let peers = (api.peers)();
     let checks = api.checks(&peers);
     let node = api.definition.nodes.get(&api.me);
@@ -293,6 +294,7 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
         ready: checks.iter().all(|check| check.ok),
         checks,
         finalised_block: api.health.borrow().block.number,
+        pauses: pause::view(&pauses, &api.definition),
         keys: keys.iter().map(|key| view::key(key, &api.definition)).collect(),
         peers: view::peers(&peers, &api.definition, &known),
         open_requests: open.map(|view| view::request(view, &api.definition)).collect(),
@@ -353,19 +355,6 @@ impl Shared {
         self.settle(|answer| Call::Operator(session, command, answer)).await?;
         Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
     }
-
-    /// Compares the whole token whatever the first difference, so that its time tells nothing.
-    fn authorise(&self, headers: &HeaderMap) -> Result<(), Refused> {
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let expected = format!("Bearer {}", self.token);
-        let differs = given.bytes().zip(expected.bytes()).fold(0, |bits, (a, b)| bits | (a ^ b));
-        if differs == 0 && given.len() == expected.len() {
-            return Ok(());
-        }
-        let next = "use the CLI as the node's own user with --data-dir, or send the token in run/token";
-        let body = ErrorBody::new("TOKEN_MISSING", "this changes the node and needs its operator's token", "", next);
-        Err(Refused(StatusCode::UNAUTHORIZED, body))
-    }
 }
 
 fn hand_over<T>(calls: &mpsc::Sender<T>, call: T) -> Result<(), Refused> {
@@ -379,16 +368,20 @@ fn hand_over<T>(calls: &mpsc::Sender<T>, call: T) -> Result<(), Refused> {
     })
 }
 
+async fn bounded(body: Body, limit: usize) -> Result<Bytes, Refused> {
+    let bytes = to_bytes(body, limit).await;
+    let large = |_| Refusal::new(Code::RequestTooLarge, format!("at most {limit} bytes"));
+    Ok(bytes.map_err(large)?)
+}
+
 /// Reads a body of bounded size as strict JSON.
 async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Refused> {
     read_at_most(body, REQUEST_JSON_BYTES_MAX).await
 }
 
 async fn read_at_most<T: serde::de::DeserializeOwned>(body: Body, limit: usize) -> Result<T, Refused> {
-    let bytes = to_bytes(body, limit)
-        .await
-        .map_err(|_| Refusal::new(Code::RequestTooLarge, format!("at most {limit} bytes")))?;
-    serde_json::from_slice(&bytes).map_err(|error| Refusal::new(Code::RequestMalformed, error.to_string()).into())
+    serde_json::from_slice(&bounded(body, limit).await?)
+        .map_err(|error| Refusal::new(Code::RequestMalformed, error.to_string()).into())
 }
 
 fn subject(text: &str) -> Result<SubjectId, Refused> {

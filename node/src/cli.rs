@@ -1,5 +1,6 @@
 //! The command line: arguments, and what is printed. Data goes to standard output, talk to standard error.
 
+use crate::api::remote::client_config;
 use crate::client::Client;
 use crate::config::{Config, Layers, Overrides};
 use crate::devnet::{self, DevnetCommand};
@@ -15,16 +16,19 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+mod access;
 mod audit;
 mod dkg;
 mod network;
 mod opinion;
+mod pause;
 mod peer;
 mod policy;
 mod request;
 mod setup;
 mod show;
 mod submit;
+mod token;
 mod usage;
 
 /// Threshold signing for the keys that guard staked money.
@@ -65,7 +69,7 @@ enum Command {
     /// Look after a stopped node's keystore.
     #[command(subcommand)]
     Keystore(setup::KeystoreCommand),
-    /// Look at the network definition, and change it.
+    /// Look at the network definition, and change it; pause and resume the network.
     #[command(subcommand)]
     Network(network::NetworkCommand),
     /// Generate keys together with the other members.
@@ -88,6 +92,17 @@ enum Command {
     Withdraw(opinion::OpinionArgs),
     /// Veto a request: nobody will sign it, ever.
     Veto(opinion::OpinionArgs),
+    /// Pause this node at once: it lends no share until it resumes.
+    Pause(NodeArgs),
+    /// Resume this node, with the approvals of two people of its organisation.
+    Resume(pause::ResumeArgs),
+    /// Agree that a paused node of your organisation resumes; its operator needs what this prints.
+    ApproveResume(pause::AgreeArgs),
+    /// Review who may do what.
+    #[command(subcommand)]
+    Access(access::AccessCommand),
+    /// Make an operator's token for one call of the API, for programs that call it by themselves.
+    Token(token::TokenArgs),
     /// Look at a node's audit log, export it, and verify exports.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -132,16 +147,59 @@ impl PassphraseArgs {
 #[derive(Args, Clone)]
 pub(crate) struct NodeArgs {
     /// The node's data directory: its configuration says where the API listens.
-    #[arg(long, env = "FIRN_DATA_DIR", required_unless_present = "api")]
+    #[arg(long, env = "FIRN_DATA_DIR", required_unless_present_any = ["api", "url"])]
     pub(crate) data_dir: Option<PathBuf>,
     /// Address of the API, instead of a data directory: enough for what needs no operator's token.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) api: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
+}
+
+/// A node on another machine, by its certificate and ours.
+#[derive(Args, Clone, Default)]
+pub(crate) struct RemoteArgs {
+    /// The API of a node on another machine, as https://HOST:PORT.
+    #[arg(long, value_name = "URL", conflicts_with = "api", requires_all = ["ca", "cert", "key"])]
+    pub(crate) url: Option<String>,
+    /// The authority of the node's certificate, PEM.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Your certificate, PEM: it says in which role you act.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its private key, PEM, readable by you only.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl RemoteArgs {
+    /// A client, where a node on another machine is named.
+    fn client(&self) -> Option<Result<Client, Failure>> {
+        let (Some(url), Some(ca), Some(cert), Some(key)) = (&self.url, &self.ca, &self.cert, &self.key) else {
+            return None;
+        };
+        let https = url.parse::<reqwest::Url>().ok().filter(|url| url.scheme() == "https");
+        let usage = || Failure::usage(format!("--url {url}: not an https address"), "give https://HOST:PORT");
+        Some(https.ok_or_else(usage).and_then(|url| Client::remote(&url, client_config(ca, cert, key)?)))
+    }
+
+    fn options(&self) -> String {
+        let url = self.url.as_ref().map(|url| format!(" --url {}", quoted(url)));
+        let files = [("ca", &self.ca), ("cert", &self.cert), ("key", &self.key)];
+        let files = files.into_iter().filter_map(|(name, path)| {
+            path.as_ref().map(|path| format!(" --{name} {}", quoted(&path.to_string_lossy())))
+        });
+        url.into_iter().chain(files).collect()
+    }
 }
 
 impl NodeArgs {
     /// A client for the node.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
+        if let Some(client) = self.remote.client() {
+            return client;
+        }
         let address = match (self.api, &self.data_dir) {
             (Some(address), _) => address,
             (None, Some(dir)) => read_config(dir)?.api.listen,
@@ -154,7 +212,7 @@ impl NodeArgs {
     pub(crate) fn options(&self) -> String {
         let data_dir = self.data_dir.as_ref().map(|dir| format!(" --data-dir {}", quoted(&dir.to_string_lossy())));
         let api = self.api.map(|address| format!(" --api {address}"));
-        [data_dir, api].into_iter().flatten().collect()
+        [data_dir, api, Some(self.remote.options())].into_iter().flatten().collect()
     }
 }
 
@@ -207,6 +265,11 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Reject(args) => block_on(async move { opinion::run(Decision::Reject, &args, output).await }),
         Command::Withdraw(args) => block_on(async move { opinion::run(Decision::Withdraw, &args, output).await }),
         Command::Veto(args) => block_on(async move { opinion::run(Decision::Veto, &args, output).await }),
+        Command::Pause(args) => block_on(async move { pause::pause(&args, output).await }),
+        Command::Resume(args) => block_on(async move { pause::resume(&args, output).await }),
+        Command::ApproveResume(args) => block_on(async move { pause::approve_resume(&args, output).await }),
+        Command::Access(command) => block_on(async move { access::run(command, output).await }),
+        Command::Token(args) => token::run(&args, output),
         Command::Audit(command) => block_on(async move { audit::run(command, output).await }),
         Command::Devnet(command) => block_on(async move { devnet::run(command, output).await }),
     }
@@ -307,9 +370,11 @@ mod tests {
     #[test]
     fn what_is_printed_to_be_pasted_names_the_same_node() {
         let data_dir = Some(PathBuf::from("/tmp/a node's/dir"));
-        let node = NodeArgs { data_dir, api: Some(([127, 0, 0, 1], 7401).into()) };
+        let remote = RemoteArgs::default();
+        let node = NodeArgs { data_dir, api: Some(([127, 0, 0, 1], 7401).into()), remote: remote.clone() };
         assert_eq!(node.options(), r" --data-dir '/tmp/a node'\''s/dir' --api 127.0.0.1:7401");
-        let node = NodeArgs { data_dir: Some(PathBuf::from("my-devnet/nordlys")), api: None };
+        let data_dir = Some(PathBuf::from("my-devnet/nordlys"));
+        let node = NodeArgs { data_dir, api: None, remote };
         assert_eq!(node.options(), " --data-dir my-devnet/nordlys");
     }
 

@@ -1,19 +1,25 @@
 //! A client of a node's HTTP API, for the command line and the devnet.
 
+use crate::api::json::pause::{PauseBody, ResumeBody};
 use crate::api::json::{
     Accepted, AuditPage, ErrorBody, HeadsView, Keys, OpinionBody, ProposeBody, RequestBody, RequestView, Requests,
     Status,
 };
 use crate::api::network::{ChangeBody, NetworkView};
+use crate::api::session::{Call, Token};
 use crate::failure::Failure;
+use crate::runtime::wall_time;
+use rand_core::{OsRng, RngCore};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Method, Url};
+use rustls::ClientConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-/// Talks to one node. `token` is needed for what changes the node's own state.
+/// Talks to one node. What changes the node's own state takes tokens made of `token`.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -28,6 +34,14 @@ impl Client {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
         let http = http.map_err(|error| Failure::general("API_CLIENT", error.to_string()))?;
         Ok(Self { http, base: format!("http://{address}"), token: token.map(|token| token.trim().to_owned()) })
+    }
+
+    /// For a node's API on another machine.
+    pub(crate) fn remote(url: &Url, tls: ClientConfig) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).https_only(true);
+        let http = http.tls_backend_preconfigured(tls).redirect(reqwest::redirect::Policy::none()).build();
+        let http = http.map_err(|error| Failure::general("API_CLIENT", error.to_string()))?;
+        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned(), token: None })
     }
 
     pub(crate) async fn status(&self) -> Result<Status, Failure> {
@@ -91,6 +105,18 @@ impl Client {
         self.call(Method::POST, "/v1/audit/heads", None::<&()>).await
     }
 
+    pub(crate) async fn pause(&self) -> Result<Accepted, Failure> {
+        self.call(Method::POST, "/v1/pause", None::<&()>).await
+    }
+
+    pub(crate) async fn resume(&self, body: &ResumeBody) -> Result<Accepted, Failure> {
+        self.call(Method::POST, "/v1/resume", Some(body)).await
+    }
+
+    pub(crate) async fn say_pause(&self, body: &PauseBody) -> Result<Accepted, Failure> {
+        self.call(Method::POST, "/v1/network/pause", Some(body)).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.call(Method::GET, path, None::<&()>).await
     }
@@ -105,12 +131,18 @@ impl Client {
             |error: reqwest::Error| Failure::node_unreachable(&self.base, &error.without_url().to_string());
         let url: Url =
             format!("{}{path}", self.base).parse().map_err(|_| Failure::general("API_PATH", path.to_owned()))?;
-        let mut request = self.http.request(method, url);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
+        let bytes = body.map(serde_json::to_vec).transpose();
+        let bytes = bytes.map_err(|error| Failure::general("JSON", error.to_string()))?;
+        let mut request = self.http.request(method.clone(), url.clone());
+        // What only looks needs none.
+        if let Some(secret) = self.token.as_ref().filter(|_| method != Method::GET) {
+            let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+            let body = bytes.as_deref().unwrap_or_default();
+            let call = Call { method: method.as_str(), path: &path, body };
+            request = request.header(AUTHORIZATION, new_token(secret, call).to_string());
         }
-        if let Some(body) = body {
-            request = request.json(body);
+        if let Some(bytes) = bytes {
+            request = request.header(CONTENT_TYPE, "application/json").body(bytes);
         }
         let response = request.send().await.map_err(unreachable)?;
         let refused = !response.status().is_success();
@@ -125,7 +157,14 @@ impl Client {
     }
 }
 
-/// Where a running node keeps the token for its own operator.
+/// A token for one call, made now.
+pub(crate) fn new_token(secret: &str, call: Call<'_>) -> Token {
+    let mut nonce = [0; 16];
+    OsRng.fill_bytes(&mut nonce);
+    Token::new(secret, call, wall_time().0, nonce)
+}
+
+/// Where a running node keeps the secret of the tokens for its own operator.
 pub(crate) fn token_file(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("run").join("token")
 }

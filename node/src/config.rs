@@ -13,11 +13,13 @@ use serde::Deserialize;
 
 mod error;
 mod layers;
+mod remote;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use error::ConfigError;
 pub(crate) use layers::{Layers, Origin, Overrides};
+pub(crate) use remote::Remote;
 
 /// Everything one node is told locally.
 #[derive(Debug, Deserialize)]
@@ -40,8 +42,10 @@ pub(crate) struct Config {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Api {
-    /// A loopback address: the API has no TLS, so nothing else may reach it.
+    /// A loopback address: here the API has no TLS, so nothing else may reach it.
     pub(crate) listen: SocketAddr,
+    /// The API for other machines, where there is one.
+    pub(crate) remote: Option<Remote>,
 }
 
 /// Access to the chain.
@@ -117,6 +121,9 @@ impl Config {
                 address: config.api.listen,
                 origin: layers.origin("api.listen"),
             });
+        }
+        if let Some(Err(reason)) = config.api.remote.as_ref().map(Remote::check) {
+            return invalid("api.remote.clients", reason);
         }
         if !matches!(config.chain.rpc.0.scheme(), "http" | "https") {
             return invalid("chain.rpc", format!("{} is neither http nor https", config.chain.rpc));

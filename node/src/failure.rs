@@ -55,7 +55,9 @@ impl Failure {
             | "OPINION_TOO_LATE"
             | "OPINION_OUTDATED"
             | "CHANGE_CONFLICT"
-            | "DEFINITION_MISMATCH" => Exit::Conflict,
+            | "DEFINITION_MISMATCH"
+            | "NODE_NOT_PAUSED"
+            | "PAUSE_OUTDATED" => Exit::Conflict,
             _ => Exit::Refused,
         };
         Self::new(&error.code, format!("{}{detail}", error.cause), error.next_step, exit)

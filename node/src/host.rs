@@ -1,9 +1,9 @@
 //! `firn run`: opens the data directory, unseals, restores, starts every task, and stops them in order.
 
-use crate::api::{self, Intake, Shared};
+use crate::api::{self, Door, Intake, Shared};
 use crate::chain::{self, Chain, Job};
 use crate::client::token_file;
-use crate::config::{Config, Layers, Overrides};
+use crate::config::{self, Config, Layers, Overrides};
 use crate::data_dir::{DataDir, files};
 use crate::failure::{Exit, Failure};
 use crate::generation::Generation;
@@ -15,13 +15,13 @@ use crate::runtime::{CALLS_MAX, Call, EVENTS_MAX, Ended, Inputs, Runtime};
 use crate::store::{Family, Store, StoreError};
 use alloy::signers::local::PrivateKeySigner;
 use firn_coordinator::Engine;
+use firn_coordinator::PEOPLE;
 use firn_coordinator::api::{Event, Family as RecordFamily, Record};
 use firn_proto::{Code, Definition, Digest, Incarnation, Message, NodeId, envelope};
 use firn_vault::{RootSecret, Vault};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use rand_core::{OsRng, RngCore};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +38,8 @@ struct Opened {
     unlocked: Unlocked,
     /// The operator's, for the local API.
     token: String,
+    /// Its calls that were answered.
+    used: Arc<api::session::Used>,
 }
 
 /// What lasts as long as a version of the definition is in force.
@@ -86,7 +88,7 @@ fn open(data_dir: &Path, passphrase: Option<PassphraseSource>) -> Result<Opened,
     let context = Context { network: definition.name.clone(), node: config.node.clone() };
     let unlocked = Keystore::open(&directory.keystore_dir(), &context, &passphrase)?;
     let token = new_token(data_dir)?;
-    Ok(Opened { directory, config, unlocked, token })
+    Ok(Opened { directory, config, unlocked, token, used: Arc::default() })
 }
 
 fn start(opened: &Opened) -> Result<Started, Failure> {
@@ -118,7 +120,7 @@ pub(crate) fn read_definition(path: &Path) -> Result<Definition, Failure> {
 }
 
 async fn serve(opened: &Opened, run: Started, journal: Option<&Path>, started: Instant) -> Result<Ended, Failure> {
-    let Opened { config, unlocked, token, .. } = opened;
+    let Opened { config, unlocked, token, used, .. } = opened;
     let Started { definition, me, store, incarnation } = run;
     let metrics = Arc::new(Metrics::new());
     let root = RootSecret::from_bytes(unlocked.vault_root.copied());
@@ -153,12 +155,13 @@ async fn serve(opened: &Opened, run: Started, journal: Option<&Path>, started: I
         intake,
         metrics,
         token: token.clone(),
+        used: Arc::clone(used),
         health,
         peers,
         insecure_kdf: unlocked.insecure_kdf,
     };
     let address = config.api.listen;
-    let (server, stop) = start_api(address, api).await?;
+    let (servers, stop) = start_api(&config.api, api).await?;
     let elapsed_ms = started.elapsed().as_millis();
     tracing::info!(node = me.0, incarnation = incarnation.count(), api = %address, ?listening, elapsed_ms, "started");
 
@@ -180,7 +183,7 @@ async fn serve(opened: &Opened, run: Started, journal: Option<&Path>, started: I
             ended.await
         }
     };
-    server.abort();
+    servers.iter().for_each(ApiTask::abort);
     outcome.unwrap_or_else(|_| {
         Err(Failure::general("CORE_PANIC", "the protocol loop ended abruptly; nothing was released after it"))
     })
@@ -198,6 +201,14 @@ fn read_records(store: &Store) -> Result<Vec<Record>, Failure> {
             let (key, value) = record?;
             all.push(Record { family: target, key, value: Some(value) });
         }
+    }
+    // Among the node's singletons.
+    for record in store.scan_from(Family::Meta, PEOPLE) {
+        let (key, value) = record?;
+        if !key.starts_with(PEOPLE) {
+            break;
+        }
+        all.push(Record { family: RecordFamily::People, key, value: Some(value) });
     }
     // Of the audit log, which grows for ever, the engine needs the end only.
     let last = store.last(Family::Audit)?;
@@ -247,15 +258,20 @@ fn restore(
 }
 
 /// Serves the API until something is sent to, or dropped with, the sender.
-async fn start_api(address: SocketAddr, shared: Shared) -> Result<(ApiTask, watch::Sender<()>), Failure> {
+async fn start_api(config: &config::Api, shared: Shared) -> Result<(Vec<ApiTask>, watch::Sender<()>), Failure> {
+    let (address, shared) = (config.listen, Arc::new(shared));
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let next = "choose another api.listen, or stop what uses it";
         Failure::new("API_LISTEN", format!("{address}: {error}"), next, Exit::Conflict)
     })?;
     let (stop, mut stopped) = watch::channel(());
     let graceful = async move { drop(stopped.changed().await) };
-    let serving = axum::serve(listener, api::router(Arc::new(shared))).with_graceful_shutdown(graceful);
-    Ok((tokio::spawn(serving.into_future()), stop))
+    let local = api::router(Arc::clone(&shared), Door::Local);
+    let mut servers = vec![tokio::spawn(axum::serve(listener, local).with_graceful_shutdown(graceful).into_future())];
+    if let Some(remote) = &config.remote {
+        servers.push(api::remote::serve(remote, shared, stop.subscribe()).await?);
+    }
+    Ok((servers, stop))
 }
 
 type ApiTask = JoinHandle<std::io::Result<()>>;
@@ -382,7 +398,7 @@ async fn deliver(
 /// How many signatures were checked for a message: its author's, and those nested in it.
 fn signatures(message: &Message) -> u64 {
     let nested = match message {
-        Message::RequestSpread { .. } | Message::Opinion(_) => 1,
+        Message::RequestSpread { .. } | Message::Opinion(_) | Message::Pause(_) => 1,
         Message::Checkpoint(signed) => 1 + usize::from(signed.cosignature.is_some()),
         Message::Willingness(willingness) => usize::from(willingness.commitments.is_some()),
         Message::SigningPackage(package) => package.commitments.len(),
@@ -457,8 +473,8 @@ impl From<crate::keystore::KeystoreError> for Failure {
     }
 }
 
-impl From<crate::config::ConfigError> for Failure {
-    fn from(error: crate::config::ConfigError) -> Self {
+impl From<config::ConfigError> for Failure {
+    fn from(error: config::ConfigError) -> Self {
         Self::new(error.code(), error.to_string(), error.hint(), Exit::Failure)
     }
 }

@@ -28,6 +28,11 @@ struct CodeLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ScopeLabel {
+    scope: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct BuildLabels {
     version: String,
 }
@@ -39,6 +44,7 @@ pub(crate) struct Metrics {
     shares: Counter,
     attempts: Counter,
     evidence: Counter,
+    paused: Family<ScopeLabel, Gauge>,
     pub(crate) penalties: Counter,
     pub(crate) rejected: Counter,
     refusals: Family<CodeLabel, Counter>,
@@ -64,6 +70,7 @@ impl Metrics {
             shares: Counter::default(),
             attempts: Counter::default(),
             evidence: Counter::default(),
+            paused: Family::default(),
             penalties: Counter::default(),
             rejected: Counter::default(),
             refusals: Family::default(),
@@ -90,6 +97,7 @@ impl Metrics {
         registry.register("shares_released", "Signature shares lent", self.shares.clone());
         registry.register("sign_attempts", "Signing attempts opened as coordinator", self.attempts.clone());
         registry.register("evidence", "Provable faults of members seen", self.evidence.clone());
+        registry.register("paused", "Whether this node or the network is paused", self.paused.clone());
         registry.register("peer_penalties", "Misbehaviour of peers seen", self.penalties.clone());
         registry.register("messages_rejected", "Messages that failed authentication", self.rejected.clone());
         registry.register("peer_refusals", "Connections and greetings refused, by code", self.refusals.clone());
@@ -113,6 +121,10 @@ impl Metrics {
             Observation::ShareReleased { .. } => drop(self.shares.inc()),
             Observation::AttemptOpened { .. } => drop(self.attempts.inc()),
             Observation::Evidence { .. } => drop(self.evidence.inc()),
+            Observation::Pause { network, paused } => {
+                let scope = if *network { "network" } else { "node" };
+                self.paused.get_or_create(&ScopeLabel { scope }).set(i64::from(*paused));
+            }
             Observation::KeyPhase { .. }
             | Observation::KeyEnded { .. }
             | Observation::Quarantine { .. }

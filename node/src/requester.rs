@@ -1,14 +1,16 @@
 //! Making a request as an AVS does, and an opinion as a person does: typed data, signed with an Ethereum key or by a wallet.
 
 use crate::api::json::OpinionBody;
+use crate::api::json::pause::PauseBody;
 use crate::failure::Failure;
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use firn_proto::definition::change;
 use firn_proto::operation::Operation;
 use firn_proto::opinion::{self, Decision, SignedOpinion};
+use firn_proto::pause::{self, RESUME};
 use firn_proto::request::SignedRequest;
-use firn_proto::{Definition, Digest, SubjectId};
+use firn_proto::{Definition, Digest, NodeId, SubjectId};
 use serde_json::{Value, json};
 
 /// Signs an operation as a request in the definition's network.
@@ -97,6 +99,39 @@ pub(crate) fn opine(
     Ok(OpinionBody::from_signed(&SignedOpinion { request, decision, number, signature }))
 }
 
+/// What wallets sign where a veto holder speaks to the network.
+pub(crate) fn typed_pause(definition: &Definition, paused: bool, number: u64) -> Value {
+    typed(definition, "Pause(bool paused,uint64 number)", &json!({ "paused": paused, "number": number }))
+}
+
+/// Signs what a veto holder says to the network.
+pub(crate) fn say_pause(
+    definition: &Definition,
+    paused: bool,
+    number: u64,
+    signer: &PrivateKeySigner,
+) -> Result<PauseBody, Failure> {
+    let signature = sign_digest(signer, pause::digest(definition, paused, number), "PAUSE_SIGNING")?;
+    Ok(PauseBody { paused, number, signature: format!("0x{}", hex::encode(signature)) })
+}
+
+/// What wallets sign where a person agrees that a node resumes.
+pub(crate) fn typed_act(definition: &Definition, node: NodeId, number: u64) -> Value {
+    let message = json!({ "what": RESUME, "node": node.0, "number": number });
+    typed(definition, "Act(string what,uint16 node,uint64 number)", &message)
+}
+
+/// Signs that a node resumes.
+pub(crate) fn agree(
+    definition: &Definition,
+    node: NodeId,
+    number: u64,
+    signer: &PrivateKeySigner,
+) -> Result<String, Failure> {
+    let digest = pause::act_digest(definition, RESUME, node, number);
+    Ok(format!("0x{}", hex::encode(sign_digest(signer, digest, "PAUSE_SIGNING")?)))
+}
+
 fn sign_digest(signer: &PrivateKeySigner, digest: Digest, code: &str) -> Result<[u8; 65], Failure> {
     let signature = signer.sign_hash_sync(&digest.0.into());
     Ok(signature.map_err(|error| Failure::general(code, error.to_string()))?.as_bytes())
@@ -166,5 +201,15 @@ mod tests {
             let digest = typed.eip712_signing_hash().unwrap();
             assert_eq!(digest.0, operation.id(&definition).0.0, "{}", operation.kind());
         }
+        let signed = |typed: Value| {
+            let typed: TypedData = serde_json::from_value(typed).unwrap();
+            typed.eip712_signing_hash().unwrap().0
+        };
+        for paused in [true, false] {
+            let expected = pause::digest(&definition, paused, 9).0;
+            assert_eq!(signed(typed_pause(&definition, paused, 9)), expected);
+        }
+        let expected = pause::act_digest(&definition, RESUME, NodeId(3), 9).0;
+        assert_eq!(signed(typed_act(&definition, NodeId(3), 9)), expected);
     }
 }

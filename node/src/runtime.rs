@@ -14,6 +14,7 @@ use firn_coordinator::Engine;
 use firn_coordinator::api::{Class, Command, Effect, Event, Family, Observation, Record, Timer};
 use firn_coordinator::audit::verify::Stored;
 use firn_proto::definition::Change;
+use firn_proto::pause::Pause;
 use firn_proto::time::{MonotonicTime, Time, WallTime};
 use firn_proto::{Code, Epoch, Message, NodeId, Opinion, Request, SessionId};
 use firn_vault::Vault;
@@ -69,6 +70,8 @@ pub(crate) enum Call {
     Opine(Box<Opinion>, oneshot::Sender<Result<(), Code>>),
     /// The definition's next version.
     Change(Box<Change>, oneshot::Sender<Result<(), Code>>),
+    /// A veto holder speaks to the network.
+    Pause(Box<Pause>, oneshot::Sender<Result<(), Code>>),
     /// A question about the engine's state.
     Look(Look),
     /// The audit log from this entry on: a page of what is durable.
@@ -223,6 +226,10 @@ impl Loop {
                 self.await_answer(change.session(), answer);
                 self.step(Event::Changed { change })?;
             }
+            Call::Pause(pause, answer) => {
+                self.await_answer(pause.session(), answer);
+                self.step(Event::Paused { pause })?;
+            }
             Call::Operator(session, command, answer) => {
                 self.await_answer(session, answer);
                 self.step(Event::Operator(command))?;
@@ -337,6 +344,7 @@ impl Loop {
             Family::Audit => store::Family::Audit,
             Family::Peers => store::Family::Peers,
             Family::Definitions => store::Family::Definitions,
+            Family::People => store::Family::Meta,
         };
         self.write(family, record.key, record.value);
     }

@@ -204,6 +204,22 @@ pub enum Code {
     PolicyBudgetExceeded = 149,
     /// Past slashes cannot be read, so no budget is known to have room.
     SlashHistoryUnavailable = 150,
+    /// This node's operator has paused it.
+    NodePaused = 152,
+    /// Veto holders have paused the network.
+    NetworkPaused = 153,
+    /// The node is not paused.
+    NodeNotPaused = 154,
+    /// Resuming takes more people of the node's organisation.
+    ResumeApprovalsMissing = 155,
+    /// The person has said something later already.
+    PauseOutdated = 156,
+    /// The number lies ahead of this node's clock.
+    PauseNumberAhead = 157,
+    /// The definition does not say how many pause the network.
+    PauseNotDefined = 158,
+    /// The signature is about another node, act or pause.
+    ActMismatch = 159,
     /// An entry of the audit log is not the one that was written.
     AuditEdited = 160,
     /// Entries of the audit log are missing.

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod message;
 pub mod operation;
 pub mod opinion;
+pub mod pause;
 pub mod point;
 pub mod policy;
 pub mod polynomial;

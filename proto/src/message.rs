@@ -10,6 +10,7 @@ use crate::envelope::Header;
 use crate::ids::{Digest, Epoch, Identifier, Incarnation, KeyId, NodeId, SubjectId};
 use crate::limits::MEMBERS_MAX;
 use crate::opinion::{Opinion, SignedOpinion};
+use crate::pause::{Pause, SignedPause};
 use crate::point::{Point, PublicScalar};
 use crate::request::Request;
 use crate::signature::GroupSignature;
@@ -98,6 +99,8 @@ pub enum Message {
     DefinitionChange(Box<Change>),
     /// The sender has the definition of this digest on disk, and takes it up at its block.
     DefinitionHeld(Digest),
+    /// What a veto holder says to the network. No session.
+    Pause(Box<Pause>),
 }
 
 /// A round-1 package: commitment to the polynomial and proof of knowledge of its constant term (RFC 9591 appendix C).
@@ -238,6 +241,8 @@ pub struct Heads {
     pub seen: Incarnation,
     /// How many entries the sender's audit log has on disk: never fewer in a later boot.
     pub audit: u64,
+    /// Names the pauses that the sender holds; `None` where nobody has said anything.
+    pub pauses: Option<Digest>,
 }
 
 impl SigningPackage {
@@ -335,6 +340,7 @@ impl Message {
             Self::Checkpoint(checkpoint) => (23, checkpoint.to_wire().encode_to_vec()),
             Self::DefinitionChange(change) => (24, change.signed().to_wire().encode_to_vec()),
             Self::DefinitionHeld(digest) => (26, wire::DefinitionHeld { digest: digest.0.to_vec() }.encode_to_vec()),
+            Self::Pause(pause) => (25, pause.encoded()),
         }
     }
 
@@ -377,6 +383,7 @@ impl Message {
             23 => Self::Checkpoint(SignedCheckpoint::from_wire(&strict(body)?, header.sender, definition)?),
             24 => Self::DefinitionChange(Box::new(SignedChange::from_wire(strict(body)?)?.verify(definition)?)),
             26 => Self::DefinitionHeld(digest(&strict::<wire::DefinitionHeld>(body)?.digest)?),
+            25 => Self::Pause(Box::new(SignedPause::from_wire(&strict(body)?)?.verify(definition)?)),
             _ => return Err(malformed("kind")),
         })
     }

@@ -8,6 +8,7 @@ use crate::definition::{Content, invalid, unique};
 use crate::digest::CanonicalHasher;
 use crate::ids::Digest;
 use crate::limits::{PEOPLE_MAX, RULES_MAX};
+use crate::pause::Quorums;
 use alloy_primitives::{Address, U256};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,8 @@ pub struct Policy {
     pub operators: BTreeMap<Address, String>,
     /// The rules by name.
     pub rules: BTreeMap<String, Rule>,
+    /// How many organisations' veto holders pause the network; absent: none can.
+    pub pause: Option<Quorums>,
 }
 
 /// A person of an organisation, who speaks with an Ethereum key.
@@ -130,7 +133,7 @@ impl Role {
 }
 
 impl Policy {
-    /// The canonical digest: what an audit names.
+    /// The canonical digest: what an audit names. A policy without pauses is named as it was before there were any.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let hasher = CanonicalHasher::new("firn/policy/v1")
@@ -147,7 +150,7 @@ impl Policy {
         let limited: Vec<_> = self.rules.iter().filter(|(_, rule)| rule.has_limits()).collect();
         let limits = |hasher: CanonicalHasher, (name, rule): &(&String, &Rule)| rule.add_limits_to(hasher.field(name));
         let hasher = if limited.is_empty() { hasher } else { hasher.list(limited.iter(), limits) };
-        hasher.finish()
+        self.pause.into_iter().fold(hasher, |hasher, quorums| quorums.add_to(hasher)).finish()
     }
 
     /// The person with this address.
@@ -176,6 +179,7 @@ impl Policy {
         {
             return Err(invalid(format!("operator {operator} is run by unknown organisation {organisation}")));
         }
+        self.pause.map_or(Ok(()), |quorums| quorums.check(definition))?;
         self.rules.iter().try_for_each(|(name, rule)| self.check_rule(name, rule, definition))
     }
 

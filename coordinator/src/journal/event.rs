@@ -7,6 +7,7 @@ use firn_proto::certificate::KeyProposal;
 use firn_proto::definition::SignedChange;
 use firn_proto::message::BlockReference;
 use firn_proto::opinion::SignedOpinion;
+use firn_proto::pause::{SignedAct, SignedPause};
 use firn_proto::policy::{PastSlash, SlashHistory};
 use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
@@ -29,6 +30,7 @@ impl Event {
             Self::Submitted { .. } => "submitted",
             Self::Opined { .. } => "opined",
             Self::Changed { .. } => "changed",
+            Self::Paused { .. } => "paused",
             Self::ChainFinalised { .. } => "chain_finalised",
             Self::ChainReplied { .. } => "chain_replied",
             Self::SubmissionSettled { .. } => "submission_settled",
@@ -58,6 +60,7 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
             opinion: Some(opinion.signed().to_wire()),
         }),
         Event::Changed { change } => WireEvent::Changed(change.signed().to_wire()),
+        Event::Paused { pause } => WireEvent::Paused(pause.signed().to_wire()),
         Event::ChainFinalised { block, time } => {
             WireEvent::ChainFinalised(wire::JournalFinalised { block: Some(block_to(*block)), time: time.0 })
         }
@@ -71,6 +74,10 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
                 Command::AbandonKey(key_id) => WireCommand::AbandonKey(key_id.0.0.to_vec()),
                 Command::TrustPeer { node, incarnation } => WireCommand::TrustPeer(peer(*node, incarnation.to_wire())),
                 Command::ShowHead => WireCommand::ShowHead(true),
+                Command::Pause => WireCommand::Pause(true),
+                Command::Resume(acts) => {
+                    WireCommand::Resume(wire::Acts { acts: acts.iter().map(|act| act.signed().to_wire()).collect() })
+                }
             }),
         }),
     };
@@ -106,6 +113,9 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
             let change = SignedChange::from_wire(change).ok()?.verify(definition).ok()?;
             Event::Changed { change: Box::new(change) }
         }
+        WireEvent::Paused(pause) => {
+            Event::Paused { pause: Box::new(SignedPause::from_wire(&pause).ok()?.verify(definition).ok()?) }
+        }
         WireEvent::ChainFinalised(finalised) => {
             Event::ChainFinalised { block: block_from(finalised.block.as_ref()?)?, time: WallTime(finalised.time) }
         }
@@ -124,6 +134,11 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
                 Command::TrustPeer { node: node(peer.node)?, incarnation: Incarnation::from_wire(peer.number) }
             }
             WireCommand::ShowHead(_) => Command::ShowHead,
+            WireCommand::Pause(_) => Command::Pause,
+            WireCommand::Resume(resume) => {
+                let act = |act: &wire::Act| SignedAct::from_wire(act).ok()?.verify(definition).ok();
+                Command::Resume(resume.acts.iter().map(act).collect::<Option<_>>()?)
+            }
         }),
     })
 }
@@ -135,6 +150,7 @@ pub(super) fn record_to(record: &Record) -> wire::JournalRecord {
         Family::Audit => 3,
         Family::Peers => 4,
         Family::Definitions => 5,
+        Family::People => 25,
     };
     wire::JournalRecord { family, key: record.key.clone(), value: record.value.clone().unwrap_or_default() }
 }
@@ -146,6 +162,7 @@ pub(super) fn record_from(record: wire::JournalRecord) -> Option<Record> {
         3 => Family::Audit,
         4 => Family::Peers,
         5 => Family::Definitions,
+        25 => Family::People,
         _ => return None,
     };
     Some(Record { family, key: record.key, value: Some(record.value) })

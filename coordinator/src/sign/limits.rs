@@ -48,13 +48,16 @@ impl Limits {
 }
 
 impl Engine {
-    /// What the policy says to our lending a share at this moment, without what only the chain's slashes tell.
+    /// What pauses and the policy say to our lending a share at this moment, without what only the chain's slashes tell.
     pub(crate) fn permitted(&self, id: SubjectId) -> Result<(), Status> {
         self.permitted_by(id, false)
     }
 
     /// The same by everything that is known, at the facts that the chain was last good with.
     pub(crate) fn permitted_by(&self, id: SubjectId, facts: bool) -> Result<(), Status> {
+        if let Some(code) = self.halted(id) {
+            return Err(Status::NotYet(code));
+        }
         let Some(state) = self.subjects.get(&id) else { return Ok(()) };
         let Some(request) = state.request() else { return Ok(()) };
         let moment = Moment {

@@ -63,6 +63,9 @@ impl Engine {
     }
 
     fn release(&mut self, id: SubjectId, package: SigningPackage) {
+        if let Some(code) = self.halted(id) {
+            return self.refuse_package(id, &package, code);
+        }
         let (hash, coordinator) = (package.hash(), package.coordinator);
         let Some(own) = package.commitments.get(&self.me).map(|own| *own.statement()) else { return };
         let now = self.now.monotonic;
@@ -99,6 +102,11 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id) else { return };
         let Some(coordinator) = state.releasing.remove(&package) else { return };
         self.hold_buckets(id);
+        // Paused while the vault worked: the share stays here. Asked again later, the vault gives the same one.
+        if let Some(code) = self.halted(id) {
+            let refusal = Message::ShareRefused { package, code, shunned: None };
+            return self.send(coordinator, id.into(), refusal, Class::Protocol);
+        }
         self.observe(Observation::ShareReleased { subject: id, coordinator });
         let audit = self.audited.size;
         let message = Message::SignatureShare(SignatureShare { package, share, next, audit });
@@ -107,6 +115,9 @@ impl Engine {
 
     fn refuse_package(&mut self, id: SubjectId, package: &SigningPackage, code: Code) {
         let shunned = self.shunned(package).filter(|_| code == Code::PeerQuarantined);
+        if code == Code::NetworkPaused {
+            self.tell_pauses(package.coordinator);
+        }
         let message = Message::ShareRefused { package: package.hash(), code, shunned };
         self.send(package.coordinator, id.into(), message, Class::Protocol);
         self.answer_is_refusal(id, package.coordinator, code);

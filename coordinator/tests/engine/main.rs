@@ -24,6 +24,10 @@ mod limits;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+mod pause;
+#[cfg(test)]
+mod pause_chaos;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod quarantine;

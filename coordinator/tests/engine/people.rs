@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// Node i is org-i's, whose person-i approves with key 20 + i; person-1 vetoes as well. Rule "two" takes two approvals from
 /// two organisations, rule "most" allows 100 wad.
-fn governed(t: u16, n: u16) -> Definition {
+pub(crate) fn governed(t: u16, n: u16) -> Definition {
     let mut content = (*definition(t, n)).clone();
     let organisation = |id: u16| format!("org-{id}");
     content.organisations = (1..=n).map(organisation).collect();
@@ -29,7 +29,7 @@ fn governed(t: u16, n: u16) -> Definition {
     Definition::new(content)
 }
 
-fn key(person: u16) -> [u8; 32] {
+pub(crate) fn key(person: u16) -> [u8; 32] {
     [20 + u8::try_from(person).unwrap(); 32]
 }
 

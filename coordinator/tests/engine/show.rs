@@ -33,6 +33,7 @@ pub(crate) fn message_name(message: &Message) -> &'static str {
         Message::Checkpoint(_) => "Checkpoint",
         Message::DefinitionChange(_) => "DefinitionChange",
         Message::DefinitionHeld(_) => "DefinitionHeld",
+        Message::Pause(_) => "Pause",
     }
 }
 
@@ -89,6 +90,7 @@ pub(crate) fn event(event: &Event) -> String {
         Event::ChainFinalised { block, .. } => format!("block {}", block.number),
         Event::Submitted { .. } => "submitted".to_owned(),
         Event::Opined { .. } => "opined".to_owned(),
+        Event::Paused { .. } => "paused".to_owned(),
         Event::SubmissionSettled { .. } => "settled".to_owned(),
         Event::Operator(_) => "operator".to_owned(),
         Event::Started => "started".to_owned(),
@@ -152,6 +154,7 @@ fn observed(observation: &Observation) -> String {
         }
         Observation::Version { state, .. } => format!("version {state}"),
         Observation::Elsewhere { peer, .. } => format!("n{peer} elsewhere"),
+        Observation::Pause { network, paused } => format!("pause network {network} stands {paused}"),
         Observation::Ignored { from, code, .. } => format!("ignored n{from} {code}"),
     }
 }

@@ -10,6 +10,8 @@ use firn_proto::policy::Finding;
 use firn_proto::request::SignedRequest;
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod pause;
+
 /// A request as an AVS posts it: the operation under its kind, and the requester's EIP-712 signature.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -302,6 +304,8 @@ pub(crate) struct Status {
     pub(crate) ready: bool,
     pub(crate) checks: Vec<Check>,
     pub(crate) finalised_block: u64,
+    /// What stands against lending shares at all.
+    pub(crate) pauses: pause::PausesView,
     pub(crate) keys: Vec<KeyView>,
     pub(crate) peers: Vec<PeerView>,
     /// Requests that are still to be signed or executed.

@@ -2,7 +2,7 @@
 
 use super::request::open_keystore;
 use super::show::ACCEPTED;
-use super::{NodeArgs, Output, PassphraseArgs, document, print, talk};
+use super::{NodeArgs, Output, PassphraseArgs, document, pause, print, talk};
 use crate::api::network::{ChangeBody, NetworkView, VersionView};
 use crate::data_dir::files;
 use crate::failure::{Exit, Failure};
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Look at the network definition, and change it.
+/// Look at the network definition, and change it; pause and resume the network.
 #[derive(Subcommand)]
 pub(crate) enum NetworkCommand {
     /// Show a network.toml with its digest, which all organisations must see alike.
@@ -51,6 +51,12 @@ pub(crate) enum NetworkCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Pause the whole network, as a veto holder: no member lends a share once enough organisations have said so.
+    ///
+    /// What stops things on chain, with keys of purpose `veto`, is still signed.
+    Pause(pause::SignArgs),
+    /// Resume the network, as a veto holder. It takes more organisations than pausing.
+    Resume(pause::SignArgs),
     /// Put a genesis that every organisation has signed into a new node's data directory.
     Install {
         /// The file of `firn network propose`, with every organisation's signature.
@@ -122,6 +128,8 @@ pub(super) async fn network(command: NetworkCommand, output: Output) -> Result<(
                 )
             })
         }
+        NetworkCommand::Pause(args) => pause::say(true, &args, output).await,
+        NetworkCommand::Resume(args) => pause::say(false, &args, output).await,
         NetworkCommand::Install { change, data_dir } => install(&change, &data_dir, output),
     }
 }

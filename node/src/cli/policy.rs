@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use firn_proto::code::{Code, Refusal};
 use firn_proto::message::Status;
 use firn_proto::opinion::Opinions;
+use firn_proto::pause::witnesses;
 use firn_proto::policy::{Moment, Role, Rule};
 use firn_proto::request::Request;
 use firn_proto::time::WallTime;
@@ -137,6 +138,7 @@ fn warnings(definition: &Definition) -> Vec<String> {
     if !policy.people.values().any(|person| person.roles.contains(&Role::VetoHolder)) {
         warnings.push("nobody may veto".to_owned());
     }
+    warnings.extend(pause_warnings(definition));
     let idle = policy.rules.iter().filter(|(_, rule)| asks_for(rule).is_empty());
     warnings.extend(idle.map(|(name, _)| format!("rule `{name}` asks for nothing")));
     for set in &definition.operator_sets {
@@ -151,6 +153,25 @@ fn warnings(definition: &Definition) -> Vec<String> {
         if !policy.rules.values().filter(binds_all).any(|rule| rule.wad_max.is_some()) {
             warnings.push(format!("no rule sets a ceiling (wad_max) for all slashes in set {} of {}", set.id, set.avs));
         }
+    }
+    warnings
+}
+
+fn pause_warnings(definition: &Definition) -> Vec<String> {
+    let mut warnings = Vec::new();
+    match definition.policy.pause {
+        None => warnings.push("nobody may pause the network: there is no [pause]".to_owned()),
+        Some(quorums) if quorums.stop == quorums.resume => {
+            warnings.push("the network is resumed by as few organisations as pause it".to_owned());
+        }
+        Some(_) => {}
+    }
+    for organisation in &definition.organisations {
+        let own = definition.nodes.iter().find(|(_, node)| node.organisation == *organisation);
+        let people = own.map(|(node, _)| witnesses(definition, *node).count()).filter(|people| *people < 2);
+        warnings.extend(people.map(|people| {
+            format!("a paused node of {organisation} resumes with {people} of its people: two should have a say")
+        }));
     }
     warnings
 }

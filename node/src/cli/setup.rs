@@ -1,4 +1,4 @@
-//! `firn init` and `firn network`.
+//! `firn init` and `firn keystore`.
 
 use super::{Output, PassphraseArgs, document, init, print, quoted};
 use crate::config::RpcUrl;

@@ -1,6 +1,7 @@
 //! What people see of a node: its status, keys and requests.
 
 use super::{NodeArgs, Output, print};
+use crate::api::json::pause::PausesView;
 use crate::api::json::{KeyView, RenderingView, RequestView, Status};
 use crate::failure::{Exit, Failure};
 use crate::runtime::wall_time;
@@ -36,6 +37,7 @@ fn status_text(status: &Status, options: &str) -> String {
     for check in &status.checks {
         let _ = writeln!(text, "  {} {}: {}", if check.ok { "ok  " } else { "FAIL" }, check.name, check.detail);
     }
+    text.push_str(&pauses_text(&status.pauses));
     let _ = writeln!(text, "\npeers");
     for peer in &status.peers {
         let state = match (peer.connected, peer.quarantined) {
@@ -52,6 +54,23 @@ fn status_text(status: &Status, options: &str) -> String {
     }
     for request in &status.open_requests {
         let _ = writeln!(text, "{}", request_text(request, wall_time().0).trim_end());
+    }
+    text
+}
+
+/// What stands, and who has said what to the network.
+fn pauses_text(pauses: &PausesView) -> String {
+    let mut text = String::new();
+    if let Some(number) = pauses.node {
+        let _ = writeln!(text, "  PAUSED by its operator (pause {number}): no share leaves this node");
+    }
+    if let Some(number) = pauses.network {
+        let resume = pauses.resume.unwrap_or_default();
+        let _ = writeln!(text, "  NETWORK PAUSED (from number {number} on): {resume} organisations resume it");
+    }
+    for said in &pauses.said {
+        let word = if said.paused { "pause" } else { "resume" };
+        let _ = writeln!(text, "    {} of {}: {word} {}", said.person, said.organisation, said.number);
     }
     text
 }

@@ -89,13 +89,16 @@ impl Layers {
     pub(super) fn merged(&self) -> Table {
         let mut merged = Table::new();
         for (key, (value, _)) in &self.values {
-            match key.split_once('.') {
+            match key.rsplit_once('.') {
                 None => drop(merged.insert((*key).to_owned(), value.clone())),
-                Some((section, name)) => {
-                    let section = merged.entry(section).or_insert_with(|| Value::Table(Table::new()));
-                    if let Value::Table(section) = section {
-                        section.insert(name.to_owned(), value.clone());
+                Some((sections, name)) => {
+                    let mut table = Some(&mut merged);
+                    for section in sections.split('.') {
+                        let inner =
+                            table.map(|table| table.entry(section).or_insert_with(|| Value::Table(Table::new())));
+                        table = inner.and_then(Value::as_table_mut);
                     }
+                    table.map(|table| table.insert(name.to_owned(), value.clone()));
                 }
             }
         }
@@ -113,8 +116,10 @@ impl Layers {
     fn set_table(&mut self, section: &str, table: Table) -> Result<(), ConfigError> {
         for (name, value) in table {
             let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+            let is_section =
+                section.is_empty() || KEYS.iter().any(|(known, _, _)| known.starts_with(&format!("{key}.")));
             match value {
-                Value::Table(inner) if section.is_empty() => self.set_table(&name, inner)?,
+                Value::Table(inner) if is_section => self.set_table(&key, inner)?,
                 value => self.set(&key, value, Origin::File)?,
             }
         }
@@ -140,6 +145,7 @@ impl Layers {
         let fits = match kind {
             Kind::Text => value.is_str(),
             Kind::List => value.as_array().is_some_and(|items| items.iter().all(Value::is_str)),
+            Kind::Tables => value.as_array().is_some_and(|items| items.iter().all(Value::is_table)),
         };
         if !fits {
             return Err(ConfigError::invalid(key, origin, format!("expected {}", kind.expected())));
@@ -164,6 +170,8 @@ impl fmt::Display for Origin {
 enum Kind {
     Text,
     List,
+    /// In the file only.
+    Tables,
 }
 
 impl Kind {
@@ -171,6 +179,7 @@ impl Kind {
         match self {
             Self::Text => "a string",
             Self::List => "a list of strings",
+            Self::Tables => "a list of tables",
         }
     }
 }
@@ -206,13 +215,28 @@ fn distance(left: &str, right: &str) -> usize {
 const ENVIRONMENT_PREFIX: &str = "FIRN__";
 
 /// Every key with its kind and default.
-const KEYS: [(&str, Kind, Option<&str>); 5] = [
+const KEYS: [(&str, Kind, Option<&str>); 11] = [
     ("node", Kind::Text, None),
     ("listen", Kind::List, Some("/ip4/0.0.0.0/tcp/7400, /ip4/0.0.0.0/udp/7400/quic-v1")),
     ("api.listen", Kind::Text, Some("127.0.0.1:7401")),
+    ("api.remote.listen", Kind::Text, None),
+    ("api.remote.certificate", Kind::Text, None),
+    ("api.remote.key", Kind::Text, None),
+    ("api.remote.ca", Kind::Text, None),
+    ("api.remote.crl", Kind::Text, None),
+    ("api.remote.clients", Kind::Tables, None),
     ("chain.rpc", Kind::Text, None),
     ("unseal.passphrase_file", Kind::Text, None),
 ];
 
 /// May stay without a value.
-const OPTIONAL: [&str; 1] = ["unseal.passphrase_file"];
+/// What a section that is there must have, its type says.
+const OPTIONAL: [&str; 7] = [
+    "api.remote.listen",
+    "api.remote.certificate",
+    "api.remote.key",
+    "api.remote.ca",
+    "api.remote.crl",
+    "api.remote.clients",
+    "unseal.passphrase_file",
+];

@@ -124,3 +124,46 @@ fn an_rpc_address_is_shown_by_its_host() {
     assert_eq!(with("https://canary:canary@host/"), "https://host/...");
     assert_eq!(with("https://host/?key=canary"), "https://host/...");
 }
+
+/// `FILE` with an API for other machines, and one part of that replaced.
+fn remote(from: &str, to: &str) -> Result<Config, ConfigError> {
+    let fingerprint = "Ab:".repeat(31) + "cd";
+    let table = format!(
+        "[api.remote]\nlisten = '0.0.0.0:7402'\ncertificate = '/c'\nkey = '/k'\nca = '/a'\n\
+         [[api.remote.clients]]\nname = 'ines'\nfingerprint = '{fingerprint}'\nrole = 'auditor'\n"
+    );
+    assert!(table.contains(from), "{from}");
+    parse(&(FILE.to_owned() + &table.replacen(from, to, 1)), &Overrides::default())
+}
+
+#[test]
+fn r64_an_api_for_other_machines_takes_certificates_and_listed_clients() {
+    let config = remote("", "").unwrap();
+    let (local, remote_api) = (config.api.listen, config.api.remote.unwrap());
+    assert!(local.ip().is_loopback());
+    assert_eq!((remote_api.listen.port(), remote_api.crl, remote_api.clients.len()), (7402, None, 1));
+    assert_eq!(remote_api.clients[0].fingerprint.0[..2], [0xab, 0xab]);
+    assert_eq!(remote_api.clients[0].role.as_str(), "auditor");
+    for (from, to, names) in [
+        ("role = 'auditor'", "role = 'admin'", "api.remote.clients"),
+        ("role = 'auditor'\n", "", "role"),
+        ("fingerprint = 'Ab:", "fingerprint = '", "fingerprint"),
+        ("fingerprint = 'Ab:", "fingerprint = 'zz:", "fingerprint"),
+        ("name = 'ines'", "name = 'ines'\nsubject = 'CN=ines'", "subject"),
+        ("ca = '/a'\n", "", "ca"),
+        ("key = '/k'\n", "", "key"),
+        ("[[api.remote.clients]]", "clients = []\n[[api.remotes]]", "api.remotes"),
+    ] {
+        let error = remote(from, to).expect_err(to);
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(names), "{to}: {shown}");
+    }
+    let one = "[[api.remote.clients]]";
+    let client = format!("{one}\nname = 'twice'\nfingerprint = '{}'\nrole = 'operator'\n{one}", "ab".repeat(31) + "cd");
+    check_refused(remote(one, &client), "CONFIG_INVALID_VALUE", "one certificate, one role");
+    check_refused(remote("certificate = '/c'", "certificates = '/c'"), "CONFIG_UNKNOWN_KEY", "certificate");
+    let crl = remote("ca = '/a'", "ca = '/a'\ncrl = '/r'").unwrap().api.remote.unwrap().crl;
+    assert_eq!(crl.as_deref(), Some(Path::new("/r")));
+    let overrides = environment("FIRN__API__REMOTE__CLIENTS", "ines");
+    check_refused(parse(FILE, &overrides), "CONFIG_INVALID_VALUE", "a list of tables");
+}

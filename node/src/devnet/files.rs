@@ -14,6 +14,7 @@ use alloy::signers::local::PrivateKeySigner;
 use firn_proto::account::verifier_address;
 use firn_proto::author::AuthorKey;
 use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester, SignedChange};
+use firn_proto::pause::Quorums;
 use firn_proto::policy::{Approvals, Person, Policy, Role, Rule, Scope};
 use firn_proto::{Definition, Identifier, NodeId, Point};
 use rand_core::{OsRng, RngCore};
@@ -56,7 +57,7 @@ pub(crate) struct Manifest {
     pub(crate) threshold: u16,
     pub(crate) nodes: Vec<ManifestNode>,
     pub(crate) requester: ManifestSigner,
-    /// An approver of each organisation; the first may veto as well.
+    /// An approver of each organisation; the first and the third may veto as well.
     pub(crate) people: Vec<ManifestSigner>,
     /// An admin of each organisation, who signs versions of the definition.
     pub(crate) admins: Vec<ManifestSigner>,
@@ -344,19 +345,27 @@ fn write_genesis(
     Ok(())
 }
 
-/// Half of an allocation at most; more than a tenth takes the approval of two people from two organisations.
+/// Half of an allocation at most; more than a tenth takes the approval of two people from two organisations. One organisation's
+/// veto holder pauses the network, those of two resume it.
 fn policy<'a>(people: impl Iterator<Item = (&'a ManifestSigner, &'a String)>) -> Policy {
     let tenth = U256::from(WAD / 10);
     let two = Approvals { people: 2, organisations: 2 };
     let over = Scope { wad_over: Some(tenth), ..Scope::default() };
     let ceiling = Rule { wad_max: Some(tenth * U256::from(5)), ..Rule::default() };
     let people = people.enumerate().map(|(index, (person, organisation))| {
-        let roles = if index == 0 { [Role::Approver, Role::VetoHolder].into() } else { [Role::Approver].into() };
+        let roles = match index {
+            0 | 2 => [Role::Approver, Role::VetoHolder].into(),
+            _ => [Role::Approver].into(),
+        };
         (person.name.clone(), Person { organisation: organisation.clone(), address: person.address, roles })
     });
+    let people: BTreeMap<_, _> = people.collect();
+    let holds = |person: &&Person| person.roles.contains(&Role::VetoHolder);
+    let resume = if people.values().filter(holds).count() > 1 { 2 } else { 1 };
     Policy {
-        people: people.collect(),
+        people,
         operators: BTreeMap::new(),
+        pause: Some(Quorums { stop: 1, resume }),
         rules: BTreeMap::from([
             ("at most half".to_owned(), ceiling),
             ("two approve more than a tenth".to_owned(), Rule { scope: over, approvals: Some(two), ..Rule::default() }),

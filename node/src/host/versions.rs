@@ -49,6 +49,12 @@ pub(crate) fn earlier_file(network: &Path, version: u32) -> PathBuf {
     network.with_file_name(format!("network.{version}.toml"))
 }
 
+/// The versions before `version` that are kept beside `network.toml`, newest first, without a gap.
+pub(crate) fn earlier_versions(network: &Path, version: u32) -> Vec<Definition> {
+    let read = |version| Definition::parse(&std::fs::read_to_string(earlier_file(network, version)).ok()?).ok();
+    (1..version).rev().map_while(read).collect()
+}
+
 /// Where the signatures of a genesis are kept beside `network.toml`, one in hexadecimal digits per line.
 pub(crate) fn signatures_file(network: &Path) -> PathBuf {
     network.with_file_name("network.signatures")

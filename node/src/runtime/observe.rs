@@ -40,6 +40,10 @@ pub(super) fn log(observation: &Observation) {
             let code = Code::DefinitionMismatch.as_str();
             tracing::warn!(peer = peer.0, code, %ours, %theirs, "peer_on_another_version");
         }
+        Observation::Pause { network, paused } => {
+            let scope = if *network { "network" } else { "node" };
+            tracing::warn!(scope, paused, "pause");
+        }
         Observation::Ignored { from, session, code } => {
             tracing::debug!(peer = from.0, session = %session.0, code = code.as_str(), "ignored");
         }

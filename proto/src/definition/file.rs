@@ -8,7 +8,7 @@ use crate::author::AuthorKey;
 use crate::code::Refusal;
 use crate::ids::{Digest, Identifier, NetworkId, NodeId};
 use crate::point::Point;
-use crate::policy::file::{self as policy, FileOperator, FilePerson, FilePolicy, FileRule};
+use crate::policy::file::{self as policy, FileOperator, FilePause, FilePerson, FilePolicy, FileRule};
 use crate::time::WallTime;
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,8 @@ struct File {
     operators: Vec<FileOperator>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rules: Vec<FileRule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause: Option<FilePause>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -171,7 +173,8 @@ pub(super) fn parse(text: &str) -> Result<(Content, Option<Succession>), Refusal
     authorities.sort();
     let mut calls = file.calls.into_iter().map(call).collect::<Result<Vec<_>, _>>()?;
     calls.sort();
-    let policy = FilePolicy { people: file.people, operators: file.operators, rules: file.rules };
+    let (people, operators, rules, pause) = (file.people, file.operators, file.rules, file.pause);
+    let policy = FilePolicy { people, operators, rules, pause };
     let policy = policy::parse(policy)?;
     let content = Content {
         name: file.name,
@@ -266,7 +269,7 @@ pub(crate) fn address(text: &str) -> Result<Address, Refusal> {
 }
 
 pub(super) fn write(definition: &Content, succession: Option<&Succession>) -> String {
-    let FilePolicy { people, operators, rules } = policy::write(&definition.policy);
+    let FilePolicy { people, operators, rules, pause } = policy::write(&definition.policy);
     let file = File {
         name: definition.name.clone(),
         version: succession.map_or(1, |succession| succession.version),
@@ -330,6 +333,7 @@ pub(super) fn write(definition: &Content, succession: Option<&Succession>) -> St
         people,
         operators,
         rules,
+        pause,
     };
     // Serialising strings, integers and lists of tables cannot fail.
     toml::to_string(&file).unwrap_or_default()

@@ -236,6 +236,7 @@ pub(super) fn heads_to(heads: &Heads) -> wire::Heads {
         keys: heads.keys.iter().map(|id| id.0.0.to_vec()).collect(),
         seen: heads.seen.to_wire(),
         audit: heads.audit,
+        pauses: heads.pauses.map(|pauses| pauses.0.to_vec()).unwrap_or_default(),
     }
 }
 
@@ -250,6 +251,7 @@ pub(super) fn heads_from(wire: &wire::Heads) -> Result<Heads, Refusal> {
         keys: wire.keys.iter().map(|id| digest(id).map(KeyId)).collect::<Result<_, _>>()?,
         seen: Incarnation::from_wire(wire.seen),
         audit: wire.audit,
+        pauses: if wire.pauses.is_empty() { None } else { Some(digest(&wire.pauses)?) },
     })
 }
 

@@ -1,9 +1,10 @@
-//! The tables `people`, `operators` and `rules` of `network.toml`.
+//! The tables `people`, `operators`, `rules` and `pause` of `network.toml`.
 
 use super::{Approvals, Budget, Cooldown, Hours, Person, Policy, Rate, Role, Rule, Scope, Unit};
 use crate::code::Refusal;
 use crate::definition::file::address;
 use crate::definition::{invalid, unique};
+use crate::pause::Quorums;
 use alloy_primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -11,11 +12,19 @@ use std::collections::BTreeSet;
 /// Days of the week as people write them, Monday first.
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// The three tables, each of which may be absent.
+/// The tables, each of which may be absent.
 pub(crate) struct FilePolicy {
     pub(crate) people: Vec<FilePerson>,
     pub(crate) operators: Vec<FileOperator>,
     pub(crate) rules: Vec<FileRule>,
+    pub(crate) pause: Option<FilePause>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FilePause {
+    stop: u16,
+    resume: u16,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -116,6 +125,7 @@ pub(crate) fn parse(file: FilePolicy) -> Result<Policy, Refusal> {
         people: file.people.into_iter().map(person).collect::<Result<_, _>>()?,
         operators: operators.into_iter().collect(),
         rules: file.rules.into_iter().map(rule).collect::<Result<_, _>>()?,
+        pause: file.pause.map(|FilePause { stop, resume }| Quorums { stop, resume }),
     })
 }
 
@@ -204,6 +214,7 @@ pub(crate) fn write(policy: &Policy) -> FilePolicy {
         people: policy.people.iter().map(person).collect(),
         operators: policy.operators.iter().map(operator).collect(),
         rules: policy.rules.iter().map(|(name, rule)| write_rule(name, rule)).collect(),
+        pause: policy.pause.map(|Quorums { stop, resume }| FilePause { stop, resume }),
     }
 }
 

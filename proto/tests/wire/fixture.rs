@@ -7,6 +7,7 @@ use firn_proto::definition::{Chain, Content, Definition, KeyDefinition, Node, Op
 use firn_proto::envelope::{self, Header};
 use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::opinion::{self, Decision, SignedOpinion};
+use firn_proto::pause::{self, SignedAct, SignedPause};
 use firn_proto::policy::{Approvals, Person, Policy, Role, Rule, Scope};
 use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
@@ -108,6 +109,7 @@ fn policy() -> Policy {
         people: (1..=5).map(person).collect(),
         operators: BTreeMap::from([(Address::repeat_byte(0x23), "org-3".to_owned())]),
         rules: BTreeMap::from([("large".to_owned(), rule)]),
+        pause: None,
     }
 }
 
@@ -121,6 +123,19 @@ pub(crate) fn opinion(
 ) -> SignedOpinion {
     let digest = opinion::digest(definition, request, decision, number);
     SignedOpinion { request, decision, number, signature: sign_ethereum(key, digest) }
+}
+
+/// What a person says to the network.
+pub(crate) fn pause(definition: &Definition, key: u8, paused: bool, number: u64) -> SignedPause {
+    let signature = sign_ethereum(key, pause::digest(definition, paused, number));
+    SignedPause { paused, number, signature }
+}
+
+/// What a person says to a node.
+pub(crate) fn act(definition: &Definition, key: u8, what: &str, node: u16, number: u64) -> SignedAct {
+    let (what, node) = (what.to_owned(), NodeId(node));
+    let signature = sign_ethereum(key, pause::act_digest(definition, &what, node, number));
+    SignedAct { what, node, number, signature }
 }
 
 /// The definition with one change.

@@ -33,6 +33,8 @@ mod operation;
 #[cfg(test)]
 mod opinion;
 #[cfg(test)]
+mod pause;
+#[cfg(test)]
 mod point;
 #[cfg(test)]
 mod policy;

@@ -217,8 +217,14 @@ fn code_of_certificate(definition: &Definition, certificate: wire::KeyCertificat
 #[test]
 fn lists_are_bounded_and_ascending() {
     let definition = definition();
-    let heads =
-        |n: usize| wire::Heads { open: vec![vec![0; 32]; n], signed: Vec::new(), keys: Vec::new(), seen: 0, audit: 0 };
+    let heads = |n: usize| wire::Heads {
+        open: vec![vec![0; 32]; n],
+        signed: Vec::new(),
+        keys: Vec::new(),
+        seen: 0,
+        audit: 0,
+        pauses: Vec::new(),
+    };
     assert_eq!(code(&definition, 19, &heads(HEADS_MAX)), None);
     assert_eq!(code(&definition, 19, &heads(HEADS_MAX + 1)), Some(Code::BodyMalformed));
     let round1 = |n: usize| wire::KeyRound1 {

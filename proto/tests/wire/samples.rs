@@ -1,6 +1,6 @@
 //! One canonical sample of every message, and of every record that the engine keeps on disk.
 
-use crate::fixture::{NOW, commitments, definition, digest, opinion, point, scalar, sign, signed, slash};
+use crate::fixture::{NOW, commitments, definition, digest, opinion, pause, point, scalar, sign, signed, slash};
 use firn_proto::certificate::{KeyCertificate, KeyProposal, certificate_digest, statement};
 use firn_proto::checkpoint::{Checkpoint, Head, SignedCheckpoint};
 use firn_proto::message::{
@@ -93,6 +93,7 @@ fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
     let definition = definition();
     let request = signed(slash(), 7, &definition).verify(&definition).unwrap();
     let approval = opinion(&definition, 22, request.id(), Decision::Approve, NOW);
+    let pause = pause(&definition, 21, true, NOW);
     let (id, subject) = (request.id().into(), SessionId(digest(0x88)));
     let willing = |status, commitments| Message::Willingness(Willingness { status, commitments });
     let share = SignatureShare {
@@ -107,6 +108,7 @@ fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
         keys: vec![KeyId(digest(3))],
         seen: Incarnation::new(2, 22),
         audit: 45,
+        pauses: None,
     };
     vec![
         ("RequestSpread", id, Message::RequestSpread { request: Box::new(request), origin: NodeId(2) }),
@@ -134,6 +136,7 @@ fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
         ("Checkpoint", SessionId::default(), Message::Checkpoint(checkpoint(&definition, 1, None))),
         ("DefinitionHeld", SessionId::default(), Message::DefinitionHeld(digest(4))),
         ("Checkpoint.cosigned", SessionId::default(), Message::Checkpoint(checkpoint(&definition, 2, Some(1)))),
+        ("Pause", SessionId::default(), Message::Pause(Box::new(pause.verify(&definition).unwrap()))),
     ]
 }
 
@@ -190,6 +193,24 @@ pub(crate) fn stored_peer() -> wire::StoredPeer {
     let (theirs, ours) = (None, None);
     let seen = Incarnation::new(7, 77).to_wire();
     wire::StoredPeer { schema: 1, seen, quarantined: true, audit: 46, told_in: 6, theirs, ours }
+}
+
+pub(crate) fn heads_with_pauses() -> Vec<u8> {
+    Message::Heads(Heads { pauses: Some(digest(0x25)), ..Heads::default() }).encode().1
+}
+
+pub(crate) fn stored_pauses() -> wire::StoredPauses {
+    let pauses = vec![wire::Pause { paused: true, number: NOW, signature: vec![0x65; 65] }];
+    wire::StoredPauses { schema: 1, pauses }
+}
+
+pub(crate) fn stored_own_pause() -> wire::StoredOwnPause {
+    wire::StoredOwnPause { schema: 1, paused: true, number: NOW }
+}
+
+pub(crate) fn acts() -> wire::Acts {
+    let act = wire::Act { what: "resume".to_owned(), node: 2, number: NOW, signature: vec![0x65; 65] };
+    wire::Acts { acts: vec![act] }
 }
 
 /// As schema 1 wrote it: what came later is absent, so that these bytes never move.

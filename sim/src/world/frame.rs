@@ -64,5 +64,6 @@ pub fn kind(message: &Message) -> &'static str {
         Message::Checkpoint(_) => "checkpoint",
         Message::DefinitionChange(_) => "definition-change",
         Message::DefinitionHeld(_) => "definition-held",
+        Message::Pause(_) => "pause",
     }
 }

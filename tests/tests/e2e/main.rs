@@ -29,6 +29,8 @@ mod newcomer;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod pause;
+#[cfg(test)]
 mod peers;
 #[cfg(test)]
 mod people;
@@ -38,6 +40,8 @@ mod place;
 mod process;
 #[cfg(test)]
 mod records;
+#[cfg(test)]
+mod remote;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

@@ -6,12 +6,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::Address;
 use firn_proto::Definition;
 use firn_proto::definition::{Content, change};
+use firn_proto::digest::CanonicalHasher;
+use rand_core::{OsRng, RngCore};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -356,9 +359,14 @@ impl Net {
 
     /// Posts with the operator's token.
     pub(crate) fn post_as_operator(&self, node: usize, path: &str, body: &str) -> Answer {
-        let token = fs::read_to_string(self.nodes[node].data_dir.join("run/token")).expect("a token");
-        let header = format!("Authorization: Bearer {}\r\n", token.trim());
+        let header = self.token(node, "POST", path, body);
         http::call(self.nodes[node].api, "POST", path, &header, body).expect("the node answers")
+    }
+
+    /// An operator's token for one call, as a header.
+    pub(crate) fn token(&self, node: usize, method: &str, path: &str, body: &str) -> String {
+        let secret = fs::read_to_string(self.nodes[node].data_dir.join("run/token")).expect("a token");
+        token_of(secret.trim(), method, path, body)
     }
 }
 
@@ -400,6 +408,18 @@ fn read_chain(manifest: &Value) -> Chain {
         operator: parse(&contracts["operator"]),
         strategy: parse(&contracts["strategy"]),
     }
+}
+
+/// A token made of this secret, now.
+pub(crate) fn token_of(secret: &str, method: &str, path: &str, body: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs();
+    let mut nonce = [0; 16];
+    OsRng.fill_bytes(&mut nonce);
+    let inner = CanonicalHasher::new("firn/session-token/v1").field(secret).field(method).field(path);
+    let inner = inner.field(body).number(now).field(nonce).finish();
+    let seal = CanonicalHasher::new("firn/session-token-seal/v1").field(secret).field(inner.0).finish();
+    let (nonce, seal) = (hex::encode(nonce), hex::encode(seal.0));
+    format!("Authorization: Firn time={now},nonce={nonce},seal={seal}\r\n")
 }
 
 /// The entry of a list with this name.

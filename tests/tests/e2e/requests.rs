@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::asking::{fields, missing, now};
 use crate::http;
-use crate::net::Net;
+use crate::net::{Net, token_of};
 use crate::process::{step, until};
 
 #[test]
@@ -125,7 +125,7 @@ fn bad_bodies_are_refused(net: &Net) {
     let long = format!("{good}{}", " ".repeat(REQUEST_JSON_BYTES_MAX));
     net.post(0, &long).refused(413, "REQUEST_TOO_LARGE");
     // Announced, and never sent: refused or cut off, and nobody waits for it.
-    let head = format!("POST /v1/requests HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", u64::MAX);
+    let head = format!("POST /v1/requests HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", u64::MAX);
     if let Ok(answer) = http::exchange(net.nodes[0].api, head.as_bytes()) {
         assert!([400, 413, 431].contains(&answer.status), "{answer:?}");
     }
@@ -138,11 +138,10 @@ fn commands_need_the_token(net: &Net) {
     let paths = ["/v1/keys".to_owned(), format!("/v1/keys/{key}/accept"), format!("/v1/keys/{key}/abandon")];
     for path in &paths {
         http::post(net.nodes[0].api, path, proposal).expect("an answer").refused(401, "TOKEN_MISSING");
-        let wrong = format!("Authorization: Bearer {}\r\n", "0".repeat(64));
+        let wrong = token_of(&"0".repeat(64), "POST", path, proposal);
         http::call(net.nodes[0].api, "POST", path, &wrong, proposal).expect("an answer").refused(401, "TOKEN_MISSING");
         // A token is one node's own.
-        let token = std::fs::read_to_string(net.nodes[1].data_dir.join("run/token")).expect("a token");
-        let other = format!("Authorization: Bearer {token}\r\n");
+        let other = net.token(1, "POST", path, proposal);
         http::call(net.nodes[0].api, "POST", path, &other, proposal).expect("an answer").refused(401, "TOKEN_MISSING");
     }
     net.post_as_operator(0, "/v1/keys", proposal).refused(409, "DKG_CONFLICT");

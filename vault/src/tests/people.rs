@@ -29,6 +29,7 @@ pub(crate) fn policy() -> Policy {
         people: (1..=3).map(person).collect(),
         operators: BTreeMap::new(),
         rules: [("governed".to_owned(), rule), ("limits".to_owned(), limits)].into(),
+        pause: None,
     }
 }
 
