@@ -6,8 +6,8 @@
 use std::{env, error::Error, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=schema/firn.proto");
-    let descriptors = protox::compile(["schema/firn.proto"], ["schema"])?;
+    println!("cargo:rerun-if-changed=schema");
+    let descriptors = protox::compile(["firn.proto", "journal.proto"], ["schema"])?;
     prost_build::Config::new().compile_fds(descriptors)?;
 
     let out = env::var("OUT_DIR")?;

@@ -167,7 +167,7 @@ fn r16_members_on_different_versions_sign_nothing_together_and_name_both() {
     bench.block_final();
     bench.deliver();
     assert_eq!((bench.version(1), bench.version(2)), (2, 2));
-    // The third comes back and hears of nothing but versions, which it is kept from for now.
+    // The third comes back and hears of nothing but versions, which it is kept from at first.
     (1..=2).for_each(|other| {
         bench.dropped.insert((other, 3));
         bench.dropped.insert((3, other));

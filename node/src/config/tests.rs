@@ -145,7 +145,7 @@ fn r64_an_api_for_other_machines_takes_certificates_and_listed_clients() {
     assert_eq!(remote_api.clients[0].fingerprint.0[..2], [0xab, 0xab]);
     assert_eq!(remote_api.clients[0].role.as_str(), "auditor");
     for (from, to, names) in [
-        ("role = 'auditor'", "role = 'admin'", "api.remote.clients"),
+        ("role = 'auditor'", "role = 'root'", "api.remote.clients"),
         ("role = 'auditor'\n", "", "role"),
         ("fingerprint = 'Ab:", "fingerprint = '", "fingerprint"),
         ("fingerprint = 'Ab:", "fingerprint = 'zz:", "fingerprint"),

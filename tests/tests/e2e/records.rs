@@ -9,7 +9,8 @@ use rocksdb::{ColumnFamilyDescriptor, DB, IteratorMode, Options};
 use crate::net::{Net, path};
 use crate::process::step;
 
-const FAMILIES: [&str; 8] = ["default", "meta", "vault", "keys", "requests", "sessions", "audit", "peers"];
+const FAMILIES: [&str; 9] =
+    ["default", "meta", "vault", "keys", "requests", "sessions", "audit", "peers", "definitions"];
 
 /// Everything in a stopped node's database but its count of starts.
 type Records = BTreeMap<(&'static str, Vec<u8>), Vec<u8>>;

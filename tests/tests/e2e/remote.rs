@@ -22,7 +22,7 @@ use crate::place;
 use crate::process::{PATIENCE, firn, run, step};
 
 const PAGE: &str = include_str!("../../../docs/reference/roles.md");
-const ROLES: [&str; 5] = ["auditor", "requester", "approver", "veto", "operator"];
+const ROLES: [&str; 6] = ["auditor", "requester", "approver", "veto", "admin", "operator"];
 
 /// A certificate authority, and the folder that its certificates are written to.
 struct Authority {
@@ -209,7 +209,7 @@ fn r64_r24_other_machines_get_in_by_certificate_and_do_what_its_role_may() {
             let answer = call(at, &ours.ca(), Some(bad), TLS13, status);
             assert!(answer.is_err(), "{name}: {answer:?}");
         }
-        let operator = &clients[4].0;
+        let operator = &clients[5].0;
         let old = call(at, &ours.ca(), Some(operator), &[&rustls::version::TLS12], status);
         assert!(old.is_err(), "TLS 1.2: {old:?}");
         let plain = crate::http::get(at, "/v1/status");
@@ -219,7 +219,7 @@ fn r64_r24_other_machines_get_in_by_certificate_and_do_what_its_role_may() {
     step("by command line", || by_command_line(&net, at, &ours, &theirs, &clients));
 }
 
-fn every_route(net: &Net, at: SocketAddr, ours: &Authority, clients: &[(Issued, &'static str); 5]) {
+fn every_route(net: &Net, at: SocketAddr, ours: &Authority, clients: &[(Issued, &'static str); 6]) {
     let rows = rows();
     assert!(rows.len() > 20, "{rows:?}");
     for (method, path, may) in rows {
@@ -235,7 +235,7 @@ fn every_route(net: &Net, at: SocketAddr, ours: &Authority, clients: &[(Issued, 
             }
         }
     }
-    let (issued, _) = &clients[4];
+    let (issued, _) = &clients[5];
     let (status, body) = call(at, &ours.ca(), Some(issued), TLS13, ("DELETE", "/v1/keys", "")).expect("an answer");
     assert_eq!((status, &body["error"]["code"]), (405, &Value::from("METHOD_UNKNOWN")));
 }
@@ -245,7 +245,7 @@ fn by_command_line(
     at: SocketAddr,
     ours: &Authority,
     theirs: &Authority,
-    clients: &[(Issued, &'static str); 5],
+    clients: &[(Issued, &'static str); 6],
 ) {
     let with = |command: &[&str], ca: &Path, (issued, _): &(Issued, &str)| {
         let url = format!("https://localhost:{}", at.port());

@@ -138,4 +138,5 @@ fn move_addresses(net: &mut Net) {
             moved(&node.data_dir.join(file));
         }
     }
+    net.all().for_each(|node| net.write_definition(node, &net.definition));
 }
