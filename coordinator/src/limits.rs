@@ -167,3 +167,6 @@ pub const PAUSE_MS: u64 = 5_000;
 /// Of how many open requests one list of heads has a member brought the opinions: lists go round, so all have their turn. At
 /// most 500 people x 130 bytes each.
 pub const OPINIONS_TOLD_MAX: usize = 16;
+
+/// How many blocks ahead of the last finalised one a version of the definition may come into force: 30 days of 12 seconds.
+pub(crate) const CHANGE_BLOCKS_MAX: u64 = 216_000;

@@ -108,9 +108,16 @@ impl Engine {
         let node = NodeId(u16::from_be_bytes(record_key.try_into().ok()?));
         let wire::StoredPeer { quarantined, audit, told_in, .. } = stored;
         let seen = Incarnation::from_wire(stored.seen);
-        let read = |held: &wire::Checkpoint| SignedCheckpoint::from_wire(held, node, &self.definition).ok();
+        // Signed under some version. Of a node that the one in force has no more, or with other keys, heads mean nothing here.
+        let by = |held: &wire::Checkpoint, version| SignedCheckpoint::from_wire(held, node, version).ok();
+        let read = |held: &wire::Checkpoint| self.definition.versions().find_map(|version| by(held, version));
         let theirs = stored.theirs.as_ref().map(|held| read(held).ok_or(())).transpose().ok()?;
         let ours = stored.ours.as_ref().map(|held| read(held).ok_or(())).transpose().ok()?;
+        if !self.definition.nodes.contains_key(&node) {
+            return Some(());
+        }
+        let current = |held: &SignedCheckpoint| by(&held.to_wire(), &self.definition).is_some();
+        let (theirs, ours) = (theirs.filter(current), ours.filter(current));
         self.peers.insert(node, Peer { seen, quarantined, audit, told_in, kept: audit, theirs, ours });
         Some(())
     }

@@ -8,6 +8,7 @@
 use crate::api::{Class, Effect, Family, Observation, Record};
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
+use crate::limits::CHANGE_BLOCKS_MAX;
 use crate::record::{self, SCHEMA};
 use crate::view::VersionsView;
 use firn_proto::definition::{Change, SignedChange};
@@ -105,6 +106,10 @@ impl Engine {
             None if change.definition().previous() != Some(self.definition.digest()) => {
                 return Err(Code::DefinitionMismatch);
             }
+            // What is held stays: a block that was mistyped must not keep the network from changing for ever.
+            None if change.definition().effective_block() > self.finalised.number.saturating_add(CHANGE_BLOCKS_MAX) => {
+                return Err(Code::ChangeTooFarAhead);
+            }
             None => {}
         }
         let digest = change.definition().digest();
@@ -132,6 +137,11 @@ impl Engine {
         self.observe(Observation::Version { digest: definition.digest(), state: "adopted" });
         self.effect(Effect::Restart);
         self.versions.over = true;
+    }
+
+    /// Whether the next version is in force at this block, which is final, though we have not taken it up yet.
+    pub(crate) fn is_superseded_at(&self, block: u64) -> bool {
+        self.next_version().is_some_and(|change| change.definition().effective_block() <= block)
     }
 
     // ---- what others hold ----

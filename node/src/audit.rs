@@ -73,7 +73,7 @@ pub(crate) async fn export(client: &Client, out: &mut impl Write) -> Result<u64,
 }
 
 impl Export {
-    /// Reads whose log it is, and the heads, each of which must be signed by a node of `definition`.
+    /// Reads whose log it is, and the heads, each of which must be signed by a node of `definition` or of a version before it.
     pub(crate) fn open(path: &Path, definition: &Definition) -> Result<Self, Failure> {
         let mut lines = Lines::open(path)?;
         let network = definition.network_id().0.to_string();
@@ -84,13 +84,15 @@ impl Export {
             }
             _ => return Err(unreadable(path, format!("its first line does not name {SCHEMA}"))),
         };
-        if !definition.nodes.contains_key(&node) {
+        if !definition.versions().any(|version| version.nodes.contains_key(&node)) {
             return Err(unreadable(path, format!("network.toml has no node {node}")));
         }
         let mut heads = Vec::new();
         for line in lines {
             if let Line::Head { head } = line? {
-                let read = Note::from_text(&head, definition);
+                // By whichever version has its signers with the keys that they had then.
+                let earlier = definition.versions().find_map(|version| Note::from_text(&head, version).ok());
+                let read = earlier.map_or_else(|| Note::from_text(&head, definition), Ok);
                 heads.push(read.map_err(|refusal| unreadable(path, refusal.to_string()))?);
             }
         }
@@ -124,7 +126,14 @@ pub(crate) fn verify_all(exports: &[Export], definition: &Definition) -> Result<
         let of = |note: &&Note| note.checkpoint.owner == export.node;
         let notes: Vec<_> = exports.iter().flat_map(|other| &other.heads).filter(of).collect();
         let vouched: Vec<_> = notes.iter().map(|note| note.checkpoint.head).collect();
-        let outcome = verify(|| export.entries(), definition, &vouched)?;
+        // A log begins under the version that its node was set up with: mostly the first.
+        let versions: Vec<_> = definition.versions().collect();
+        let mut outcome = verify(|| export.entries(), versions.last().unwrap_or(&definition), &vouched)?;
+        for version in versions.iter().rev().skip(1) {
+            if matches!(outcome, Err(Fault::Invalid { .. })) {
+                outcome = verify(|| export.entries(), version, &vouched)?.or(outcome);
+            }
+        }
         let cosigners = notes.iter().flat_map(|note| note.signatures.keys().copied());
         // Whoever holds a head that its owner has signed can show it, with or without a cosignature.
         let holders = exports.iter().filter(|other| other.heads.iter().any(|note| of(&note))).map(|other| other.node);

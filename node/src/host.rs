@@ -58,15 +58,16 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     check_entropy()?;
     let opened = open(data_dir, passphrase)?;
+    let told_to_stop = signals()?;
     loop {
         let now = Instant::now();
         let started = start(&opened)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| Failure::general("RUNTIME", error.to_string()))?;
-        let ended = runtime.block_on(serve(&opened, started, journal, now));
+        let ended = runtime.block_on(serve(&opened, started, journal, told_to_stop.clone(), now));
         // Sockets and the store are free before anything takes them again.
         runtime.shutdown_timeout(SHUTDOWN);
-        if !matches!(ended, Ok(Ended::Superseded)) {
+        if !matches!(ended, Ok(Ended::Superseded)) || *told_to_stop.borrow() {
             let _ = std::fs::remove_file(token_file(data_dir));
             return ended.map(drop);
         }
@@ -104,8 +105,17 @@ fn start(opened: &Opened) -> Result<Started, Failure> {
 fn named(definition: &Definition, config: &Config) -> Result<NodeId, Failure> {
     let found = definition.nodes.iter().find(|(_, node)| node.name == config.node);
     found.map(|(id, _)| *id).ok_or_else(|| {
-        let cause = format!("network.toml has no node `{}`", config.node);
-        let next = "correct `node` in config.toml, or use the right network.toml";
+        let had = |version: &&Definition| version.nodes.values().any(|node| node.name == config.node);
+        let (cause, next) = match definition.versions().find(had) {
+            Some(_) => (
+                format!("version {} of the definition has no node `{}` any more", definition.version(), config.node),
+                "the organisations have taken it out; nothing is lost here, and `firn network status` at another node shows why",
+            ),
+            None => (
+                format!("network.toml has no node `{}`", config.node),
+                "correct `node` in config.toml, or use the right network.toml",
+            ),
+        };
         Failure::new("NODE_UNKNOWN", cause, next, Exit::Failure)
     })
 }
@@ -119,7 +129,13 @@ pub(crate) fn read_definition(path: &Path) -> Result<Definition, Failure> {
     Ok(Definition::parse(&text)?)
 }
 
-async fn serve(opened: &Opened, run: Started, journal: Option<&Path>, started: Instant) -> Result<Ended, Failure> {
+async fn serve(
+    opened: &Opened,
+    run: Started,
+    journal: Option<&Path>,
+    mut told_to_stop: watch::Receiver<bool>,
+    started: Instant,
+) -> Result<Ended, Failure> {
     let Opened { config, unlocked, token, used, .. } = opened;
     let Started { definition, me, store, incarnation } = run;
     let metrics = Arc::new(Metrics::new());
@@ -172,7 +188,7 @@ async fn serve(opened: &Opened, run: Started, journal: Option<&Path>, started: I
             let next = "start the node again; report this with the log";
             Ok(Err(Failure::new("TASK_ENDED", "the network or the chain client ended abruptly", next, Exit::Failure)))
         })),
-        () = shutdown() => None,
+        _ = told_to_stop.wait_for(|told| *told) => None,
     };
     tracing::info!("stopping");
     let _ = stop.send(());
@@ -439,6 +455,20 @@ fn check_entropy() -> Result<(), Failure> {
     }
     let next = "do not run a signer on this machine before its random source is repaired";
     Err(Failure::new("ENTROPY", "the system's random generator is dead or constant", next, Exit::Failure))
+}
+
+/// Hears SIGTERM and Ctrl-C as long as the process lives, also between two versions of the definition.
+fn signals() -> Result<watch::Receiver<bool>, Failure> {
+    let (tell, told) = watch::channel(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::general("RUNTIME", error.to_string()))?;
+    let listen = move || {
+        runtime.block_on(shutdown());
+        tell.send_replace(true);
+    };
+    let thread = std::thread::Builder::new().name("firn-signals".to_owned()).spawn(listen);
+    thread.map_err(|error| Failure::general("THREAD", error.to_string()))?;
+    Ok(told)
 }
 
 async fn shutdown() {

@@ -248,6 +248,8 @@ pub enum Code {
     ChangeConflict = 173,
     /// The requester's entry in the definition has expired.
     RequesterExpired = 174,
+    /// A version would come into force too many blocks from now.
+    ChangeTooFarAhead = 175,
 }
 
 impl Code {

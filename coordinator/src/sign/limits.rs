@@ -101,24 +101,19 @@ impl Engine {
         }
     }
 
-    /// Our vault has lent a share for it: nothing else of its buckets is signed here before the chain shows its end.
-    pub(crate) fn hold_buckets(&mut self, id: SubjectId) {
-        let lent = self.subjects.get(&id).is_some_and(|state| state.lent);
-        if !lent && self.restore_holder(id) {
-            self.unwritten.extend(self.subject_record(id));
-        }
-    }
-
-    /// The same for one whose record says so. False where it has no buckets.
-    pub(crate) fn restore_holder(&mut self, id: SubjectId) -> bool {
+    /// Our vault is asked for a share of it, or was: nothing else of its buckets is signed here before the chain shows its end.
+    /// That it is a slash is enough for its record: a later version may have a budget that it counts for. False for the rest.
+    pub(crate) fn hold_buckets(&mut self, id: SubjectId) -> bool {
         let Some(state) = self.subjects.get_mut(&id) else { return false };
-        let Some(request) = state.request() else { return false };
+        let Some(request) = state.request().filter(|request| request.operation().slash().is_some()) else {
+            return false;
+        };
         let buckets = self.definition.policy.buckets(&self.definition, request);
-        state.lent = !buckets.is_empty();
+        state.lent = true;
         for bucket in buckets {
             self.limits.holders.entry(bucket).or_default().insert(id);
         }
-        state.lent
+        true
     }
 
     /// The chain has shown its end, and our vault is told.

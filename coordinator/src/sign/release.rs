@@ -53,17 +53,30 @@ impl Engine {
     pub(crate) fn answer_waiting_packages(&mut self, id: SubjectId) {
         let Some(state) = self.subjects.get_mut(&id).filter(|state| state.status.is_some()) else { return };
         let (status, checked) = (state.status, state.checked.map_or(0, |block| block.number));
+        let newest = self.finalised.number;
+        let mut stale = Vec::new();
         for package in std::mem::take(&mut state.packages).into_values() {
             match status {
+                // A block became final while the chain was asked: its facts are asked for as well.
+                Some(Status::Willing) if checked >= package.block.number && checked < newest => stale.push(package),
                 Some(Status::Willing) if checked >= package.block.number => self.release(id, package),
                 Some(Status::Willing) | None => self.refuse_package(id, &package, Code::ChainBehind),
                 Some(Status::NotYet(code) | Status::Declined(code)) => self.refuse_package(id, &package, code),
             }
         }
+        if !stale.is_empty() {
+            if let Some(state) = self.subjects.get_mut(&id) {
+                state.packages.extend(stale.into_iter().map(|package| (package.coordinator, package)));
+            }
+            self.ask_chain(id);
+        }
     }
 
     fn release(&mut self, id: SubjectId, package: SigningPackage) {
-        if let Some(code) = self.halted(id) {
+        // Facts of a block at which another version is in force: that version decides.
+        let checked = self.subjects.get(&id).and_then(|state| state.checked).map_or(0, |block| block.number);
+        let superseded = self.is_superseded_at(checked.max(package.block.number)).then_some(Code::ChainBehind);
+        if let Some(code) = self.halted(id).or(superseded) {
             return self.refuse_package(id, &package, code);
         }
         let (hash, coordinator) = (package.hash(), package.coordinator);
@@ -88,7 +101,9 @@ impl Engine {
             let reference = [&hash.0[..], own.hiding.as_bytes()].concat();
             let signers: Vec<_> = package.commitments.keys().copied().collect();
             let (coordinator, reference) = (Some(coordinator), &reference);
-            self.persist(Vec::new(), AuditNote { members: &signers, coordinator, reference, ..note });
+            // Known to be lent before it may be: also where the vault's answer is cut off.
+            let lent = self.hold_buckets(id).then(|| self.subject_record(id)).flatten();
+            self.persist(lent.into_iter().collect(), AuditNote { members: &signers, coordinator, reference, ..note });
         }
         let now = self.now.wall;
         // One for the one used up, and one more while the coordinator's pool is short.
@@ -101,7 +116,6 @@ impl Engine {
         self.lent.made(&next);
         let Some(state) = self.subjects.get_mut(&id) else { return };
         let Some(coordinator) = state.releasing.remove(&package) else { return };
-        self.hold_buckets(id);
         // Paused while the vault worked: the share stays here. Asked again later, the vault gives the same one.
         if let Some(code) = self.halted(id) {
             let refusal = Message::ShareRefused { package, code, shunned: None };

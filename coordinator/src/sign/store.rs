@@ -115,7 +115,7 @@ impl Engine {
         self.reindex(id);
         self.count_intake(id, WallTime(stored.received_chain));
         if stored.lent {
-            self.restore_holder(id);
+            self.hold_buckets(id);
         }
         Some(())
     }

@@ -4,13 +4,13 @@ use crate::audit::{check, log};
 use crate::bench::{Bench, requester};
 use crate::network::definition;
 use alloy_primitives::{Address, U256};
-use firn_coordinator::api::{Event, Family};
+use firn_coordinator::api::{Command, Event, Family};
 use firn_coordinator::audit;
 use firn_coordinator::audit::verify::{Fault, Stored};
 use firn_coordinator::versions::ADOPTED;
 use firn_proto::definition::{Change, Content, Definition, SignedChange, change};
-use firn_proto::policy::{Person, Role, Rule};
-use firn_proto::{Code, Digest, wire};
+use firn_proto::policy::{Budget, Person, Role, Rule, Unit};
+use firn_proto::{Code, Digest, NodeId, Request, wire};
 use prost::Message as _;
 
 /// Node i is org-i's, whose admin-i holds key 60 + i.
@@ -266,6 +266,66 @@ fn r08_a_requester_that_a_version_drops_gets_nothing_more_and_what_it_asked_for_
     (0..4).for_each(|_| bench.block_final());
     bench.deliver();
     assert!(bench.hosts.values().all(|host| host.alive));
+}
+
+#[test]
+fn r14_a_budget_that_a_version_brings_counts_what_was_lent_before_it() {
+    let (mut bench, _) = bench();
+    let budget = Budget { wad_max: U256::from(100), seconds: 1_000, per: Unit::Operator };
+    let brings = next(&bench.definition, bench.block + 1, |content| {
+        content.policy.rules = [("week".to_owned(), Rule { budget: Some(budget), ..Rule::default() })].into();
+    });
+    let first = bench.request_of(1, 80);
+    bench.submit(1, &first);
+    bench.deliver();
+    assert_eq!(bench.state(2, &first), "signed");
+    assert_eq!(bench.change(1, &brings), Ok(()));
+    bench.deliver();
+    bench.block_final();
+    bench.deliver();
+    let second = bench.request_of(2, 80);
+    bench.submit(2, &second);
+    bench.deliver();
+    bench.rounds(3);
+    let lent = |id: u16, request: &Request| {
+        bench.entries(id, "share-release").iter().any(|entry| entry.session == request.id().0.0)
+    };
+    let both: Vec<_> = (1..=3).filter(|id| lent(*id, &first) && lent(*id, &second)).collect();
+    assert!(both.is_empty(), "nodes {both:?} lent for both, before the chain showed the first");
+    assert_ne!(bench.state(1, &second), "signed", "two of three share a member: the budget is passed");
+}
+
+#[test]
+fn r16_a_node_that_a_version_drops_leaves_nothing_that_keeps_the_others_from_starting() {
+    let mut content = (*administered(2, 4)).clone();
+    content.keys[0].members.retain(|_, node| node.0 < 4);
+    content.nodes.get_mut(&NodeId(4)).unwrap().organisation = "org-3".to_owned();
+    content.organisations.remove("org-4");
+    content.policy.people.remove("admin-4");
+    let mut bench = Bench::of(Definition::new(content));
+    let key_id = bench.propose(1);
+    (2..=3).for_each(|id| bench.event(id, Event::Operator(Command::AcceptKey(key_id))));
+    bench.deliver();
+    (1..=4).for_each(|id| bench.event(id, Event::Operator(Command::ShowHead)));
+    bench.deliver();
+    assert!(bench.hosts[&4].engine.heads_held().iter().any(|held| held.from == NodeId(1)), "heads are exchanged");
+    let dropped = next(&bench.definition, bench.block + 1, |content| {
+        content.nodes.remove(&NodeId(4));
+    });
+    bench.kill(4);
+    assert_eq!(bench.change(1, &dropped), Ok(()));
+    bench.deliver();
+    bench.block_final();
+    bench.deliver();
+    assert_eq!((1..=3).map(|id| bench.version(id)).collect::<Vec<_>>(), [2, 2, 2]);
+}
+
+#[test]
+fn a_version_too_far_ahead_is_refused_before_it_keeps_the_network_from_changing() {
+    let (mut bench, change) = bench();
+    let mistyped = next(&bench.definition, 1_800_000_000, cap(50));
+    assert_eq!(bench.change(1, &mistyped), Err(Code::ChangeTooFarAhead));
+    assert_eq!(bench.change(1, &change), Ok(()), "nothing of it was kept");
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! `firn audit`: looking at a node's audit log, exporting it, and verifying exports.
 
-use super::network::oldest;
 use super::show::ACCEPTED;
 use super::{NodeArgs, Output, document, print, print_line, talk};
 use crate::api::json::{AuditEntryView, HeadView};
 use crate::audit::{Export, Verdict, export, verify_all};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
-use crate::host::read_definition;
+use crate::host::versions::with_earlier;
 use clap::Subcommand;
 use firn_proto::{Definition, NodeId};
 use serde_json::{Value, json};
@@ -140,7 +139,7 @@ async fn write(client: &Client, out: Option<&Path>) -> Result<(), Failure> {
 }
 
 fn verify(paths: &[PathBuf], network: &Path, output: Output) -> Result<(), Failure> {
-    let definition = read_definition(&oldest(network))?;
+    let definition = with_earlier(network)?;
     let exports: Vec<_> = paths.iter().map(|path| Export::open(path, &definition)).collect::<Result<_, _>>()?;
     let verdicts = verify_all(&exports, &definition)?;
     let name = |node: NodeId| name(&definition, node);
@@ -155,7 +154,8 @@ fn verify(paths: &[PathBuf], network: &Path, output: Output) -> Result<(), Failu
 }
 
 fn name(definition: &Definition, node: NodeId) -> String {
-    definition.nodes.get(&node).map_or_else(|| node.to_string(), |entry| entry.name.clone())
+    let entry = definition.versions().find_map(|version| version.nodes.get(&node));
+    entry.map_or_else(|| node.to_string(), |entry| entry.name.clone())
 }
 
 fn verdict_json(verdict: &Verdict, name: &dyn Fn(NodeId) -> String) -> Value {

@@ -7,7 +7,7 @@ use crate::api::network::{ChangeBody, NetworkView, VersionView};
 use crate::data_dir::files;
 use crate::failure::{Exit, Failure};
 use crate::host::read_definition;
-use crate::host::versions::{earlier_file, signatures_file};
+use crate::host::versions::signatures_file;
 use crate::requester::{sign_definition, typed_definition};
 use clap::{Args, Subcommand};
 use firn_proto::definition::SignedChange;
@@ -213,7 +213,14 @@ fn accept(args: &AcceptArgs, output: Output) -> Result<(), Failure> {
         }
         None => (proposed.clone(), proposed.organisations.len(), Vec::new()),
     };
-    talk(&format!("{}digest   {}\nwords    {}", listed(&changes), proposed.digest(), fingerprint(proposed.digest())));
+    talk(&format!(
+        "{}version  {}, from finalised block {} on\ndigest   {}\nwords    {}",
+        listed(&changes),
+        proposed.version(),
+        proposed.effective_block(),
+        proposed.digest(),
+        fingerprint(proposed.digest())
+    ));
     let signature = match (&args.signature, &args.keystore) {
         (Some(hex), _) => parse_signature(hex)?,
         (None, Some(keystore)) => sign_definition(&proposed, &open_keystore(keystore, &args.passphrase)?)?,
@@ -254,12 +261,6 @@ fn install(change: &Path, data_dir: &Path, output: Output) -> Result<(), Failure
     print(output, &document("firn.network-installed.v1", &view), || {
         format!("{}: {}\n{}", file.display(), genesis.digest(), fingerprint(genesis.digest()))
     })
-}
-
-/// The file of the version that a node's log begins under.
-pub(super) fn oldest(network: &Path) -> PathBuf {
-    let first = earlier_file(network, 1);
-    if first.exists() { first } else { network.to_owned() }
 }
 
 /// Six words of the BIP-39 list: 66 bits of the digest, to be compared over the telephone.

@@ -55,6 +55,15 @@ pub(crate) fn earlier_versions(network: &Path, version: u32) -> Vec<Definition> 
     (1..version).rev().map_while(read).collect()
 }
 
+/// The definition in a file, with the versions before it that are kept beside it: each names the one before by its digest.
+pub(crate) fn with_earlier(network: &Path) -> Result<Definition, Failure> {
+    let current = super::read_definition(network)?;
+    let mut versions = earlier_versions(network, current.version());
+    let Some(oldest) = versions.pop() else { return Ok(current) };
+    let later = versions.into_iter().rev().chain([current]);
+    Ok(later.into_iter().try_fold(oldest, |before, version| version.after(&before))?)
+}
+
 /// Where the signatures of a genesis are kept beside `network.toml`, one in hexadecimal digits per line.
 pub(crate) fn signatures_file(network: &Path) -> PathBuf {
     network.with_file_name("network.signatures")

@@ -156,7 +156,10 @@ fn what_lives_longer_than_a_version_stays() {
         |content| content.chain.id += 1,
         |content| content.chain.allocation_manager = Address::repeat_byte(9),
         |content| content.keys[1].threshold = 4,
-        |content| drop(content.keys.remove(0)),
+        |content| {
+            let dropped = content.keys.remove(0).name;
+            content.operator_sets.retain(|set| set.key != dropped);
+        },
         |content| {
             let member = content.keys[1].members.remove(&Identifier(5)).unwrap();
             content.keys[1].members.insert(Identifier(6), member);

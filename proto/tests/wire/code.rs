@@ -122,6 +122,7 @@ const PINNED: &[(u32, &str)] = &[
     (172, "CHANGE_FORBIDDEN"),
     (173, "CHANGE_CONFLICT"),
     (174, "REQUESTER_EXPIRED"),
+    (175, "CHANGE_TOO_FAR_AHEAD"),
 ];
 
 #[test]

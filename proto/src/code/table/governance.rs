@@ -298,4 +298,10 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "the requester's entry in the definition has expired",
         "ask with a key whose entry is valid, or have the definition changed (`firn network propose`)",
     ),
+    Entry(
+        Code::ChangeTooFarAhead,
+        "CHANGE_TOO_FAR_AHEAD",
+        "the version would come into force more than 216,000 blocks after the last that this node has seen finalised",
+        "compare its block with the chain's; propose it again with a nearer one, or wait until the node has seen the chain",
+    ),
 ];
