@@ -83,7 +83,7 @@ impl Engine {
 
     /// The newest version that we have on disk.
     fn newest(&self) -> Digest {
-        self.next_version().map_or(self.definition.digest(), |change| change.definition().digest())
+        self.next_version().map_or_else(|| self.definition.digest(), |change| change.definition().digest())
     }
 
     /// A change from this node's API.

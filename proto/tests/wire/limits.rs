@@ -98,7 +98,11 @@ fn r14_each_unit_has_a_budget_of_its_own() {
         let definition = budget(100, per);
         let request = request(&definition, |_| {});
         for (number, slash) in [&elsewhere, &other_set, &here, &second].into_iter().enumerate() {
-            assert_eq!(answer(&definition, &request, &[slash.clone()]), expected[number], "{per:?}, slash {number}");
+            assert_eq!(
+                answer(&definition, &request, std::slice::from_ref(slash)),
+                expected[number],
+                "{per:?}, slash {number}"
+            );
         }
     }
     // One strategy that is full is enough.
@@ -120,7 +124,7 @@ fn r14_slashes_by_others_count_in_the_networks_sets_and_in_no_other() {
     let narrow = ruled(Rule { scope, budget: Some(cap), ..Rule::default() });
     let here = self::request(&narrow, |_| {});
     let other_set = PastSlash { operator_set_id: 7, ..past(1, &[(FIRST, 90)]) };
-    assert_eq!(answer(&narrow, &here, &[other_set.clone()]), Ok(()), "outside of the scope");
+    assert_eq!(answer(&narrow, &here, std::slice::from_ref(&other_set)), Ok(()), "outside of the scope");
     assert_eq!(answer(&definition, &request, &[other_set]), SPENT);
 }
 
@@ -158,8 +162,8 @@ fn r14_buckets_are_those_of_every_rule_that_binds() {
 
 #[test]
 fn r14_a_pause_follows_each_slash_of_the_bucket() {
-    let cooldown = Some(Cooldown { seconds: 600, per: Unit::OperatorSet });
-    let definition = ruled(Rule { cooldown, ..Rule::default() });
+    let cooldown = Cooldown { seconds: 600, per: Unit::OperatorSet };
+    let definition = ruled(Rule { cooldown: Some(cooldown), ..Rule::default() });
     let request = request(&definition, |_| {});
     let wait = Err(Status::NotYet(Code::PolicyCooldown));
     for (ago, expected) in [(0, wait), (599, wait), (600, Ok(()))] {
@@ -170,8 +174,7 @@ fn r14_a_pause_follows_each_slash_of_the_bucket() {
         assert_eq!(answer(&definition, &request, &[elsewhere]), Ok(()));
     }
     let findings = definition.policy.findings(&definition, &request, &Opinions::default(), WallTime(NOW));
-    let pause = cooldown.unwrap();
-    assert_eq!(findings[0].condition, Condition::Cooldown { since: None, cooldown: pause });
+    assert_eq!(findings[0].condition, Condition::Cooldown { since: None, cooldown });
 }
 
 /// What is answered `waited` seconds after the request came in, which lives for an hour.
