@@ -29,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+mod signals;
 pub(crate) mod versions;
 
 /// What lasts as long as the process.
@@ -58,7 +59,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     check_entropy()?;
     let opened = open(data_dir, passphrase)?;
-    let told_to_stop = signals()?;
+    let told_to_stop = signals::told_to_stop()?;
     loop {
         let now = Instant::now();
         let started = start(&opened)?;
@@ -181,28 +182,41 @@ async fn serve(
     let elapsed_ms = started.elapsed().as_millis();
     tracing::info!(node = me.0, incarnation = incarnation.count(), api = %address, ?listening, elapsed_ms, "started");
 
+    let outcome = finish(&mut ended, &mut tasks, &calls, &mut told_to_stop).await;
+    let _ = stop.send(());
+    servers.iter().for_each(ApiTask::abort);
+    outcome.unwrap_or_else(|_| {
+        Err(Failure::general("CORE_PANIC", "the protocol loop ended abruptly; nothing was released after it"))
+    })
+}
+
+/// How the loop ended.
+type Outcome = oneshot::Receiver<Result<Ended, Failure>>;
+
+/// Waits until the loop ends, or ends it in order.
+async fn finish(
+    ended: &mut Outcome,
+    tasks: &mut JoinSet<()>,
+    calls: &mpsc::Sender<Call>,
+    told_to_stop: &mut watch::Receiver<bool>,
+) -> Result<Result<Ended, Failure>, oneshot::error::RecvError> {
     let early = tokio::select! {
-        outcome = &mut ended => Some(outcome),
+        outcome = &mut *ended => Some(outcome),
         // A node that hears or sees nothing must not live on by half. A loop that ends takes these with it, and says so next.
-        _ = tasks.join_next() => Some(tokio::time::timeout(SHUTDOWN, &mut ended).await.unwrap_or_else(|_| {
+        _ = tasks.join_next() => Some(tokio::time::timeout(SHUTDOWN, &mut *ended).await.unwrap_or_else(|_| {
             let next = "start the node again; report this with the log";
             Ok(Err(Failure::new("TASK_ENDED", "the network or the chain client ended abruptly", next, Exit::Failure)))
         })),
         _ = told_to_stop.wait_for(|told| *told) => None,
     };
     tracing::info!("stopping");
-    let _ = stop.send(());
-    let outcome = match early {
+    if early.is_none() {
+        let _ = calls.send(Call::Stop).await;
+    }
+    match early {
         Some(outcome) => outcome,
-        None => {
-            let _ = calls.send(Call::Stop).await;
-            ended.await
-        }
-    };
-    servers.iter().for_each(ApiTask::abort);
-    outcome.unwrap_or_else(|_| {
-        Err(Failure::general("CORE_PANIC", "the protocol loop ended abruptly; nothing was released after it"))
-    })
+        None => ended.await,
+    }
 }
 
 /// What the engine is restored from.
@@ -331,7 +345,7 @@ fn start_network(
 }
 
 /// Starts the protocol loop on its own thread; the receiver gives how it ended.
-fn start_core(core: Runtime, inputs: Inputs) -> Result<oneshot::Receiver<Result<Ended, Failure>>, Failure> {
+fn start_core(core: Runtime, inputs: Inputs) -> Result<Outcome, Failure> {
     let (finished, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| Failure::general("RUNTIME", error.to_string()))?;
@@ -455,33 +469,6 @@ fn check_entropy() -> Result<(), Failure> {
     }
     let next = "do not run a signer on this machine before its random source is repaired";
     Err(Failure::new("ENTROPY", "the system's random generator is dead or constant", next, Exit::Failure))
-}
-
-/// Hears SIGTERM and Ctrl-C as long as the process lives, also between two versions of the definition.
-fn signals() -> Result<watch::Receiver<bool>, Failure> {
-    let (tell, told) = watch::channel(false);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::general("RUNTIME", error.to_string()))?;
-    let listen = move || {
-        runtime.block_on(shutdown());
-        tell.send_replace(true);
-    };
-    let thread = std::thread::Builder::new().name("firn-signals".to_owned()).spawn(listen);
-    thread.map_err(|error| Failure::general("THREAD", error.to_string()))?;
-    Ok(told)
-}
-
-async fn shutdown() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }
 
 impl From<StoreError> for Failure {
