@@ -142,6 +142,9 @@ fn r16_a_version_follows_the_one_in_force_and_names_both_digests_where_it_does_n
     assert_eq!(refused(again, second), Some(Code::DefinitionMismatch), "what is in force is not taken up again");
     let rival = next(&current, |content| content.quorum = Some(3));
     assert_eq!(refused(signed_by(&rival, &[(0, 1), (0, 2), (0, 3)]), second), Some(Code::DefinitionMismatch));
+    let other = next(&rival, lower);
+    let beside = signed_by(&other, &[(0, 1), (0, 2), (0, 3)]);
+    assert_eq!(refused(beside, second), Some(Code::DefinitionMismatch), "version 3 of another version 2");
     let unadministered = definition();
     let free = unadministered.succeeded_by((*unadministered).clone(), 1).unwrap();
     assert_eq!(refused(SignedChange::propose(&free), &unadministered), Some(Code::ChangeQuorumMissing));
