@@ -14,7 +14,7 @@ use crate::view::VersionsView;
 use firn_proto::definition::{Change, SignedChange};
 use firn_proto::{Code, Definition, Digest, Message, NodeId, SessionId, wire};
 use prost::Message as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The event of the entry that a version came into force with: it holds the whole signed change.
 pub const ADOPTED: &str = "definition-adopted";
@@ -27,7 +27,7 @@ pub(crate) struct Versions {
     /// The newest version that each peer says it has on disk.
     held: BTreeMap<NodeId, Digest>,
     /// Peers that run another version, by their greeting.
-    elsewhere: BTreeMap<NodeId, Digest>,
+    elsewhere: BTreeSet<NodeId>,
     /// The next version was taken up: this start is over.
     pub(crate) over: bool,
 }
@@ -126,15 +126,14 @@ impl Engine {
 
     /// Takes the next version up where its block is final.
     pub(crate) fn take_up(&mut self) {
-        let Some(change) = self.next_version().cloned() else { return };
-        let definition = change.definition();
-        if definition.effective_block() > self.finalised.number {
+        if !self.is_superseded_at(self.finalised.number) {
             return;
         }
+        let Some(change) = self.next_version().cloned() else { return };
         let reference = change.signed().to_wire().encode_to_vec();
         let note = AuditNote { reference: &reference, ..AuditNote::new(change.session(), ADOPTED) };
         self.persist(vec![stored(&change, true)], note);
-        self.observe(Observation::Version { digest: definition.digest(), state: "adopted" });
+        self.observe(Observation::Version { digest: change.definition().digest(), state: "adopted" });
         self.effect(Effect::Restart);
         self.versions.over = true;
     }
@@ -165,7 +164,7 @@ impl Engine {
     /// A peer's greeting names another version: it takes no part in any session here, and hears of what it lacks.
     pub(crate) fn peer_elsewhere(&mut self, node: NodeId, digest: Digest) {
         self.connected.remove(&node);
-        self.versions.elsewhere.insert(node, digest);
+        self.versions.elsewhere.insert(node);
         self.versions.held.insert(node, digest);
         self.observe(Observation::Elsewhere { peer: node, ours: self.definition.digest(), theirs: digest });
         if self.definition.has_been(digest) && self.dues.entry(node).or_default().allow_version(self.now.monotonic) {
@@ -193,7 +192,7 @@ impl Engine {
 
     /// Whether a peer runs another version than we do.
     pub(crate) fn is_elsewhere(&self, node: NodeId) -> bool {
-        self.versions.elsewhere.contains_key(&node)
+        self.versions.elsewhere.contains(&node)
     }
 
     fn tell_change(&mut self, to: NodeId, theirs: Digest) {

@@ -30,7 +30,8 @@ const EVENT_BYTES_MAX: usize = 4096;
 /// Where the kernel shows that a driver has taken the device: the second since Linux 6.10.
 const DRIVERS: [&str; 2] = ["/sys/bus/acpi/drivers/vmgenid", "/sys/bus/platform/drivers/vmgenid"];
 
-/// Listens for the machine's word.
+/// Listens for the machine's word. Copies hear together.
+#[derive(Clone)]
 pub(crate) struct Generation(Option<Arc<Ear>>);
 
 /// What the kernel says, and the first of it that ended everything.

@@ -41,6 +41,7 @@ struct Opened {
     token: String,
     /// Its calls that were answered.
     used: Arc<api::session::Used>,
+    generation: Generation,
 }
 
 /// What lasts as long as a version of the definition is in force.
@@ -90,7 +91,7 @@ fn open(data_dir: &Path, passphrase: Option<PassphraseSource>) -> Result<Opened,
     let context = Context { network: definition.name.clone(), node: config.node.clone() };
     let unlocked = Keystore::open(&directory.keystore_dir(), &context, &passphrase)?;
     let token = new_token(data_dir)?;
-    Ok(Opened { directory, config, unlocked, token, used: Arc::default() })
+    Ok(Opened { directory, config, unlocked, token, used: Arc::default(), generation: Generation::watch() })
 }
 
 fn start(opened: &Opened) -> Result<Started, Failure> {
@@ -137,7 +138,7 @@ async fn serve(
     mut told_to_stop: watch::Receiver<bool>,
     started: Instant,
 ) -> Result<Ended, Failure> {
-    let Opened { config, unlocked, token, used, .. } = opened;
+    let Opened { config, unlocked, token, used, generation, .. } = opened;
     let Started { definition, me, store, incarnation } = run;
     let metrics = Arc::new(Metrics::new());
     let root = RootSecret::from_bytes(unlocked.vault_root.copied());
@@ -156,7 +157,7 @@ async fn serve(
     let (events, received) = mpsc::channel(EVENTS_MAX);
     let (calls, called) = mpsc::channel(CALLS_MAX);
     let (jobs, waiting) = mpsc::channel::<Job>(chain::JOBS_MAX);
-    let (counted, generation) = (Arc::clone(&metrics), Generation::watch());
+    let (counted, generation) = (Arc::clone(&metrics), generation.clone());
     let core = Runtime { engine, vault, store, network, chain: jobs, metrics: counted, journal, generation, started };
     let mut ended = start_core(core, Inputs { events: received, calls: called })?;
     let mut tasks = JoinSet::new();

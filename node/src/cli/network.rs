@@ -7,7 +7,7 @@ use crate::api::network::{ChangeBody, NetworkView, VersionView};
 use crate::data_dir::files;
 use crate::failure::{Exit, Failure};
 use crate::host::read_definition;
-use crate::host::versions::signatures_file;
+use crate::host::versions::{parse_signatures, signature_lines, signatures_file};
 use crate::requester::{sign_definition, typed_definition};
 use clap::{Args, Subcommand};
 use firn_proto::definition::SignedChange;
@@ -254,8 +254,7 @@ fn install(change: &Path, data_dir: &Path, output: Output) -> Result<(), Failure
             Exit::Conflict,
         ));
     }
-    let lines: String = signed.signatures.iter().map(|signature| format!("0x{}\n", hex::encode(signature))).collect();
-    write(&signatures_file(&file), &lines)?;
+    write(&signatures_file(&file), &signature_lines(&signed))?;
     write(&file, &signed.text)?;
     let view = json!({ "digest": genesis.digest().to_string() });
     print(output, &document("firn.network-installed.v1", &view), || {
@@ -318,8 +317,8 @@ fn listed(changes: &[String]) -> String {
 }
 
 fn parse_signature(text: &str) -> Result<[u8; 65], Failure> {
-    let bytes = hex::decode(text.trim().trim_start_matches("0x")).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| Failure::usage("--signature: 0x and 130 hexadecimal digits", "give what the wallet printed"))
+    let parsed = parse_signatures(std::iter::once(text)).and_then(|mut parsed| parsed.pop_first());
+    parsed.ok_or_else(|| Failure::usage("--signature: 0x and 130 hexadecimal digits", "give what the wallet printed"))
 }
 
 fn read_change(path: &Path) -> Result<ChangeBody, Failure> {

@@ -28,23 +28,25 @@ pub(crate) struct ResumeArgs {
 pub(crate) struct SignArgs {
     /// Your key, an encrypted Ethereum JSON keystore.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["typed_data", "signature"])]
-    keystore: Option<PathBuf>,
+    pub(super) keystore: Option<PathBuf>,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    pub(super) passphrase: PassphraseArgs,
     /// Print what a wallet signs (EIP-712, as JSON) and do nothing else.
+    ///
+    /// For example: cast wallet sign --ledger --data --from-file FILE
     #[arg(long, conflicts_with_all = ["keystore", "signature"])]
-    typed_data: bool,
+    pub(super) typed_data: bool,
     /// The wallet's signature over that: 0x and 130 hexadecimal digits. Give the same --number.
     #[arg(long, value_name = "HEX", conflicts_with = "keystore", requires = "number")]
-    signature: Option<String>,
-    /// Orders what is said: above all that was said before. The time in seconds where it is not given.
+    pub(super) signature: Option<String>,
+    /// Orders what you say: the greatest number counts. The time in seconds where it is not given.
     #[arg(long)]
-    number: Option<u64>,
+    pub(super) number: Option<u64>,
     /// The network definition; the node's own where a data directory is given.
     #[arg(long, value_name = "FILE")]
-    network: Option<PathBuf>,
+    pub(super) network: Option<PathBuf>,
     #[command(flatten)]
-    node: NodeArgs,
+    pub(super) node: NodeArgs,
 }
 
 /// Who agrees that a node resumes.

@@ -5,7 +5,7 @@ use super::roster::{self, MEMBERS, Member};
 use crate::config::RpcUrl;
 use crate::data_dir::files;
 use crate::failure::{Exit, Failure};
-use crate::host::versions::signatures_file;
+use crate::host::versions::{signature_lines, signatures_file};
 use crate::init::{self, Plan};
 use crate::keystore::{KdfProfile, Passphrase};
 use crate::requester::sign_definition;
@@ -336,7 +336,7 @@ fn write_genesis(
     if signed.verify_genesis()? != *definition {
         return Err(Failure::general("DEVNET_DEFINITION", "network.toml does not read back as it was written"));
     }
-    let lines: String = signed.signatures.iter().map(|signature| format!("0x{}\n", hex::encode(signature))).collect();
+    let lines = signature_lines(&signed);
     for path in paths {
         files::write_new(&path, signed.text.as_bytes()).map_err(|error| io(&path, &error))?;
         let path = signatures_file(&path);

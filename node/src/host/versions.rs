@@ -108,6 +108,11 @@ fn check_signatures(genesis: &Definition, path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// As [`parse_signatures`] reads them.
+pub(crate) fn signature_lines(signed: &SignedChange) -> String {
+    signed.signatures.iter().map(|signature| format!("0x{}\n", hex::encode(signature))).collect()
+}
+
 /// Signatures in hexadecimal digits.
 pub(crate) fn parse_signatures<'a>(lines: impl Iterator<Item = &'a str>) -> Option<BTreeSet<[u8; 65]>> {
     let signature = |line: &str| hex::decode(line.trim().trim_start_matches("0x")).ok()?.try_into().ok();
