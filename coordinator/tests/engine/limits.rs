@@ -260,6 +260,9 @@ fn r15_each_member_counts_for_itself_and_asks_again_later() {
     bench.deliver();
     assert_eq!(bench.answers.last(), Some(&(1, Ok(()))));
     assert_eq!(bench.state(3, &fourth), "none", "full there");
+    let view = bench.hosts[&1].engine.request(fourth.id()).unwrap();
+    let third = view.members.iter().find(|member| member.node.0 == 3).unwrap();
+    assert_eq!((third.status, third.code), ("not yet", Some(Code::PolicyRate)), "and not for good");
     bench.pass(61);
     bench.rounds(3);
     assert_ne!(bench.state(3, &fourth), "none", "it is offered once more");
