@@ -202,6 +202,7 @@ impl Engine {
         // Where the chain was just asked, its answer decides what is to be written: one batch for both.
         if !self.effects.iter().any(|effect| matches!(effect, Effect::AskChain { .. })) {
             self.write();
+            self.forget_closed();
         }
         std::mem::take(&mut self.effects)
     }

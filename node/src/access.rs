@@ -85,6 +85,7 @@ pub(crate) const COMMANDS: &[Right] = &[
     right("status", READ),
     right("keystore change-passphrase", OPERATE),
     right("network show", READ),
+    right("network check", READ),
     right("network status", READ),
     right("network diff", READ),
     right("network propose", READ),

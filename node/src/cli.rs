@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 mod access;
 mod audit;
+mod check;
 mod dkg;
 mod network;
 mod opinion;

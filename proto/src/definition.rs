@@ -127,6 +127,31 @@ pub struct KeyDefinition {
     pub organisations_min: u16,
     /// How many regions the signers must come from, at least.
     pub regions_min: u16,
+    /// How many of them may come from one place, at most.
+    pub at_most: AtMost,
+}
+
+/// How many signers one place may give, where that is limited.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct AtMost {
+    /// One organisation.
+    pub per_organisation: Option<u16>,
+    /// One region.
+    pub per_region: Option<u16>,
+    /// One provider.
+    pub per_provider: Option<u16>,
+}
+
+impl AtMost {
+    /// Each limit that there is, with the place of a node that it counts.
+    pub(crate) fn families(self) -> impl Iterator<Item = (usize, fn(&Node) -> &str)> {
+        let families: [(_, fn(&Node) -> &str); 3] = [
+            (self.per_organisation, |node| &node.organisation),
+            (self.per_region, |node| &node.region),
+            (self.per_provider, |node| &node.provider),
+        ];
+        families.into_iter().filter_map(|(most, place)| Some((usize::from(most?), place)))
+    }
 }
 
 /// One operator set and the key that may slash it.
@@ -326,6 +351,14 @@ impl Content {
             None => hasher,
             Some(quorum) => hasher.field("quorum").number(quorum),
         };
+        let limited = self.keys.iter().filter(|key| key.at_most != AtMost::default());
+        let hasher = limited.fold(hasher, |hasher, key| {
+            let AtMost { per_organisation, per_region, per_provider } = key.at_most;
+            let hasher = hasher.field("at most").field(&key.name);
+            [per_organisation, per_region, per_provider]
+                .iter()
+                .fold(hasher, |hasher, most| hasher.list(most.iter(), |hasher, most| hasher.number(*most)))
+        });
         let expiring = self.requesters.iter().filter_map(|requester| Some((&requester.name, requester.expires?)));
         let add = |hasher: CanonicalHasher, (name, expires): (&String, WallTime)| {
             hasher.field("expires").field(name).number(expires.0)
@@ -378,7 +411,11 @@ impl Content {
         let (organisations, regions) = (key.organisations_min, key.regions_min);
         let members: Vec<_> = key.nodes().collect();
         if organisations == 0 || regions == 0 || diversity::eligible_subset(self, key, &members).is_none() {
-            let rule = format!("{t} signers from {organisations} organisations and {regions} regions");
+            let AtMost { per_organisation, per_region, per_provider } = key.at_most;
+            let most = [("organisation", per_organisation), ("region", per_region), ("provider", per_provider)];
+            let most = most
+                .map(|(place, most)| most.map_or_else(String::new, |most| format!(", at most {most} of one {place}")));
+            let rule = format!("{t} signers from {organisations} organisations and {regions} regions{}", most.concat());
             return Err(invalid(format!("key {}: its members cannot give {rule}; both count from 1", key.name)));
         }
         Ok(())

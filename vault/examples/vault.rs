@@ -20,7 +20,7 @@ use chacha20poly1305::aead::{Aead, KeyInit};
 use firn_proto::account::account_address;
 use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{KeyCertificate, KeyProposal};
-use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{AtMost, Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
 use firn_proto::message::{BlockReference, KeyRound1, KeyShares, SigningPackage};
 use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::opinion::Opinions;
@@ -361,6 +361,7 @@ fn net(t: u16, n: u16) -> Net {
             members: roots.keys().map(|identifier| (*identifier, NodeId(identifier.0))).collect(),
             organisations_min: 1,
             regions_min: 1,
+            at_most: AtMost::default(),
         }],
         operator_sets: vec![OperatorSetEntry { avs, id: 0, key: "slash".into() }],
         authorities: Vec::new(),

@@ -8,7 +8,7 @@ use firn_proto::account::account_address;
 use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{KeyCertificate, KeyProposal};
 use firn_proto::commitments::Commitments;
-use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{AtMost, Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
 use firn_proto::message::{BlockReference, KeyComplaint, KeyRound1, KeyShares, SigningPackage};
 use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::opinion::Opinions;
@@ -87,6 +87,7 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
         members: members.clone(),
         organisations_min: 1,
         regions_min: 1,
+        at_most: AtMost::default(),
     };
     Definition::new(Content {
         name: "test".into(),

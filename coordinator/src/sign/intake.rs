@@ -134,7 +134,6 @@ impl Engine {
     /// after a crash before that, it is brought again.
     fn take_in(&mut self, request: Request, origin: NodeId) {
         let (id, key) = (request.id(), request.key(&self.definition).cloned());
-        self.forget_closed();
         self.refusals.remove(id);
         let spread = Message::RequestSpread { request: Box::new(request.clone()), origin };
         let state = State::new(Subject::Request(Box::new(request)), origin, self.now.wall);

@@ -3,7 +3,7 @@
 use crate::bench::{AVS, REQUESTER, requester};
 use crate::host::root;
 use alloy_primitives::Address;
-use firn_proto::definition::{self, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{self, AtMost, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
 use firn_proto::policy::Policy;
 use firn_proto::{Identifier, NodeId};
 
@@ -38,6 +38,7 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             members: (1..=n).map(|id| (Identifier(id), NodeId(id))).collect(),
             organisations_min: 1,
             regions_min: 1,
+            at_most: AtMost::default(),
         }],
         operator_sets: vec![OperatorSetEntry { avs: AVS, id: 0, key: "slash".to_owned() }],
         authorities: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::request::open_keystore;
 use super::show::ACCEPTED;
-use super::{NodeArgs, Output, PassphraseArgs, document, pause, print, talk};
+use super::{NodeArgs, Output, PassphraseArgs, check, document, pause, print, talk};
 use crate::api::network::{ChangeBody, NetworkView, VersionView};
 use crate::data_dir::files;
 use crate::failure::{Exit, Failure};
@@ -22,6 +22,11 @@ use std::path::{Path, PathBuf};
 pub(crate) enum NetworkCommand {
     /// Show a network.toml with its digest, which all organisations must see alike.
     Show {
+        /// The file, or a data directory with one.
+        path: PathBuf,
+    },
+    /// Show what each key of a network.toml holds against, in members and places, and what may not be meant.
+    Check {
         /// The file, or a data directory with one.
         path: PathBuf,
     },
@@ -107,10 +112,10 @@ pub(crate) struct AcceptArgs {
 pub(super) async fn network(command: NetworkCommand, output: Output) -> Result<(), Failure> {
     match command {
         NetworkCommand::Show { path } => {
-            let file = if path.is_dir() { path.join("network.toml") } else { path };
-            let definition = read_definition(&file)?;
+            let definition = definition_at(path)?;
             print(output, &document("firn.network.v1", &as_json(&definition)), || as_text(&definition))
         }
+        NetworkCommand::Check { path } => check::check(&definition_at(path)?, output),
         NetworkCommand::Status { node, toml } => status(&node.client()?.network().await?, toml, output),
         NetworkCommand::Diff { old, new } => {
             let changes = diff(&read_definition(&old)?, &read_definition(&new)?);
@@ -132,6 +137,10 @@ pub(super) async fn network(command: NetworkCommand, output: Output) -> Result<(
         NetworkCommand::Resume(args) => pause::say(false, &args, output).await,
         NetworkCommand::Install { change, data_dir } => install(&change, &data_dir, output),
     }
+}
+
+fn definition_at(path: PathBuf) -> Result<Definition, Failure> {
+    read_definition(&if path.is_dir() { path.join("network.toml") } else { path })
 }
 
 fn status(view: &NetworkView, toml: bool, output: Output) -> Result<(), Failure> {

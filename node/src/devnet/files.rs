@@ -13,7 +13,9 @@ use alloy::primitives::{Address, U256};
 use alloy::signers::local::PrivateKeySigner;
 use firn_proto::account::verifier_address;
 use firn_proto::author::AuthorKey;
-use firn_proto::definition::{Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester, SignedChange};
+use firn_proto::definition::{
+    AtMost, Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester, SignedChange,
+};
 use firn_proto::pause::Quorums;
 use firn_proto::policy::{Approvals, Person, Policy, Role, Rule, Scope};
 use firn_proto::{Definition, Identifier, NodeId, Point};
@@ -296,6 +298,7 @@ fn definition(
         members: nodes.keys().map(|node| (Identifier(node.0), *node)).collect(),
         organisations_min: 1,
         regions_min: 1,
+        at_most: AtMost::default(),
     };
     Definition::new(Content {
         name: NETWORK.to_owned(),

@@ -2,7 +2,7 @@
 
 use super::version::Succession;
 use super::{
-    Authority, Chain, Content, KeyDefinition, ListedCall, Node, OperatorSetEntry, Purpose, Requester, invalid,
+    AtMost, Authority, Chain, Content, KeyDefinition, ListedCall, Node, OperatorSetEntry, Purpose, Requester, invalid,
 };
 use crate::author::AuthorKey;
 use crate::code::Refusal;
@@ -111,6 +111,12 @@ struct FileKey {
 struct FileDiversity {
     organisations: u16,
     regions: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_organisation: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_region: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_provider: Option<u16>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -255,6 +261,11 @@ fn key(entry: &FileKey) -> Result<KeyDefinition, Refusal> {
         members,
         organisations_min: diversity.map_or(1, |diversity| diversity.organisations),
         regions_min: diversity.map_or(1, |diversity| diversity.regions),
+        at_most: diversity.map_or_else(AtMost::default, |diversity| AtMost {
+            per_organisation: diversity.per_organisation,
+            per_region: diversity.per_region,
+            per_provider: diversity.per_provider,
+        }),
     })
 }
 
@@ -307,9 +318,7 @@ pub(super) fn write(definition: &Content, succession: Option<&Succession>) -> St
                 purpose: key.purpose.as_str().to_owned(),
                 threshold: key.threshold,
                 members: key.members.iter().map(|(id, node)| FileMember { identifier: id.0, node: node.0 }).collect(),
-                diversity: (key.organisations_min, key.regions_min)
-                    .ne(&(1, 1))
-                    .then_some(FileDiversity { organisations: key.organisations_min, regions: key.regions_min }),
+                diversity: write_diversity(key),
             })
             .collect(),
         operator_sets: definition
@@ -337,6 +346,13 @@ pub(super) fn write(definition: &Content, succession: Option<&Succession>) -> St
     };
     // Serialising strings, integers and lists of tables cannot fail.
     toml::to_string(&file).unwrap_or_default()
+}
+
+fn write_diversity(key: &KeyDefinition) -> Option<FileDiversity> {
+    let AtMost { per_organisation, per_region, per_provider } = key.at_most;
+    let (organisations, regions) = (key.organisations_min, key.regions_min);
+    let is_plain = (organisations, regions, key.at_most) == (1, 1, AtMost::default());
+    (!is_plain).then_some(FileDiversity { organisations, regions, per_organisation, per_region, per_provider })
 }
 
 fn write_authority(listed: &Authority) -> FileAuthority {

@@ -3,7 +3,9 @@
 use alloy_primitives::{Address, U256};
 use firn_proto::author::{AuthorKey, AuthorSignature};
 use firn_proto::commitments::{CommitmentStatement, Commitments};
-use firn_proto::definition::{Chain, Content, Definition, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{
+    AtMost, Chain, Content, Definition, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester,
+};
 use firn_proto::envelope::{self, Header};
 use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::opinion::{self, Decision, SignedOpinion};
@@ -154,6 +156,7 @@ pub(crate) fn key(name: &str, threshold: u16, n: u16) -> KeyDefinition {
         members,
         organisations_min: 1,
         regions_min: 1,
+        at_most: AtMost::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::geography::{Geography, Place};
 use crate::scenario::Scenario;
 use alloy_primitives::{Address, U256};
 use firn_proto::account::account_address;
-use firn_proto::definition::{self, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{self, AtMost, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
 use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::request::SignedRequest;
 use firn_proto::{Identifier, NodeId, Point, Request};
@@ -71,6 +71,7 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
             threshold: scenario.key.threshold,
             organisations_min: scenario.key.organisations_min.max(1),
             regions_min: scenario.key.regions_min.max(1),
+            at_most: AtMost::default(),
             members: nodes.iter().map(|node| (Identifier(node.0), *node)).collect(),
         }],
         operator_sets: vec![OperatorSetEntry { avs: avs(), id: 0, key: KEY_NAME.to_owned() }],

@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use firn_proto::definition::{Content, Definition, KeyDefinition, Purpose};
+use firn_proto::ids::NodeId;
 use rustix::process::{Pid, test_kill_process};
-use serde_json::{Deserializer, Value};
+use serde_json::{Deserializer, Value, json};
 
 use crate::net::Net;
 use crate::process::{Process, cli, cli_refuses, firn, run, step, until};
@@ -83,6 +85,47 @@ fn init_makes_a_node_once() {
     assert_eq!(fs::read_dir(&home).expect("a folder").count(), 1, "firn moved in");
     cli_refuses(&["run", "--data-dir", &dir, "--passphrase-file", &passphrase], "DEFINITION_MISSING", 1);
     cli_refuses(&["status", "--data-dir", &dir], "NODE_UNREACHABLE", 4);
+}
+
+#[test]
+fn what_each_key_holds_against_is_counted_and_what_may_not_be_meant_is_named() {
+    let net = Net::prepare(5, 4);
+    let checked = |content: &Content| {
+        let file = net.data_dir(0).to_owned() + "/edited.toml";
+        fs::write(&file, Definition::new(content.clone()).to_toml()).expect("a file");
+        assert!(cli(&["network", "check", &file]).success().contains("(2t - n - 1)"));
+        cli(&["network", "check", &file, "--output", "json"]).json()
+    };
+    let mut content = (*net.definition).clone();
+    let report = checked(&content);
+    let counts = ["forgery_holds_against", "rivals_hold_against", "away_max", "organisations_to_forge"];
+    assert_eq!(counts.map(|name| report["keys"][0][name].as_u64()), [Some(3), Some(2), Some(1), Some(4)]);
+    assert_eq!(report["keys"][0]["indispensable"], json!([]));
+    assert_eq!(report["warnings"], json!(["key slash: no rule has a budget, so no sum of slashes is ever too much"]));
+
+    // Three of five nodes at one organisation, a second key on the same machines, no budgets, no admins.
+    let organisation = content.nodes[&NodeId(1)].organisation.clone();
+    for node in [2, 3].map(NodeId) {
+        content.nodes.get_mut(&node).expect("a node").organisation.clone_from(&organisation);
+    }
+    let veto = KeyDefinition { name: "veto".to_owned(), purpose: Purpose::Veto, ..content.keys[0].clone() };
+    content.keys.push(veto);
+    content.policy.rules.clear();
+    content.policy.people.clear();
+    content.policy.pause = None;
+    let report = checked(&content);
+    assert_eq!(report["keys"][0]["organisations_to_forge"], 2);
+    let warnings = report["warnings"].to_string();
+    for warning in [
+        "3 of its members are organisation",
+        "signs nothing",
+        "has a budget",
+        "share machines",
+        "should be easier",
+        "`admin`",
+    ] {
+        assert!(warnings.contains(warning), "no `{warning}` in {warnings}");
+    }
 }
 
 #[test]
