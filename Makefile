@@ -52,7 +52,7 @@ demo: build ## five nodes, a key, three slashes, killed and returning nodes: the
 	@$(FIRN) devnet demo
 
 .PHONY: test
-test: setup fmt-check lint contracts-check contracts-test build unit sim mutants-tenth coverage ## everything CI checks, in CI's order
+test: setup fmt-check lint contracts-check contracts-test build unit sim fuzz mutants-tenth coverage ## everything CI checks, in CI's order
 
 .PHONY: check
 check: setup fmt-check lint contracts-check ## formatting, lints, contract artifacts; writes nothing
@@ -97,11 +97,19 @@ mutants-tenth: build ## the tenth of them that the commit picks
 	$(call say,mutants)
 	@$(CARGO_TARGET_DIR)/debug/examples/mutants --tenth
 
+.PHONY: fuzz
+fuzz: setup ## coverage-guided fuzzing of every decoder in proto, SECONDS=10 each
+	$(call say,fuzz)
+	@scripts/fuzz $(SECONDS)
+
 .PHONY: soak-stack
 soak-stack: build ## 200 kills of real nodes under traffic; writes tests/reports/kills.txt
 	$(call say,kills)
 	@FIRN_REQUIRE_NAMESPACES=1 FIRN_STACK_KILLS=$(or $(KILLS),200) FIRN_STACK_REPORT=$(CURDIR)/tests/reports/kills.txt \
 		$(CARGO) test $(WORKSPACE) --test stack -- killed
+
+# How long `make fuzz` takes for each target. Not the shell's own variable of that name.
+SECONDS := 10
 
 # How long `make swarm` and `make soak` look for failures, in all.
 TIME ?= 10m

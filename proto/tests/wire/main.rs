@@ -48,5 +48,6 @@ mod request;
 mod safe;
 #[cfg(test)]
 mod samples;
+mod seeds;
 #[cfg(test)]
 mod signature;
