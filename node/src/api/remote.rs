@@ -15,9 +15,10 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::Pin;
@@ -27,11 +28,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// Handshakes at once. Each costs two signatures, and none has shown a certificate yet.
+/// Handshakes at once. Each costs two signatures, and none has shown a certificate yet. The longest-waiting one makes room for
+/// another: a client is through in two round trips, and whoever stays silent keeps nobody out.
 const HANDSHAKES_MAX: usize = 16;
 
 /// How long one may take.
@@ -80,7 +82,8 @@ pub(crate) async fn serve(
         let who = Client { name: client.name.clone(), role: client.role };
         (client.fingerprint.0, who)
     });
-    let (found, ready) = mpsc::channel(1);
+    // Room for every connection there may be: handing one on never waits.
+    let (found, ready) = mpsc::channel(CONNECTIONS_MAX);
     let accepting = tokio::spawn(accept(listener, acceptor, Arc::new(known.collect()), found));
     let service = router(shared, Door::Remote).into_make_service_with_connect_info::<Caller>();
     let graceful = async move {
@@ -98,35 +101,50 @@ async fn accept(
     known: Arc<BTreeMap<[u8; 32], Client>>,
     found: mpsc::Sender<(Connection, Client)>,
 ) {
-    let (handshakes, connections) = (Semaphore::new(HANDSHAKES_MAX), Semaphore::new(CONNECTIONS_MAX));
-    let (handshakes, connections) = (Arc::new(handshakes), Arc::new(connections));
-    while let Ok(turn) = Arc::clone(&handshakes).acquire_owned().await {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut waiting: VecDeque<(SocketAddr, AbortHandle)> = VecDeque::new();
+    loop {
         let Ok((stream, address)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_AGAIN).await;
             continue;
         };
-        let (acceptor, known, found) = (acceptor.clone(), Arc::clone(&known), found.clone());
-        let connections = Arc::clone(&connections);
-        tokio::spawn(async move {
-            let greeted = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
-            drop(turn);
-            let stream = match greeted {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return tracing::warn!(%address, %error, "api_client_refused"),
-                Err(_) => return tracing::warn!(%address, "api_client_slow"),
-            };
-            let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-            let fingerprint: [u8; 32] = Sha256::digest(certificate.map_or(&[][..], |certificate| certificate)).into();
-            let Some(client) = known.get(&fingerprint).cloned() else {
-                return tracing::warn!(%address, fingerprint = hex::encode(fingerprint), "api_client_unknown");
-            };
-            let Ok(place) = connections.try_acquire_owned() else {
-                return tracing::warn!(%address, client = client.name, "api_client_beyond_bound");
-            };
-            tracing::info!(%address, client = client.name, role = client.role.as_str(), "api_client");
-            let _ = found.send((Connection { stream, _place: place }, client)).await;
-        });
+        waiting.retain(|(_, handshake)| !handshake.is_finished());
+        if waiting.len() >= HANDSHAKES_MAX
+            && let Some((address, oldest)) = waiting.pop_front()
+        {
+            oldest.abort();
+            tracing::warn!(%address, "api_client_displaced");
+        }
+        let greeting =
+            greet(stream, address, acceptor.clone(), Arc::clone(&known), Arc::clone(&connections), found.clone());
+        waiting.push_back((address, tokio::spawn(greeting).abort_handle()));
     }
+}
+
+/// Hands on a connection if its certificate is listed.
+async fn greet(
+    stream: TcpStream,
+    address: SocketAddr,
+    acceptor: TlsAcceptor,
+    known: Arc<BTreeMap<[u8; 32], Client>>,
+    connections: Arc<Semaphore>,
+    found: mpsc::Sender<(Connection, Client)>,
+) {
+    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::warn!(%address, %error, "api_client_refused"),
+        Err(_) => return tracing::warn!(%address, "api_client_slow"),
+    };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let fingerprint: [u8; 32] = Sha256::digest(certificate.map_or(&[][..], |certificate| certificate)).into();
+    let Some(client) = known.get(&fingerprint).cloned() else {
+        return tracing::warn!(%address, fingerprint = hex::encode(fingerprint), "api_client_unknown");
+    };
+    let Ok(place) = connections.try_acquire_owned() else {
+        return tracing::warn!(%address, client = client.name, "api_client_beyond_bound");
+    };
+    tracing::info!(%address, client = client.name, role = client.role.as_str(), "api_client");
+    let _ = found.try_send((Connection { stream, _place: place }, client));
 }
 
 fn server_config(remote: &Remote) -> Result<ServerConfig, Failure> {

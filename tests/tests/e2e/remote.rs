@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::net::Net;
 use crate::place;
-use crate::process::{PATIENCE, firn, run, step};
+use crate::process::{PATIENCE, firn, run, step, until};
 
 const PAGE: &str = include_str!("../../../docs/reference/roles.md");
 const ROLES: [&str; 6] = ["auditor", "requester", "approver", "veto", "admin", "operator"];
@@ -214,6 +214,14 @@ fn r64_r24_other_machines_get_in_by_certificate_and_do_what_its_role_may() {
         assert!(old.is_err(), "TLS 1.2: {old:?}");
         let plain = crate::http::get(at, "/v1/status");
         assert!(plain.is_err(), "plain HTTP: {plain:?}");
+    });
+    step("silent connections make room", || {
+        let silent: Vec<_> = (0..40).map(|_| place::connect(at).expect("a connection")).collect();
+        until("the first of them to be sent away", || {
+            net.log(0).contains("api_client_displaced").then_some(()).ok_or_else(|| "not displaced".to_owned())
+        });
+        assert_eq!(call(at, &ours.ca(), Some(&clients[5].0), TLS13, status).map(|(code, _)| code), Ok(200));
+        drop(silent);
     });
     step("every role and every route", || every_route(&net, at, &ours, &clients));
     step("by command line", || by_command_line(&net, at, &ours, &theirs, &clients));
