@@ -49,6 +49,13 @@ impl Chain {
         self.call("anvil_mine", &json!([format!("{blocks:#x}")])).expect("anvil mines");
     }
 
+    /// Sends a transaction of an account of the chain's own, or of any that stands in for somebody outside.
+    pub(crate) fn send(&self, from: Address, to: Address, data: &[u8]) {
+        self.call("anvil_impersonateAccount", &json!([from])).expect("anvil lends accounts");
+        let transaction = json!([{ "from": from, "to": to, "data": format!("0x{}", hex::encode(data)) }]);
+        self.call("eth_sendTransaction", &transaction).expect("it is taken");
+    }
+
     /// The finalised block's number.
     pub(crate) fn finalised(&self) -> u64 {
         let block = self.call("eth_getBlockByNumber", &json!(["finalized", false])).expect("a finalised block");
@@ -96,7 +103,7 @@ impl Chain {
         OperatorSet { avs: self.avs, id: self.set }
     }
 
-    fn read<C: SolCall>(&self, call: &C, at: &str) -> Result<C::Return, String> {
+    pub(crate) fn read<C: SolCall>(&self, call: &C, at: &str) -> Result<C::Return, String> {
         let data = format!("0x{}", hex::encode(call.abi_encode()));
         let answer = self.call("eth_call", &json!([{ "to": self.allocation_manager, "data": data }, at]))?;
         let bytes = answer.as_str().and_then(|text| hex::decode(text.trim_start_matches("0x")).ok());

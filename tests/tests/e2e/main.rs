@@ -13,6 +13,7 @@ mod audit;
 #[cfg(test)]
 mod chain;
 #[cfg(test)]
+mod governance;
 mod host;
 #[cfg(test)]
 mod http;

@@ -12,36 +12,35 @@ use firn_proto::operation::{ClearRedistribution, Operation};
 use firn_proto::{Definition, Point};
 use serde_json::json;
 
-/// The devnet's definition with a treasury key of the same members, which the AVS's requester may have clear slashes.
-fn net() -> Net {
+/// The devnet's definition with a second key of the same members, for another purpose, and what the AVS's requester may ask it for.
+pub(crate) fn with_key(purpose: Purpose, operations: &[&str]) -> Net {
     let mut net = Net::prepare(3, 2);
     let avs = net.chain.avs;
     net.redefine(|content| {
         let mut key = content.keys[0].clone();
-        (key.name, key.purpose) = ("treasury".to_owned(), Purpose::Treasury);
-        content.authorities.push(Authority { avs, purpose: Purpose::Treasury, key: key.name.clone() });
-        content.keys.push(key);
+        (key.name, key.purpose) = (purpose.as_str().to_owned(), purpose);
+        content.authorities.push(Authority { avs, purpose, key: key.name.clone() });
+        content.keys.insert(usize::from(key.name > content.keys[0].name), key);
         // The simulation is all of EigenLayer at one address.
         content.chain.strategy_manager = Some(content.chain.allocation_manager);
-        content.requesters[0].operations.push("clear_redistribution".to_owned());
+        content.chain.permission_controller = Some(content.chain.allocation_manager);
+        content.requesters[0].operations.extend(operations.iter().map(|kind| (*kind).to_owned()));
     });
     assert_eq!(Definition::parse(&net.definition.to_toml()).as_ref(), Ok(&net.definition));
     net.started()
 }
 
-/// Generates the treasury key and deploys its account, as anybody may.
-fn treasury(net: &Net) -> Address {
-    let id = net.propose(0, "treasury", 60);
+/// Generates the key of this name and deploys its account, as anybody may.
+pub(crate) fn account_of(net: &Net, name: &str) -> Address {
+    let id = net.propose(0, name, 60);
     [1, 2].into_iter().for_each(|node| net.accept(node, &id));
     net.key_in_state(&[0, 1, 2], &id, "active");
     let key = net.key(0, &id).expect("the key");
     let point = hex::decode(key["group_key"].as_str().expect("a key").trim_start_matches("0x")).expect("hexadecimal");
     let point = k256::PublicKey::from_sec1_bytes(&point).expect("a point");
     let point = Point::from_affine(point.as_affine()).expect("a point");
-    let sender = net.chain.call("eth_accounts", &json!([])).expect("accounts")[0].clone();
-    let data = [B256::ZERO.as_slice(), &account_init_code(&point)].concat();
-    let transaction = json!([{ "from": sender, "to": DEPLOYER, "data": format!("0x{}", hex::encode(data)) }]);
-    net.chain.call("eth_sendTransaction", &transaction).expect("it is taken");
+    let sender: Address = parse(&net.chain.call("eth_accounts", &json!([])).expect("accounts")[0]);
+    net.chain.send(sender, DEPLOYER, &[B256::ZERO.as_slice(), &account_init_code(&point)].concat());
     let account: Address = parse(&key["account"]);
     until("the account to be deployed and final", || {
         net.chain.mine(1);
@@ -51,7 +50,7 @@ fn treasury(net: &Net) -> Address {
     account
 }
 
-fn post(net: &Net, operation: &Operation) -> Answer {
+pub(crate) fn post(net: &Net, operation: &Operation) -> Answer {
     let id = operation.id(&net.definition);
     let signature = net.requester().sign_hash_sync(&id.0.0.into()).expect("a local key signs");
     let body =
@@ -61,10 +60,10 @@ fn post(net: &Net, operation: &Operation) -> Answer {
 
 #[test]
 fn r07_a_treasury_key_clears_a_slash_and_the_slashing_key_does_not() {
-    let net = net();
+    let net = with_key(Purpose::Treasury, &["clear_redistribution"]);
     let slasher = net.account();
     net.slash_once(0, 5);
-    let account = treasury(&net);
+    let account = account_of(&net, "treasury");
     assert_ne!(account, slasher);
     let clear = |account, nonce| {
         Operation::ClearRedistribution(ClearRedistribution {
