@@ -142,10 +142,13 @@ pub struct AtMost {
     pub per_provider: Option<u16>,
 }
 
+/// The place of a node that a limit counts.
+type PlaceOf = fn(&Node) -> &str;
+
 impl AtMost {
     /// Each limit that there is, with the place of a node that it counts.
-    pub(crate) fn families(self) -> impl Iterator<Item = (usize, fn(&Node) -> &str)> {
-        let families: [(_, fn(&Node) -> &str); 3] = [
+    pub(crate) fn families(self) -> impl Iterator<Item = (usize, PlaceOf)> {
+        let families: [(Option<u16>, PlaceOf); 3] = [
             (self.per_organisation, |node| &node.organisation),
             (self.per_region, |node| &node.region),
             (self.per_provider, |node| &node.provider),

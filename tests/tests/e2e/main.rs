@@ -14,6 +14,7 @@ mod audit;
 mod chain;
 #[cfg(test)]
 mod governance;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod http;
