@@ -111,6 +111,8 @@ pub enum What {
         approved: bool,
         /// The same share as before, for the same package.
         again: bool,
+        /// Under which version of the definition it was lent.
+        version: u32,
     },
     // ---- protocol ----
     /// The core observed something.
@@ -132,6 +134,11 @@ pub enum What {
         envelopes: Vec<Vec<u8>>,
     },
     // ---- requests and chain ----
+    /// A person said something, and a node that runs heard it.
+    Said {
+        /// Its index in all that was said.
+        index: usize,
+    },
     /// A request of the workload was posted.
     Posted {
         /// The request.

@@ -21,6 +21,7 @@ pub mod k1;
 pub mod n1;
 pub mod p1;
 pub mod p2;
+pub mod pauses;
 pub mod r1;
 pub mod r2;
 pub mod s1;
@@ -107,7 +108,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(i1::I1::default()),
         Box::new(k1::K1::default()),
         Box::new(n1::N1::default()),
-        Box::new(p1::P1),
+        Box::new(p1::P1::default()),
         Box::new(p2::P2),
         Box::new(r1::R1::default()),
         Box::new(r2::R2::default()),

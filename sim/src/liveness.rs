@@ -19,11 +19,15 @@ pub mod bound;
 pub mod core;
 pub mod ground;
 pub mod keygen;
+mod rules;
 pub mod track;
 pub mod windows;
 
 /// Time between two looks at links that change by themselves.
 const EVERY: Micros = 100_000;
+
+/// And at rules, which time alone may meet.
+const EVERY_RULED: Micros = 3_000_000;
 
 /// The liveness oracle of a run.
 #[derive(Debug, Default)]
@@ -89,7 +93,9 @@ impl Liveness {
         self.keygen.see(entry, world);
         let due = self.due.is_some_and(|due| due < entry.at);
         let drifting = self.ground.moves(world) && entry.at >= self.looked.saturating_add(EVERY);
-        if changed || due || drifting { self.look(world) } else { Vec::new() }
+        // Budgets come free and waiting times end without an entry of their own.
+        let waiting = rules::take_time(world) && entry.at >= self.looked.saturating_add(EVERY_RULED);
+        if changed || due || drifting || waiting { self.look(world) } else { Vec::new() }
     }
 
     /// The end of the run: what is overdue, and a verdict for each request.

@@ -7,7 +7,7 @@ use firn_proto::{Code, Message, NodeId, SubjectId, Verified};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All probes, each with what it means.
-pub const ALL: [(&str, &str); 24] = [
+pub const ALL: [(&str, &str); 28] = [
     ("takeover", "an attempt was opened by a node other than the one that received the request"),
     ("attempt-retried", "a coordinator opened a second attempt for a request"),
     ("attempt-warm", "an attempt was opened before any other member had declared itself willing"),
@@ -31,6 +31,10 @@ pub const ALL: [(&str, &str); 24] = [
     ("expired", "a request was closed as expired"),
     ("signed-twice", "two different valid signatures of one request were known"),
     ("relay-raced", "a relayed payload met a nonce that another relayer had used"),
+    ("version-adopted", "a node took the next version of the definition up"),
+    ("version-elsewhere", "a node met a peer that runs under another version"),
+    ("node-paused", "an operator paused a node"),
+    ("network-paused", "a node heard that the network is paused"),
     ("misbehaved", "a corrupted node did something of its own"),
 ];
 
@@ -119,6 +123,11 @@ impl Probes {
             }
             Observation::Subject { state: "expired", .. } => self.fire("expired"),
             Observation::Evidence { .. } => self.fire("evidence"),
+            Observation::Version { state: "adopted", .. } => self.fire("version-adopted"),
+            Observation::Elsewhere { .. } => self.fire("version-elsewhere"),
+            Observation::Pause { paused: true, network } => {
+                self.fire(if *network { "network-paused" } else { "node-paused" });
+            }
             Observation::Quarantine { over: false, .. } => self.fire("quarantine"),
             Observation::KeyPhase { phase: "active", .. } => self.fire("key-active"),
             Observation::KeyEnded { key_id, .. } => {

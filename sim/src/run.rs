@@ -8,7 +8,7 @@ use crate::oracle::{Findings, Oracle};
 use crate::scenario::{FaultKind, KeyOrigin, Micros, Moment, Scenario};
 use crate::seeded::Bug;
 use crate::verdict::{Outcome, Violation};
-use crate::world::{Fixtures, Mark, PostedRequest, World};
+use crate::world::{Fixtures, Mark, PostedRequest, SLOT, World};
 use firn_proto::{Digest, NodeId};
 use std::collections::BTreeMap;
 
@@ -51,6 +51,9 @@ const GRACE: Micros = 30_000_000;
 
 /// Time in which a key is generated in a run, faults permitting.
 const GENERATION: Micros = 120_000_000;
+
+/// How long after its block a version is taken up, faults permitting.
+const CHANGE: Micros = 2 * SLOT;
 
 /// How often a run looks whether it is over.
 const LOOK: Micros = 1_000_000;
@@ -115,7 +118,9 @@ pub fn horizon(scenario: &Scenario) -> Micros {
         KeyOrigin::Generated { at } if at != Micros::MAX => at.saturating_add(GENERATION),
         _ => 0,
     };
-    requests.chain(faults).max().unwrap_or(0).saturating_add(key).saturating_add(GRACE)
+    let governance = scenario.pauses.iter().filter_map(|pause| pause.end);
+    let governance = governance.chain(scenario.versions.iter().map(|version| version.block.max(version.at)));
+    requests.chain(faults).chain(governance).max().unwrap_or(0).saturating_add(key).saturating_add(GRACE)
 }
 
 /// Whether nothing is to come: all is posted and signed or ended everywhere, and no fault ends or begins later.
@@ -126,6 +131,8 @@ fn is_over(world: &World) -> bool {
         Moment::At(at) => at.saturating_add(fault.lasts.unwrap_or(0)) >= world.now(),
         Moment::When { .. } => false,
     });
+    let governed = scenario.pauses.iter().any(|pause| pause.end.unwrap_or(pause.begin) >= world.now())
+        || scenario.versions.iter().any(|version| version.block.max(version.at) + CHANGE >= world.now());
     let healing = world.active_faults().any(|(kind, end)| end.is_some() || matches!(kind, FaultKind::Jam { .. }));
     let settled = |state: &str| matches!(state, "executed" | "refused" | "expired");
     let honest = || world.processes().filter(|(id, process)| process.up && !world.is_corrupted(id.node));
@@ -138,6 +145,7 @@ fn is_over(world: &World) -> bool {
     world.key().is_some()
         && world.requests().len() >= expected
         && !pending
+        && !governed
         && !healing
         && world.requests().iter().all(ended)
 }

@@ -6,8 +6,10 @@
 use firn_proto::NodeId;
 use std::collections::BTreeMap;
 
+mod byzantine;
 mod fault;
 mod governance;
+mod halt;
 pub mod names;
 pub mod near;
 pub mod parse;
@@ -16,10 +18,14 @@ pub mod problem;
 pub(crate) mod quantity;
 mod read;
 mod select;
+mod version;
 mod write;
 
+pub use byzantine::{Act, Byzantine};
 pub use governance::{Person, Rule};
+pub use halt::{Halt, Quorums};
 pub use problem::Problem;
+pub use version::{VERSIONS_MAX, Version};
 
 /// Microseconds of virtual time.
 pub type Micros = u64;
@@ -48,6 +54,12 @@ pub struct Scenario {
     pub rules: Vec<Rule>,
     /// Who has a say.
     pub people: Vec<Person>,
+    /// How many organisations' veto holders pause the network, and let it go on.
+    pub quorums: Option<Quorums>,
+    /// Pauses, of nodes and of the network.
+    pub pauses: Vec<Halt>,
+    /// Versions of the definition after the first, each following the one before it.
+    pub versions: Vec<Version>,
     /// What is asked, in order of declaration.
     pub workload: Vec<Workload>,
     /// What goes wrong.
@@ -411,66 +423,6 @@ pub enum FaultKind {
         /// How much.
         by: Micros,
     },
-}
-
-/// A corrupted node and what it does. All corrupted nodes share what they know.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Byzantine {
-    /// The node.
-    pub node: NodeId,
-    /// From when on.
-    pub from: Micros,
-    /// What it does, all together.
-    pub acts: Vec<Act>,
-}
-
-/// What a corrupted node does instead of, or beside, the honest protocol.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Act {
-    /// Says nothing.
-    Silent,
-    /// Says nothing to every other member, by parity of the node id.
-    SelectivelySilent,
-    /// Says everything just before it would be given up.
-    Slow,
-    /// Sends different round-1 packages to different members.
-    EquivocateRound1,
-    /// Deals a wrong share to one member.
-    WrongShareToOne,
-    /// Complains about a correct share.
-    FalseComplaint,
-    /// Withholds its certificate signature.
-    WithholdCertificate,
-    /// Sends signature shares that do not fit.
-    InvalidShare,
-    /// Offers commitments that it has used before.
-    ReplayCommitments,
-    /// Offers commitments, and stays silent when it is handed a package.
-    CommitThenSilence,
-    /// Refuses each package with an excuse, some after a share that does not fit.
-    MakeExcuses,
-    /// As coordinator, sends different packages to different signers.
-    SplitPackages,
-    /// As coordinator, sends the same signers two packages with the same commitments.
-    RivalPackages,
-    /// As coordinator, opens attempts and never finishes them.
-    StarveSigners,
-    /// As coordinator, asks for commitments without end.
-    DrainNonces,
-    /// As coordinator, keeps the finished signature to itself.
-    WithholdSignature,
-    /// Spreads a wrong signature as the finished one.
-    ForgeSignature,
-    /// Relays fabricated evidence against honest members.
-    FrameHonest,
-    /// Sends many valid, useless messages.
-    Flood,
-    /// Sends bytes that are no envelope, truncated and oversized ones.
-    Malformed,
-    /// Answers for another epoch.
-    StaleEpoch,
-    /// Says Willing and Declined in turn.
-    Contradict,
 }
 
 /// What must come out of a run, beside the invariants, which always hold.

@@ -44,13 +44,19 @@ pub enum Bug {
     IdleRefusal,
     /// Nodes hear of no finalised block: nothing ever ends.
     UnheardBlocks,
+    /// A host sends shares some seconds after it is told to.
+    LateShares,
+    /// Greetings do not say which version of the definition a node runs under.
+    UnnamedVersion,
+    /// A thief has the keys of all people.
+    StolenApprovals,
     /// A delay depends on a counter that survives runs.
     StrayDraw,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::OldBoot,
         Self::LeakedShare,
         Self::LatePersist,
@@ -70,6 +76,9 @@ impl Bug {
         Self::ForgottenTakeover,
         Self::IdleRefusal,
         Self::UnheardBlocks,
+        Self::LateShares,
+        Self::UnnamedVersion,
+        Self::StolenApprovals,
         Self::StrayDraw,
     ];
 
@@ -106,6 +115,9 @@ impl Bug {
             Self::ForgottenTakeover => ("forgotten-takeover", "L1"),
             Self::IdleRefusal => ("idle-refusal", "L1"),
             Self::UnheardBlocks => ("unheard-blocks", "L1"),
+            Self::LateShares => ("late-shares", "P1"),
+            Self::UnnamedVersion => ("unnamed-version", "P1"),
+            Self::StolenApprovals => ("stolen-approvals", "P2"),
             Self::StrayDraw => ("stray-draw", "DET"),
         }
     }

@@ -3,7 +3,7 @@
 //! Greedy delta debugging over the meaning of a scenario, not over bytes. Since every draw is keyed by what it is for,
 //! taking one thing away leaves all others as they were. A step is kept only if the same violation occurs again.
 
-use crate::scenario::{Expect, KeyOrigin, Micros, Moment, Network, Scenario};
+use crate::scenario::{Expect, KeyOrigin, Micros, Moment, Network, Scenario, Version};
 use firn_proto::NodeId;
 
 mod nodes;
@@ -76,6 +76,10 @@ impl Search<'_> {
     fn pass(&mut self) {
         self.drop_items(|scenario| &mut scenario.faults);
         self.drop_items(|scenario| &mut scenario.byzantine);
+        self.drop_items(|scenario| &mut scenario.versions);
+        self.drop_items(|scenario| &mut scenario.pauses);
+        self.drop_items(|scenario| &mut scenario.rules);
+        self.drop_items(|scenario| &mut scenario.people);
         self.drop_items(|scenario| &mut scenario.workload);
         self.drop_acts();
         self.fewer_nodes();
@@ -92,7 +96,11 @@ impl Search<'_> {
             let mut start = 0;
             while start < list(&mut self.best).len() {
                 let end = (start + size).min(list(&mut self.best).len());
-                if !self.change(|scenario| drop(list(scenario).drain(start..end))) {
+                let drops = |scenario: &mut Scenario| {
+                    drop(list(scenario).drain(start..end));
+                    nodes::forget_strangers(scenario);
+                };
+                if !self.change(drops) {
                     start = end;
                 }
             }
@@ -165,6 +173,15 @@ impl Search<'_> {
         self.change(|scenario| scenario.key.regions_min = 1);
         self.change(nodes::into_one_region);
         self.change(nodes::into_one_organisation);
+        self.change(|scenario| scenario.quorums = None);
+        for index in 0..self.best.versions.len() {
+            let on = |change: fn(&mut Version)| {
+                move |scenario: &mut Scenario| scenario.versions.iter_mut().skip(index).take(1).for_each(change)
+            };
+            self.change(on(|version| version.expels.clear()));
+            self.change(on(|version| version.rules.clear()));
+            self.change(on(|version| version.drops.clear()));
+        }
         self.change(|scenario| scenario.runs = 1);
         self.change(|scenario| scenario.expect = Expect::default());
     }

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 mod draw;
 mod faults;
+mod governance;
 
 const SECOND: Micros = 1_000_000;
 
@@ -23,6 +24,9 @@ const SHAPES: u64 = 48;
 
 /// How many seeds share them.
 const BLOCK: u64 = 4_096;
+
+/// How many of a hundred seeds have rules and people.
+const GOVERNED: u64 = 35;
 
 /// When the core is healed.
 const HEALED: Micros = 60 * SECOND;
@@ -58,7 +62,7 @@ pub fn expand(seed: u64) -> Scenario {
     let faults = faults::faults(&draw, &cast);
     let several = u64::try_from(organisations.len()).unwrap_or(1).min(2);
     let generated = KeyOrigin::Generated { at: draw.micros(0, 5 * SECOND, "generated at", 0) };
-    Scenario {
+    let mut scenario = Scenario {
         name: format!("swarm-{seed}"),
         about: "Drawn by the swarm.".to_owned(),
         seed,
@@ -73,12 +77,19 @@ pub fn expand(seed: u64) -> Scenario {
         workload: workload(&draw, &cast),
         rules: Vec::new(),
         people: Vec::new(),
+        quorums: None,
+        pauses: Vec::new(),
+        versions: Vec::new(),
         faults,
         byzantine: byzantine(&draw, &cast),
         expect: Expect::default(),
         until: None,
         organisations,
+    };
+    if draw.percent(GOVERNED, "governed", 0) {
+        governance::govern(&mut scenario, &shape, &draw, &cast);
     }
+    scenario
 }
 
 fn small(number: u64) -> u16 {

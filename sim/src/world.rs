@@ -33,6 +33,7 @@ mod process;
 mod sabotage;
 mod setting;
 mod trouble;
+mod versions;
 mod workload;
 
 pub use crate::byzantine::Corrupted;
@@ -41,10 +42,12 @@ pub use clock::EPOCH;
 pub use disk::{Batch, Disk, Image};
 pub use fixture::Fixtures;
 pub use frame::kind;
+pub use governance::{Said, Word};
 pub use ledger::{Mark, Tally};
 pub use link::Link;
 pub use process::Process;
 pub use setting::{Ask, KEY_NAME, request};
+pub use versions::SUPERSEDED;
 
 use clock::Clock;
 use frame::Frame;
@@ -59,7 +62,9 @@ pub struct World {
     source: Source,
     /// What a delay depends on that it must not depend on: a bug.
     stray: Micros,
+    /// The first version, and those that follow it.
     definition: Definition,
+    versions: Vec<versions::Next>,
     geography: Geography,
     now: Micros,
     queue: BTreeMap<(Micros, u64), Occurrence>,
@@ -78,6 +83,8 @@ pub struct World {
     trouble: Trouble,
     chain: Chain,
     requests: Vec<PostedRequest>,
+    /// What people have said, in order.
+    said: Vec<Said>,
     key: Option<(KeyId, Point)>,
     proposals: u32,
     adversary: Option<Box<dyn Adversary>>,
@@ -141,6 +148,10 @@ enum Occurrence {
     Post(Box<workload::Post>),
     /// A person speaks to a request.
     Speak { person: usize, request: usize },
+    /// A person pauses or resumes, for the how-manieth time of trying.
+    Halt { pause: usize, paused: bool, tries: u32 },
+    /// A version is handed in.
+    Change { version: usize, tries: u32 },
     /// A proposal for the key.
     Propose { round: u32 },
     /// A fault's next step.
@@ -164,7 +175,9 @@ impl World {
             None => Geography::built_in(scenario)?,
         };
         let definition = setting::definition(scenario, &geography);
+        let versions = versions::versions(scenario, &definition)?;
         let mut world = Self::bare(scenario, options, geography, definition);
+        world.versions = versions;
         world.give_key()?;
         Ok(world)
     }
@@ -179,6 +192,7 @@ impl World {
             clocks: definition.nodes.keys().map(|node| (*node, Clock::default())).collect(),
             corrupted: scenario.byzantine.iter().map(|byzantine| (byzantine.node, byzantine.from)).collect(),
             definition,
+            versions: Vec::new(),
             geography,
             now: 0,
             queue: BTreeMap::new(),
@@ -192,6 +206,7 @@ impl World {
             ways: network::Ways::default(),
             trouble: Trouble::default(),
             requests: Vec::new(),
+            said: Vec::new(),
             key: None,
             proposals: 0,
             adversary: None,
@@ -221,6 +236,8 @@ impl World {
         self.queue_workload();
         self.queue_faults();
         self.queue_sabotage();
+        self.queue_halts();
+        self.queue_versions();
         if let KeyOrigin::Generated { at } = self.scenario.key.origin
             && at != Micros::MAX
         {
@@ -244,11 +261,7 @@ impl World {
                     self.input(process, *event);
                 }
             }
-            Occurrence::Put { process, boot, to, said } => {
-                if self.is_boot(process, boot) {
-                    self.send(process, to, *said);
-                }
-            }
+            Occurrence::Put { process, boot, to, said } => self.put(process, boot, to, *said),
             Occurrence::Arrive { channel, side, frame, stray } => self.arrive(channel, side, *frame, stray),
             Occurrence::Dial { from, boot, to, attempt } => self.dial(from, boot, to, attempt),
             Occurrence::Connect { from, to, attempt } => self.connect(from, to, attempt),
@@ -257,6 +270,8 @@ impl World {
             Occurrence::Block => self.block(),
             Occurrence::Post(post) => self.post(*post),
             Occurrence::Speak { person, request } => self.speak(person, request),
+            Occurrence::Halt { pause, paused, tries } => self.halt(pause, paused, tries),
+            Occurrence::Change { version, tries } => self.change(version, tries),
             Occurrence::Propose { round } => self.propose(round),
             Occurrence::Fault { fault, step } => self.fault(fault, step),
             Occurrence::Links => self.links_changed(),
@@ -296,7 +311,7 @@ impl World {
         &self.options
     }
 
-    /// The network definition that all nodes hold.
+    /// The first version of the network definition.
     #[must_use]
     pub fn definition(&self) -> &Definition {
         &self.definition
@@ -401,7 +416,8 @@ impl World {
     /// The message in that frame, if it is genuine.
     #[must_use]
     pub fn message(&self) -> Option<&Verified<Message>> {
-        self.frame.as_ref()?.said.verified(&self.definition)
+        let frame = self.frame.as_ref()?;
+        frame.said.verified(self.version(frame.version))
     }
 
     /// The records that the newest `Synced` entry is about.

@@ -53,6 +53,42 @@ fn selectors_mean_sets_of_nodes() {
 }
 
 #[test]
+fn pauses_and_versions_are_read_and_written() {
+    let text = with(
+        r#"
+[[person]]
+name = "ann"
+org = "alpha"
+says = "nothing"
+after = "1s"
+node = "alpha/1"
+[quorums]
+stop = 1
+resume = 1
+[[pause]]
+at = "5s"
+until = "9s"
+node = "beta/1"
+people = "ann"
+resume = ["ann"]
+[[version]]
+at = "10s"
+node = "beta/2"
+block = "36s"
+rules = [{ name = "wait", delay = "5s" }, { name = "cap", budget = { share = "20%", window = "24h", per = "total" } }]
+drops = "old"
+expels = "beta"
+signers = ["alpha"]
+"#,
+    );
+    let scenario = Scenario::parse(&text).unwrap();
+    assert_eq!((scenario.pauses.len(), scenario.versions[0].rules.len(), scenario.people[0].says), (1, 2, None));
+    assert_eq!(Scenario::parse(&scenario.to_toml()), Ok(scenario));
+    let backwards = text.replace("until = \"9s\"", "until = \"4s\"");
+    assert_eq!(Scenario::parse(&backwards).map_err(|problem| problem.code), Err("SCENARIO_VALUE"));
+}
+
+#[test]
 fn every_kind_of_fault_is_read_and_written() {
     for line in [
         r#"partition = [["alpha/*"], ["*"]]"#,

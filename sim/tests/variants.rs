@@ -5,6 +5,7 @@ use firn_proto::policy::Unit;
 use firn_sim::run::{Options, run};
 use firn_sim::scenario::{Rule, Scenario};
 use firn_sim::seeded::Bug;
+use firn_sim::verdict::End;
 use std::path::Path;
 
 const VARIANTS: [(&str, Bug); 13] = [
@@ -53,6 +54,20 @@ fn r14_three_rivals_of_which_any_two_fit_never_pass_a_budget() {
     for seed in 1..=3 {
         let outcome = run(&Scenario { seed, ..scenario.clone() }, &options).outcome;
         assert_eq!(outcome.violations, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn r14_two_payloads_at_once_never_pass_a_budget() {
+    for seeded in [None, Some(Bug::DroppedRecord)] {
+        // With the bug the core forgets at the restart what it has lent: then the vault's locks are all there is.
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/two-payloads-one-budget.toml");
+        let scenario = Scenario::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let outcome = run(&scenario, &Options { seeded, ..Options::default() }).outcome;
+        let passed: Vec<_> = outcome.violations.iter().filter(|violation| violation.id == "B1").collect();
+        assert!(passed.is_empty(), "{seeded:?}: {passed:?}");
+        let executed = outcome.requests.iter().filter(|request| request.end == End::Signed).count();
+        assert_eq!(executed, 1, "one slash fits, and is signed");
     }
 }
 

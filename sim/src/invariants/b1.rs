@@ -2,7 +2,7 @@
 
 use super::{Invariant, Sight, violation};
 use crate::history::{Entry, What};
-use crate::scenario::{FaultKind, Micros, Ppm};
+use crate::scenario::{FaultKind, Micros, Ppm, Rule, Scenario};
 use crate::verdict::Violation;
 use alloy_primitives::{Address, U256};
 use firn_proto::NodeId;
@@ -57,7 +57,7 @@ impl Invariant for B1 {
     }
 
     fn statement(&self) -> &'static str {
-        "In no window of a budget does the chain execute more than its cap, and no slash within the pause after another, on any \
+        "In no window of a budget does the chain execute more than its cap, the highest of all versions, and no slash within the pause after another, on any \
          schedule with fewer than 2t - n members that are corrupted or have had their disk spoilt (SECURITY R14; DESIGN section 1; \
          docs/adr/0015-budgets.md)."
     }
@@ -74,17 +74,37 @@ impl Invariant for B1 {
                 let past: Vec<_> = world.chain().slashes().iter().flat_map(Part::of).collect();
                 let last = past.iter().map(|part| part.block).max()?;
                 let newest = past.iter().filter(|part| part.block == last);
-                let rules = world.scenario().rules.iter();
-                let problem =
-                    rules.flat_map(|rule| newest.clone().map(move |part| (rule, part))).find_map(|(rule, part)| {
+                let rules = loosest(world.scenario()).into_iter();
+                let problem = rules.flat_map(|rule| newest.clone().map(move |part| (rule.clone(), part))).find_map(
+                    |(rule, part)| {
                         let budget = rule.budget.and_then(|budget| passed(&past, part, budget));
                         budget.or_else(|| rule.cooldown.and_then(|pause| cut_short(&past, part, pause)))
-                    });
+                    },
+                );
                 violation("B1", entry, problem?)
             }
             _ => None,
         }
     }
+}
+
+/// The rules of the first version, each as loose as any version has it: what a node lent under one version may execute
+/// under the next.
+fn loosest(scenario: &Scenario) -> Vec<Rule> {
+    let mut rules = scenario.rules.clone();
+    for version in &scenario.versions {
+        rules.retain(|rule| !version.drops.contains(&rule.name));
+        for rule in &mut rules {
+            let Some(next) = version.rules.iter().find(|next| next.name == rule.name) else { continue };
+            rule.budget = rule.budget.zip(next.budget).and_then(|(a, b)| {
+                // Of another unit, or over another time: neither binds what was lent under the other.
+                ((a.1, a.2) == (b.1, b.2)).then(|| (a.0.max(b.0), a.1, a.2))
+            });
+            rule.cooldown =
+                rule.cooldown.zip(next.cooldown).and_then(|(a, b)| (a.1 == b.1).then(|| (a.0.min(b.0), a.1)));
+        }
+    }
+    rules
 }
 
 /// What is wrong with the window that ends with this slash.

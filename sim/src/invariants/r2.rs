@@ -5,6 +5,7 @@ use crate::history::{Entry, What};
 use crate::scenario::FaultKind;
 use crate::verdict::Violation;
 use crate::world::{Process, World};
+use firn_coordinator::versions::in_force;
 use firn_coordinator::{Config, Engine};
 use firn_proto::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,8 +55,12 @@ impl Invariant for R2 {
 }
 
 fn difference(world: &World, me: NodeId, process: &Process) -> Option<String> {
-    let config = Config { definition: world.definition().clone(), me, incarnation: process.incarnation };
-    let restored = match Engine::restore(config, &process.disk.visible().engine_records()) {
+    let records = process.disk.visible().engine_records();
+    let Ok(definition) = in_force(world.definition().clone(), &records) else {
+        return Some("the disk does not say which version of the definition is in force".to_owned());
+    };
+    let config = Config { definition, me, incarnation: process.incarnation };
+    let restored = match Engine::restore(config, &records) {
         Ok(restored) => durable(&restored),
         Err((code, key)) => return Some(format!("the disk does not restore: {code:?} at record {key:02x?}")),
     };

@@ -47,6 +47,8 @@ pub struct Shape {
     pub lossy: bool,
     /// How many requests are open beside this one: each may have its turn first.
     pub queue: u64,
+    /// Whether rules and people say when a share may be lent: what was missed of them comes with what peers tell in turn.
+    pub ruled: bool,
 }
 
 impl Terms {
@@ -59,13 +61,15 @@ impl Terms {
         let repeat = millis(limits::CATCH_UP_MS.max(limits::SOLICIT_MS.1));
         let again = CONNECT.saturating_add(repeat).saturating_add(millis(limits::ANTI_ENTROPY_MS));
         let again = again.saturating_mul(if shape.lossy { LOSSES } else { 0 });
+        let told = millis(limits::ANTI_ENTROPY_MS.saturating_add(limits::CATCH_UP_MS));
+        let told = if shape.ruled { told } else { 0 };
         // Members answer the first ranks; each further group of them costs a pause that doubles up to its longest.
         let widenings = shape.ranks_before.checked_div(limits::RANKS_TOLD as u64).unwrap_or_default();
         let widen = millis(limits::WIDEN_MS_MAX).saturating_mul(widenings);
         let late = millis(limits::ROUND_TRIP_MS_MAX.saturating_add(limits::ANSWER_MS).saturating_add(limits::SYNC_MS));
         Self {
             connect: CONNECT,
-            discover: [repeat, millis(limits::RECHECK_MS), 2 * round, widen, again].iter().sum(),
+            discover: [repeat, millis(limits::RECHECK_MS), 2 * round, widen, again, told].iter().sum(),
             ranks: shape.ranks_before,
             // Estimates may still remember worse times, up to what is believed at all.
             takeover: late.min(round.saturating_mul(6).saturating_add(millis(3 * limits::ROUND_TRIP_DEFAULT_MS))),
@@ -97,8 +101,16 @@ pub fn keygen(delay: Micros, step: Micros) -> Micros {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape =
-        Shape { delay: 50_000, step: 1_000, ranks_before: 0, outside: 0, attempts_max: 3, lossy: false, queue: 0 };
+    const SHAPE: Shape = Shape {
+        delay: 50_000,
+        step: 1_000,
+        ranks_before: 0,
+        outside: 0,
+        attempts_max: 3,
+        lossy: false,
+        queue: 0,
+        ruled: false,
+    };
 
     #[test]
     fn every_term_counts() {
@@ -110,6 +122,7 @@ mod tests {
             Shape { outside: 1, ..SHAPE },
             Shape { lossy: true, ..SHAPE },
             Shape { queue: 1, ..SHAPE },
+            Shape { ruled: true, ..SHAPE },
         ];
         for shape in worse {
             assert!(Terms::new(&shape).sum() > calm, "{shape:?}");

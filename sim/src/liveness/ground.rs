@@ -1,12 +1,14 @@
 //! What the world knows about nodes and links, beside what engines believe.
 
 use super::core::{Committee, Graph, Members};
+use super::rules;
 use crate::history::{Entry, ProcessId, What};
 use crate::scenario::{Fault, FaultKind, Micros};
 use crate::verdict::Violation;
 use crate::world::{EPOCH, PostedRequest, Process, World};
-use firn_coordinator::api::Observation;
+use firn_coordinator::api::{Family, Observation};
 use firn_coordinator::limits::{EXPIRY_GRACE_SECONDS, OPEN_SUBJECTS_MAX};
+use firn_proto::policy::Rule;
 use firn_proto::{NodeId, SubjectId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +22,7 @@ const LOSS_MAX: u32 = 20_000;
 const CLOCK_ERROR_MS_MAX: u64 = 2_000;
 
 /// From the end of a request's grace to the finalised block that shows it, and some more where many end at once.
-const ENDING_SECONDS: u64 = 120;
+pub(super) const ENDING_SECONDS: u64 = 120;
 
 /// A node whose syncs or steps take longer does not count as running.
 const SYNC_MAX: Micros = 500_000;
@@ -35,7 +37,11 @@ pub struct Ground {
     /// By request: who is bound to its payload.
     bound: BTreeMap<SubjectId, BTreeSet<NodeId>>,
     /// By request: who runs and has taken it in.
-    known: BTreeMap<SubjectId, BTreeSet<NodeId>>,
+    known: BTreeMap<SubjectId, BTreeMap<NodeId, Micros>>,
+    /// When each request was executed.
+    executed: BTreeMap<SubjectId, Micros>,
+    /// Since when each node has run and seen the chain without a break.
+    sees: BTreeMap<NodeId, Micros>,
     /// Who runs with the key active.
     ready: BTreeSet<NodeId>,
 }
@@ -51,6 +57,10 @@ impl Ground {
             }
             What::FaultEnds { fault } => {
                 self.faults.remove(fault);
+                let kind = world.scenario().faults.get(*fault).map(|fault| &fault.kind);
+                if let Some(FaultKind::ChainDown { nodes } | FaultKind::ChainLag { nodes, .. }) = kind {
+                    self.sees.extend(nodes.iter().map(|node| (*node, entry.at)));
+                }
                 true
             }
             What::Released { subject, .. } => {
@@ -63,13 +73,20 @@ impl Ground {
                 true
             }
             What::Started { .. } => {
+                self.sees.extend(entry.process.map(|process| (process.node, entry.at)));
                 entry.process.into_iter().for_each(|process| self.learn(world, process));
                 true
             }
-            What::Executed { .. } | What::LinksChanged => true,
+            What::Executed { subject } => {
+                self.executed.entry(*subject).or_insert(entry.at);
+                true
+            }
+            What::LinksChanged | What::Said { .. } => true,
+            What::Synced { .. } => world.synced_batch().records.iter().any(|record| record.family == Family::People),
             What::Observed(Observation::Subject { subject, state, .. }) => {
                 if *state == "received" {
-                    self.known.entry(*subject).or_default().extend(entry.process.map(|process| process.node));
+                    let known = self.known.entry(*subject).or_default();
+                    known.extend(entry.process.map(|process| (process.node, entry.at)));
                 }
                 matches!(*state, "received" | "refused" | "expired")
             }
@@ -94,7 +111,7 @@ impl Ground {
     fn learn(&mut self, world: &World, id: ProcessId) {
         let Some(process) = world.process(id) else { return };
         for request in process.engine.requests() {
-            self.known.entry(request.id).or_default().insert(id.node);
+            self.known.entry(request.id).or_default().entry(id.node).or_insert(world.now());
         }
         if process.engine.keys().iter().any(|key| key.state == "active") {
             self.ready.insert(id.node);
@@ -156,7 +173,11 @@ impl Ground {
         let sound: Vec<_> = nodes.iter().map(|node| self.is_sound(world, *node)).collect();
         let hears = |a: NodeId, b: NodeId| {
             let link = world.link(a, b);
-            link.delivers && !link.jammed && link.delay_max <= DELAY_MAX && link.loss <= LOSS_MAX
+            world.same_version(a, b)
+                && link.delivers
+                && !link.jammed
+                && link.delay_max <= DELAY_MAX
+                && link.loss <= LOSS_MAX
         };
         Graph::new(nodes.len(), |a, b| {
             let both = sound.get(a) == Some(&true) && sound.get(b) == Some(&true);
@@ -193,25 +214,24 @@ impl Ground {
             _ => false,
         });
         let late = duty_ends(posted) < world.now();
-        let ruled = !world.definition().policy.rules.is_empty() || !world.scenario().people.is_empty();
-        let free = !blind && !late && !ruled && posted.authorised && self.ready.contains(&node);
-        free && has_room(world) && !self.is_rival_bound(world, node, posted)
+        let free = !blind && !late && posted.authorised && self.ready.contains(&node);
+        let ruled = rules::are_there(world);
+        free && has_room(world)
+            && !self.is_rival_bound(world, node, posted)
+            && (!ruled || self.allows(world, node, posted))
     }
 
     /// Whether a node that is asked directly has to take the request in.
     #[must_use]
     pub fn owes_acceptance(&self, world: &World, node: NodeId, posted: &PostedRequest) -> bool {
         let sound = self.is_sound(world, node) && self.ready.contains(&node);
+        let takes_in = |rule: &Rule| rule.rate.is_none() && rule.delay_seconds.is_none();
         sound
             && posted.authorised
             && has_room(world)
             && duty_ends(posted) >= world.now()
-            && world
-                .definition()
-                .policy
-                .rules
-                .iter()
-                .all(|(_, rule)| rule.rate.is_none() && rule.delay_seconds.is_none())
+            && rules::fits(world, node, posted)
+            && world.versions().flat_map(|definition| definition.policy.rules.values()).all(takes_in)
             && rivals(world, posted).next().is_none()
     }
 
@@ -240,15 +260,33 @@ impl Ground {
     pub fn is_rival_bound(&self, world: &World, node: NodeId, posted: &PostedRequest) -> bool {
         rivals(world, posted).any(|rival| {
             let bound = self.bound.get(&rival.subject).is_some_and(|nodes| nodes.contains(&node));
-            let knows = |subject| self.known.get(&subject).is_some_and(|nodes| nodes.contains(&node));
+            let knows = |subject| self.known_since(subject, node).is_some();
             bound || knows(rival.subject) && !knows(posted.subject)
         })
+    }
+
+    /// Since when a node has known a request.
+    #[must_use]
+    pub fn known_since(&self, subject: SubjectId, node: NodeId) -> Option<Micros> {
+        self.known.get(&subject)?.get(&node).copied()
+    }
+
+    /// When a request was executed.
+    #[must_use]
+    pub fn executed_at(&self, subject: SubjectId) -> Option<Micros> {
+        self.executed.get(&subject).copied()
+    }
+
+    /// Since when a node has run and seen the chain.
+    #[must_use]
+    pub fn sees_since(&self, node: NodeId) -> Micros {
+        self.sees.get(&node).copied().unwrap_or_default()
     }
 
     /// Who has taken the request in.
     #[must_use]
     pub fn knows(&self, committee: &Committee, subject: SubjectId) -> Members {
-        committee.members(self.known.get(&subject).into_iter().flatten().copied())
+        committee.members(self.known.get(&subject).into_iter().flat_map(BTreeMap::keys).copied())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::bound::{Shape, Terms};
 use super::core::{Committee, Graph, Members};
 use super::ground::{self, Ground, rivals};
+use super::rules;
 use super::windows::Windows;
 use crate::scenario::{FaultKind, Micros};
 use crate::verdict::{End, RequestReport, Violation};
@@ -102,7 +103,8 @@ impl Track {
         let willing = ground.willing(world, committee, posted);
         let within =
             Graph::new(committee.nodes().len(), |a, b| willing.contains(a) && willing.contains(b) && graph.hears(a, b));
-        self.windows.change(now, committee, &within, ground.knows(committee, posted.subject));
+        let bearers = rules::bearers(world, committee, posted);
+        self.windows.change(now, committee, &within, ground.knows(committee, posted.subject), bearers);
         if self.signed.is_empty() {
             self.core = self.core.max(self.windows.longest(now));
         }
@@ -184,6 +186,7 @@ impl Track {
             attempts_max: (n + 1).saturating_sub(committee.threshold()) as u64,
             lossy: loss > 0 || disturbed,
             queue: others,
+            ruled: rules::are_there(world),
         })
     }
 

@@ -27,14 +27,14 @@ pub struct Window {
 pub struct Windows(Vec<Window>);
 
 impl Windows {
-    /// From now on `graph` holds, and `knows` know.
-    pub fn change(&mut self, now: Micros, committee: &Committee, graph: &Graph, knows: Members) {
+    /// From now on `graph` holds, and `knows` know; what people said is with `bearers`.
+    pub fn change(&mut self, now: Micros, committee: &Committee, graph: &Graph, knows: Members, bearers: Members) {
         let mut kept: Vec<Window> = Vec::new();
         let fresh = Window { since: now, graph: graph.clone(), knew: knows, cores: Vec::new() };
         for mut window in self.0.drain(..).chain([fresh]) {
             let left = window.graph.and(graph);
             if left != window.graph || window.since == now {
-                window.cores = cores(committee, &left, window.knew);
+                window.cores = cores(committee, &left, window.knew, bearers);
                 window.graph = left;
             }
             let known = |other: &Window| other.graph == window.graph && other.knew == window.knew;
@@ -60,8 +60,9 @@ impl Windows {
     }
 }
 
-fn cores(committee: &Committee, graph: &Graph, knew: Members) -> Vec<Members> {
-    let core = |clique: &Members| !clique.and(knew).is_empty() && committee.is_eligible(*clique);
+fn cores(committee: &Committee, graph: &Graph, knew: Members, bearers: Members) -> Vec<Members> {
+    let tells = |clique: &Members| !clique.and(knew).is_empty() && clique.and(bearers) == bearers;
+    let core = |clique: &Members| tells(clique) && committee.is_eligible(*clique);
     graph.cliques().into_iter().filter(core).collect()
 }
 

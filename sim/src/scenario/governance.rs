@@ -36,8 +36,8 @@ pub struct Person {
     pub name: String,
     /// Of which organisation.
     pub organisation: String,
-    /// What is said.
-    pub says: Decision,
+    /// What is said; `None` is somebody who says nothing to requests, and pauses and resumes.
+    pub says: Option<Decision>,
     /// How long after a request was posted.
     pub after: Micros,
     /// At which node.
@@ -45,8 +45,12 @@ pub struct Person {
 }
 
 /// What people can say.
-const WORDS: [(Decision, &str); 3] =
-    [(Decision::Approve, "approve"), (Decision::Reject, "reject"), (Decision::Veto, "veto")];
+const WORDS: [(Option<Decision>, &str); 4] = [
+    (Some(Decision::Approve), "approve"),
+    (Some(Decision::Reject), "reject"),
+    (Some(Decision::Veto), "veto"),
+    (None, "nothing"),
+];
 
 /// Names of [`Unit`]s.
 const UNITS: [(Unit, &str); 4] = [
@@ -99,24 +103,36 @@ pub(super) fn person(value: &Value<'_>, places: &BTreeMap<NodeId, Place>) -> Res
 impl Rule {
     pub(super) fn write(&self, out: &mut Lines) {
         out.head("[[rule]]");
-        out.text("name", &self.name);
+        self.pairs().into_iter().for_each(|(key, value)| out.pair(key, value));
+    }
+
+    /// In braces.
+    pub(super) fn inline(&self) -> String {
+        let pairs: Vec<_> = self.pairs().into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        format!("{{ {} }}", pairs.join(", "))
+    }
+
+    fn pairs(&self) -> Vec<(&'static str, String)> {
         let time = |time: Micros| quoted(&write_duration(time));
-        if let Some((most, window, per)) = self.budget {
+        let budget = self.budget.map(|(most, window, per)| {
             let (most, per) = (quoted(&write_share(most)), quoted(per.as_str()));
-            out.pair("budget", format!("{{ share = {most}, window = {}, per = {per} }}", time(window)));
-        }
-        if let Some((pause, per)) = self.cooldown {
-            out.pair("cooldown", format!("{{ pause = {}, per = {} }}", time(pause), quoted(per.as_str())));
-        }
-        if let Some(delay) = self.delay {
-            out.pair("delay", time(delay));
-        }
-        if let Some((requests, window)) = self.rate {
-            out.pair("rate", format!("{{ requests = {requests}, window = {} }}", time(window)));
-        }
-        if let Some((people, organisations)) = self.approvals {
-            out.pair("approvals", format!("{{ people = {people}, organisations = {organisations} }}"));
-        }
+            format!("{{ share = {most}, window = {}, per = {per} }}", time(window))
+        });
+        let cooldown =
+            |(pause, per): (Micros, Unit)| format!("{{ pause = {}, per = {} }}", time(pause), quoted(per.as_str()));
+        let rate =
+            |(requests, window): (u32, Micros)| format!("{{ requests = {requests}, window = {} }}", time(window));
+        let approvals =
+            |(people, organisations): (u16, u16)| format!("{{ people = {people}, organisations = {organisations} }}");
+        let pairs = [
+            ("name", Some(quoted(&self.name))),
+            ("budget", budget),
+            ("cooldown", self.cooldown.map(cooldown)),
+            ("delay", self.delay.map(time)),
+            ("rate", self.rate.map(rate)),
+            ("approvals", self.approvals.map(approvals)),
+        ];
+        pairs.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }
 }
 
@@ -125,7 +141,7 @@ impl Person {
         out.head("[[person]]");
         out.text("name", &self.name);
         out.text("org", &self.organisation);
-        out.text("says", self.says.as_str());
+        out.text("says", self.says.map_or("nothing", Decision::as_str));
         out.text("after", &write_duration(self.after));
         out.pair("node", one(self.node, places));
     }

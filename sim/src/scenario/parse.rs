@@ -2,11 +2,13 @@
 
 use super::fault::fault;
 use super::governance;
+use super::halt;
 use super::names::{ACTS, WORKLOADS};
 use super::problem::Problem;
 use super::quantity;
 use super::read::{Section, Value, document};
 use super::select;
+use super::version::{self, VERSIONS_MAX};
 use super::{Byzantine, Expect, Key, KeyOrigin, Loss, Micros, Network, Organisation, Ppm, Scenario, Workload};
 use crate::geography::{Place, places};
 use crate::{invariants, probes};
@@ -20,7 +22,7 @@ pub const LATENCY: &str = "aws-2025-07";
 pub(crate) const BURST: Micros = 200_000;
 
 /// Keys of each table, for the parser and for a test of the reference page.
-pub const KEYS: [(&str, &[&str]); 15] = [
+pub const KEYS: [(&str, &[&str]); 18] = [
     (
         "",
         &[
@@ -34,6 +36,9 @@ pub const KEYS: [(&str, &[&str]); 15] = [
             "key",
             "rule",
             "person",
+            "quorums",
+            "pause",
+            "version",
             "workload",
             "fault",
             "byzantine",
@@ -50,6 +55,9 @@ pub const KEYS: [(&str, &[&str]); 15] = [
     ("rule.rate", &["requests", "window"]),
     ("rule.approvals", &["people", "organisations"]),
     ("person", &["name", "org", "says", "after", "node"]),
+    ("quorums", &["stop", "resume"]),
+    ("pause", &["at", "until", "node", "people", "resume"]),
+    ("version", &["at", "node", "block", "rules", "drops", "expels", "signers"]),
     (
         "workload",
         &["kind", "at", "count", "every", "rate", "until", "to", "deadline", "requester", "repeats", "rivals"],
@@ -76,6 +84,11 @@ impl Scenario {
         let places = places(&organisations);
         let key = root.need("key", |value| key(value, &places))?;
         let workload = many(&root, "workload", |value| workload(value, &places))?;
+        let people = many(&root, "person", |value| governance::person(value, &places))?;
+        let versions = many(&root, "version", |value| version::version(value, &places))?;
+        if versions.len() > VERSIONS_MAX {
+            return Err(root.problem("SCENARIO_VALUE", format!("at most {VERSIONS_MAX} versions follow the first")));
+        }
         Ok(Self {
             name: root.need("name", |value| value.read("SCENARIO_VALUE", "a short name in kebab-case", kebab))?,
             about: root.need("about", |value| value.text().map(|text| text.trim().to_owned()))?,
@@ -84,7 +97,10 @@ impl Scenario {
             network: root.get("network", network)?.unwrap_or_else(Network::plain),
             key,
             rules: many(&root, "rule", governance::rule)?,
-            people: many(&root, "person", |value| governance::person(value, &places))?,
+            quorums: root.get("quorums", halt::quorums)?,
+            pauses: many(&root, "pause", |value| halt::halt(value, &people, &places))?,
+            people,
+            versions,
             workload,
             faults: many(&root, "fault", |value| fault(value, &places))?,
             byzantine: many(&root, "byzantine", |value| byzantine(value, &places))?,

@@ -47,6 +47,9 @@ impl Scenario {
         }
         self.rules.iter().for_each(|rule| rule.write(&mut out));
         self.people.iter().for_each(|person| person.write(&mut out, &places));
+        self.quorums.iter().for_each(|quorums| quorums.write(&mut out));
+        self.pauses.iter().for_each(|pause| pause.write(&mut out, &places));
+        self.versions.iter().for_each(|version| version.write(&mut out, &places));
         self.workload.iter().for_each(|workload| workload.write(&mut out, &places));
         self.faults.iter().for_each(|fault| fault.write(&mut out, &places));
         for byzantine in &self.byzantine {
@@ -91,7 +94,7 @@ fn key(text: &str) -> String {
     if !text.is_empty() && text.chars().all(is_bare) { text.to_owned() } else { quoted(text) }
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
+pub(super) fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 

@@ -24,6 +24,13 @@ pub(super) fn without(scenario: &Scenario, gone: NodeId, threshold: u16) -> Opti
         workload.to = workload.to.iter().filter_map(|node| renumbered(*node, gone)).collect();
     }
     smaller.workload.retain(|workload| !workload.to.is_empty());
+    smaller.people.iter_mut().try_for_each(|person| renumber(&mut person.node, gone))?;
+    smaller.pauses.iter_mut().try_for_each(|pause| renumber(&mut pause.node, gone))?;
+    smaller.versions.iter_mut().try_for_each(|version| renumber(&mut version.node, gone))?;
+    let names: Vec<_> = smaller.organisations.iter().map(|organisation| organisation.name.clone()).collect();
+    let known = |name: &String| names.contains(name);
+    let signs = smaller.versions.iter().all(|version| version.signers.iter().chain(&version.expels).all(known));
+    (signs && smaller.people.iter().all(|person| known(&person.organisation))).then_some(())?;
     smaller.faults = smaller.faults.into_iter().filter_map(|fault| without_node(fault, gone)).collect();
     Some(smaller)
 }
@@ -35,6 +42,22 @@ fn renumbered(node: NodeId, gone: NodeId) -> Option<NodeId> {
         std::cmp::Ordering::Equal => None,
         std::cmp::Ordering::Greater => Some(NodeId(node.0 - 1)),
     }
+}
+
+/// Pauses without people that are no more.
+pub(super) fn forget_strangers(scenario: &mut Scenario) {
+    let names: Vec<_> = scenario.people.iter().map(|person| person.name.clone()).collect();
+    scenario.pauses.retain_mut(|pause| {
+        let of_network = !pause.people.is_empty();
+        pause.people.retain(|name| names.contains(name));
+        pause.resume.retain(|name| names.contains(name));
+        !of_network || !pause.people.is_empty()
+    });
+}
+
+fn renumber(node: &mut NodeId, gone: NodeId) -> Option<()> {
+    *node = renumbered(*node, gone)?;
+    Some(())
 }
 
 fn remove_place(scenario: &mut Scenario, gone: NodeId) -> Option<()> {
@@ -92,6 +115,9 @@ pub(super) fn into_one_region(scenario: &mut Scenario) {
 
 /// All nodes in the first organisation, where they are in one region already. Ids stay what they are.
 pub(super) fn into_one_organisation(scenario: &mut Scenario) {
+    if !scenario.people.is_empty() || !scenario.versions.is_empty() {
+        return;
+    }
     let n = scenario.node_count();
     let mut regions: Vec<_> = scenario
         .organisations

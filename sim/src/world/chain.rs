@@ -144,6 +144,11 @@ impl Chain {
     }
 }
 
+/// The first block at or after a time.
+pub(super) fn block_at(time: Micros) -> u64 {
+    FIRST + time.div_ceil(SLOT)
+}
+
 fn time_of(block: u64) -> WallTime {
     WallTime(EPOCH + block.saturating_sub(FIRST) * SLOT / 1_000_000)
 }

@@ -267,7 +267,10 @@ impl World {
     /// Starts a process from its disk, if the disk lets it.
     pub(super) fn start(&mut self, id: ProcessId) {
         let full = |kind: &FaultKind| matches!(kind, FaultKind::DiskFull { nodes } if nodes.contains(&id.node));
-        if self.processes.get(&id).is_some_and(|process| process.up) || self.trouble.kinds().any(full) {
+        let twin = |kind: &FaultKind| matches!(kind, FaultKind::Twin { node } if *node == id.node);
+        let is_over = id.twin > 0 && !self.trouble.kinds().any(twin);
+        let is_up = self.processes.get(&id).is_some_and(|process| process.up);
+        if is_up || is_over || self.trouble.kinds().any(full) {
             return;
         }
         let kept = self.processes.get_mut(&id).map(|process| std::mem::take(&mut process.disk));

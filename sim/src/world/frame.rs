@@ -1,6 +1,7 @@
 //! Frames: envelopes on their way, and the names of what is in them.
 
 use crate::history::ProcessId;
+use crate::scenario::VERSIONS_MAX;
 use firn_proto::{Definition, Message, NodeId, SessionId, Verified, envelope};
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -9,17 +10,20 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) bytes: Vec<u8>,
-    /// Authentication is a function of the bytes: done once, not once per receiver.
-    verified: OnceCell<Option<Verified<Message>>>,
+    /// Authentication is a function of the bytes and of the version under which they are read: done once for each, not once
+    /// per receiver.
+    verified: [OnceCell<Option<Box<Verified<Message>>>>; VERSIONS_MAX + 1],
 }
 
 impl Said {
     pub(super) fn new(bytes: Vec<u8>) -> Rc<Self> {
-        Rc::new(Self { bytes, verified: OnceCell::new() })
+        Rc::new(Self { bytes, verified: Default::default() })
     }
 
     pub(super) fn verified(&self, definition: &Definition) -> Option<&Verified<Message>> {
-        self.verified.get_or_init(|| envelope::verify(&self.bytes, definition).ok()).as_ref()
+        let index = usize::try_from(definition.version()).ok()?.checked_sub(1)?;
+        let cell = self.verified.get(index)?;
+        cell.get_or_init(|| envelope::verify(&self.bytes, definition).ok().map(Box::new)).as_deref()
     }
 }
 
@@ -32,6 +36,10 @@ pub(super) struct Frame {
     pub(super) to: NodeId,
     pub(super) kind: &'static str,
     pub(super) session: SessionId,
+    /// The version under which its sender runs.
+    pub(super) version: u32,
+    /// How many batches its sender had synced when it was said.
+    pub(super) syncs: u64,
     pub(super) said: Rc<Said>,
 }
 

@@ -1,63 +1,127 @@
 //! The policy of a scenario, and its people, who speak at nodes.
 
 use super::{EPOCH, Occurrence, World};
-use crate::history::ProcessId;
-use crate::scenario::{Micros, Scenario};
+use crate::geography::Geography;
+use crate::history::{ProcessId, What};
+use crate::scenario::{Halt, Micros, Rule as RuleOf, Scenario};
+use crate::seeded::Bug;
 use alloy_primitives::{Address, U256};
-use firn_coordinator::api::Event;
-use firn_proto::Opinion;
-use firn_proto::opinion::{Decision, SignedOpinion, digest};
+use firn_coordinator::api::{Command, Event};
+use firn_proto::opinion::{Decision, SignedOpinion};
+use firn_proto::pause::{Quorums, RESUME, SignedAct, SignedPause};
 use firn_proto::policy::{Approvals, Budget, Cooldown, Person, Policy, Rate, Role, Rule, Scope};
+use firn_proto::{Digest, NodeId, SubjectId, opinion, pause};
 use k256::ecdsa::SigningKey;
+use std::collections::BTreeMap;
 
 /// A millionth of all, in wad.
 const PPM: u64 = 1_000_000_000_000;
 
-/// How long people take before another try.
+/// How long people take before another try, and how often they try.
 const PATIENCE: Micros = 1_000_000;
+const TRIES_MAX: u32 = 120;
+
+/// What a person has said, and a node that runs has heard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Said {
+    /// When.
+    pub at: Micros,
+    /// Whose say it is, by name.
+    pub person: String,
+    /// At which node.
+    pub node: NodeId,
+    /// What.
+    pub word: Word,
+}
+
+/// Kinds of word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Word {
+    /// To a request.
+    Opinion(SubjectId, Decision),
+    /// To the network, with the number that orders it.
+    Pause {
+        /// Whether to pause.
+        paused: bool,
+        /// The number.
+        number: u64,
+    },
+}
 
 fn seconds(time: Micros) -> u64 {
     time / 1_000_000
 }
 
-/// What the definition says of it.
-pub(super) fn policy(scenario: &Scenario) -> Policy {
-    let rules = scenario.rules.iter().map(|rule| {
-        let budget = rule.budget.map(|(share, window, per)| Budget {
+/// Whether anybody has a say: then organisations are those of the scenario, and each has an admin.
+pub(super) fn is_governed(scenario: &Scenario) -> bool {
+    !scenario.people.is_empty() || !scenario.versions.is_empty()
+}
+
+/// The definition's rules.
+pub(super) fn rules(rules: &[RuleOf]) -> BTreeMap<String, Rule> {
+    let rule = |rule: &RuleOf| Rule {
+        scope: Scope::default(),
+        budget: rule.budget.map(|(share, window, per)| Budget {
             wad_max: U256::from(u64::from(share).saturating_mul(PPM)),
             seconds: seconds(window),
             per,
-        });
-        let rule_of = Rule {
-            scope: Scope::default(),
-            budget,
-            cooldown: rule.cooldown.map(|(pause, per)| Cooldown { seconds: seconds(pause), per }),
-            delay_seconds: rule.delay.map(seconds),
-            rate: rule.rate.map(|(requests, window)| Rate { requests, seconds: seconds(window) }),
-            approvals: rule.approvals.map(|(people, organisations)| Approvals { people, organisations }),
-            ..Rule::default()
-        };
-        (rule.name.clone(), rule_of)
-    });
-    let people = scenario.people.iter().enumerate().map(|(index, person)| {
-        let address = Address::from_public_key(key(index).verifying_key());
-        let role = if person.says == Decision::Veto { Role::VetoHolder } else { Role::Approver };
-        let organisation = person.organisation.clone();
-        (person.name.clone(), Person { organisation, address, roles: [role].into() })
-    });
-    Policy { people: people.collect(), rules: rules.collect(), ..Policy::default() }
+        }),
+        cooldown: rule.cooldown.map(|(pause, per)| Cooldown { seconds: seconds(pause), per }),
+        delay_seconds: rule.delay.map(seconds),
+        rate: rule.rate.map(|(requests, window)| Rate { requests, seconds: seconds(window) }),
+        approvals: rule.approvals.map(|(people, organisations)| Approvals { people, organisations }),
+        ..Rule::default()
+    };
+    rules.iter().map(|one| (one.name.clone(), rule(one))).collect()
 }
 
-fn key(person: usize) -> SigningKey {
-    let bytes = crate::random::Source::new(0).bytes("person", &[person as u64]);
+/// What the definition says of who has a say, and of how much.
+pub(super) fn policy(scenario: &Scenario, geography: &Geography) -> Policy {
+    let people = scenario.people.iter().enumerate().map(|(index, person)| {
+        let address = Address::from_public_key(key("person", index as u64).verifying_key());
+        let roles = match person.says {
+            Some(Decision::Veto) => [Role::VetoHolder].into(),
+            Some(_) => [Role::Approver].into(),
+            None => [Role::Approver, Role::VetoHolder].into(),
+        };
+        (person.name.clone(), Person { organisation: person.organisation.clone(), address, roles })
+    });
+    let admins = geography.places().values().filter(|_| is_governed(scenario)).map(|place| {
+        let organisation = place.organisation.clone();
+        let address = Address::from_public_key(admin(&organisation).verifying_key());
+        (format!("admin-{organisation}"), Person { organisation, address, roles: [Role::Admin].into() })
+    });
+    let pause = scenario.quorums.map(|quorums| Quorums { stop: quorums.stop, resume: quorums.resume });
+    Policy { people: people.chain(admins).collect(), rules: rules(&scenario.rules), pause, ..Policy::default() }
+}
+
+/// The key of the admin of an organisation.
+pub(super) fn admin(organisation: &str) -> SigningKey {
+    key(&format!("admin of {organisation}"), 0)
+}
+
+/// A key for somebody.
+pub(super) fn key(purpose: &str, number: u64) -> SigningKey {
+    let bytes = crate::random::Source::new(0).bytes(purpose, &[number]);
     let Ok(key) = SigningKey::from_slice(&bytes) else { unreachable!("a hash above the curve order") };
     key
 }
 
+/// A signature with an Ethereum key: r || s || v.
+pub(super) fn sign(key: &SigningKey, digest: Digest) -> [u8; 65] {
+    let Ok((signature, recovery)) = key.sign_prehash_recoverable(&digest.0) else { unreachable!("32 bytes") };
+    let mut bytes = [27 + recovery.to_byte(); 65];
+    bytes[..64].copy_from_slice(&signature.to_bytes());
+    bytes
+}
+
 impl World {
+    // ---- requests ----
+
     /// Everybody hears of a request when it is posted, and speaks when it is time.
     pub(super) fn queue_opinions(&mut self, request: usize) {
-        for (person, after) in self.scenario.people.iter().map(|person| person.after).enumerate().collect::<Vec<_>>() {
+        let speaks = self.scenario.people.iter().enumerate().filter(|(_, person)| person.says.is_some());
+        for (person, after) in speaks.map(|(index, person)| (index, person.after)).collect::<Vec<_>>() {
             self.after(after, Occurrence::Speak { person, request });
         }
     }
@@ -65,25 +129,95 @@ impl World {
     /// Speaks, or tries again where the node does not run or has not heard of the request; not beyond its deadline.
     pub(super) fn speak(&mut self, person: usize, request: usize) {
         let Some((spoken, posted)) = self.scenario.people.get(person).zip(self.requests.get(request)) else { return };
-        let id = ProcessId { node: spoken.node, twin: 0 };
-        let (subject, decision) = (posted.subject, spoken.says);
+        let Some(decision) = spoken.says else { return };
+        let (id, name, subject) = (ProcessId { node: spoken.node, twin: 0 }, spoken.name.clone(), posted.subject);
         let over = posted.request.deadline().0 < EPOCH + seconds(self.now);
-        let knows = self
-            .processes
-            .get(&id)
-            .is_some_and(|process| process.up && !process.paused && process.engine.request(subject).is_some());
-        match self.opinion(person, subject, decision) {
-            Some(opinion) if knows => self.input(id, Event::Opined { opinion: Box::new(opinion) }),
-            _ if over => {}
-            _ => self.after(PATIENCE, Occurrence::Speak { person, request }),
+        let process = self.processes.get(&id).filter(|process| process.up && !process.paused);
+        let opinion = process.filter(|process| process.engine.request(subject).is_some()).and_then(|process| {
+            let digest = opinion::digest(&process.definition, subject, decision, 1);
+            let signature = sign(&key("person", person as u64), digest);
+            SignedOpinion { request: subject, decision, number: 1, signature }.verify(&process.definition).ok()
+        });
+        match opinion {
+            Some(opinion) => {
+                // A thief has the person's key, who never spoke.
+                if !self.has(Bug::StolenApprovals) {
+                    self.note_said(name, id.node, Word::Opinion(subject, decision));
+                }
+                self.input(id, Event::Opined { opinion: Box::new(opinion) });
+            }
+            None if over => {}
+            None => self.after(PATIENCE, Occurrence::Speak { person, request }),
         }
     }
 
-    fn opinion(&self, person: usize, request: firn_proto::SubjectId, decision: Decision) -> Option<Opinion> {
-        let digest = digest(&self.definition, request, decision, 1).0;
-        let (signature, recovery) = key(person).sign_prehash_recoverable(&digest).ok()?;
-        let mut bytes = [27 + recovery.to_byte(); 65];
-        bytes[..64].copy_from_slice(&signature.to_bytes());
-        SignedOpinion { request, decision, number: 1, signature: bytes }.verify(&self.definition).ok()
+    fn note_said(&mut self, person: String, node: NodeId, word: Word) {
+        self.said.push(Said { at: self.now, person, node, word });
+        self.record(None, What::Said { index: self.said.len() - 1 });
+    }
+
+    /// What people have said so far, in order.
+    #[must_use]
+    pub fn said(&self) -> &[Said] {
+        &self.said
+    }
+
+    // ---- pauses ----
+
+    pub(super) fn queue_halts(&mut self) {
+        for (pause, halt) in self.scenario.pauses.clone().into_iter().enumerate() {
+            self.at(halt.begin, Occurrence::Halt { pause, paused: true, tries: 0 });
+            let end = halt.end.into_iter();
+            end.for_each(|end| self.at(end, Occurrence::Halt { pause, paused: false, tries: 0 }));
+        }
+    }
+
+    /// People pause or resume, or try again where the node does not run.
+    pub(super) fn halt(&mut self, pause: usize, paused: bool, tries: u32) {
+        let Some(halt) = self.scenario.pauses.get(pause).cloned() else { return };
+        let id = ProcessId { node: halt.node, twin: 0 };
+        if !self.processes.get(&id).is_some_and(|process| process.up && !process.paused) {
+            if tries < TRIES_MAX {
+                self.after(PATIENCE, Occurrence::Halt { pause, paused, tries: tries + 1 });
+            }
+            return;
+        }
+        match (halt.people.is_empty(), paused) {
+            (true, true) => self.input(id, Event::Operator(Command::Pause)),
+            (true, false) => self.resume_node(id, &halt),
+            (false, _) => self.halt_network(id, &halt, paused),
+        }
+    }
+
+    /// The operator resumes with what people of the node's organisation have signed.
+    fn resume_node(&mut self, id: ProcessId, halt: &Halt) {
+        let Some(process) = self.processes.get(&id) else { return };
+        let Some(number) = process.engine.pauses().own else { return };
+        let definition = &process.definition;
+        let act = |person: &String| {
+            let key = key("person", self.person(person)?);
+            let signature = sign(&key, pause::act_digest(definition, RESUME, id.node, number));
+            SignedAct { what: RESUME.to_owned(), node: id.node, number, signature }.verify(definition).ok()
+        };
+        let acts = halt.resume.iter().filter_map(act).collect();
+        self.input(id, Event::Operator(Command::Resume(acts)));
+    }
+
+    /// Veto holders speak to the network. Their clocks are right; who speaks later says a greater number.
+    fn halt_network(&mut self, id: ProcessId, halt: &Halt, paused: bool) {
+        for name in if paused { &halt.people } else { &halt.resume } {
+            let Some((process, person)) = self.processes.get(&id).zip(self.person(name)) else { return };
+            let number = self.wall().0.max(process.engine.pauses().next_number);
+            let signature = sign(&key("person", person), pause::digest(&process.definition, paused, number));
+            if let Ok(pause) = (SignedPause { paused, number, signature }).verify(&process.definition) {
+                self.note_said(name.clone(), id.node, Word::Pause { paused, number });
+                self.input(id, Event::Paused { pause: Box::new(pause) });
+            }
+        }
+    }
+
+    fn person(&self, name: &str) -> Option<u64> {
+        let index = self.scenario.people.iter().position(|person| person.name == *name)?;
+        u64::try_from(index).ok()
     }
 }

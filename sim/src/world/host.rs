@@ -110,6 +110,7 @@ impl World {
         let releases = std::mem::take(&mut process.work.releases);
         process.work.leaving = std::mem::take(&mut process.work.waiting).into();
         process.work.taken = 0;
+        process.work.synced += 1;
         self.spoil_batch(id, &mut batch);
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.disk.sync(&batch);
@@ -139,8 +140,8 @@ impl World {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let approved = process.disk.visible().approved.contains(&release.subject.into());
         let again = !process.work.answered.insert(release.package);
-        let Release { subject, digest, key_id, epoch, package, own } = release;
-        let what = What::Released { subject, digest, key_id, epoch, package, own, approved, again };
+        let Release { version, subject, digest, key_id, epoch, package, own } = release;
+        let what = What::Released { subject, digest, key_id, epoch, package, own, approved, again, version };
         // A thief's copy of a share signs where no ledger sees it.
         if !(self.has(Bug::LeakedShare) && id.node == NodeId(1)) {
             self.record(Some(id), what);
@@ -197,12 +198,12 @@ impl World {
 
     fn corrupted_step(&mut self, id: ProcessId, now: Time, event: Event) -> std::collections::VecDeque<Deed> {
         let Some(mut adversary) = self.adversary.take() else { return Default::default() };
-        let Self { processes, definition, scenario, source, now: at, .. } = self;
+        let Self { processes, scenario, source, now: at, .. } = self;
         let Some(process) = processes.get_mut(&id) else { return Default::default() };
-        let (definition, scenario) = (&*definition, &*scenario);
+        let scenario = &*scenario;
         let (source, at) = (*source, *at);
         let view = |process: &'_ mut Process, act: &mut dyn FnMut(&mut Corrupted<'_>)| {
-            let Process { engine, vault, rng, .. } = process;
+            let Process { definition, engine, vault, rng, .. } = process;
             act(&mut Corrupted { node: id.node, now: at, definition, scenario, source, engine, vault, rng });
         };
         let mut passes = true;
@@ -260,10 +261,10 @@ impl World {
                 process.work.timers.insert((at.0, process.work.timer_count), timer);
                 self.arm(id, at.0);
             }
-            Effect::AskChain { .. } | Effect::SubmitToChain { .. } | Effect::Answer { .. } => {
+            Effect::AskChain { .. } | Effect::SubmitToChain { .. } | Effect::Answer { .. } | Effect::Restart => {
                 self.leave(id, Leaving::Effect(effect));
             }
-            Effect::Penalise { .. } | Effect::Restart => {}
+            Effect::Penalise { .. } => {}
             Effect::Observe(observation) => self.observed(id, observation),
         }
     }
@@ -308,6 +309,9 @@ impl World {
         let name = kind(&message);
         let request = Request::Author { session, message: Box::new(message) };
         let Some(Reply::Envelope(bytes)) = self.ask(id, request) else { return };
+        if name == SHARE && self.has(Bug::LateShares) {
+            return self.put_later(id, &to, (name, session), &bytes);
+        }
         self.leave(id, Leaving::Frame(to, name, session, Said::new(bytes)));
     }
 
@@ -344,6 +348,7 @@ impl World {
                 let outcome = if self.has(Bug::IdleRefusal) { Err(Code::RequestLimit) } else { outcome };
                 self.record(Some(id), What::Answered { session, outcome });
             }
+            Leaving::Effect(Effect::Restart) => self.supersede(id),
             Leaving::Effect(_) => {}
         }
     }
@@ -357,7 +362,10 @@ impl World {
         said: &std::rc::Rc<Said>,
     ) -> Frame {
         self.frames += 1;
-        Frame { number: self.frames, from, to, kind, session, said: std::rc::Rc::clone(said) }
+        let sender = self.processes.get(&from);
+        let (version, syncs) = sender.map_or((1, 0), |process| (process.definition.version(), process.work.synced));
+        let said = std::rc::Rc::clone(said);
+        Frame { number: self.frames, from, to, kind, session, version, syncs, said }
     }
 
     /// Asks the vault; its writes join the batch, and its reply waits for them.
@@ -376,6 +384,7 @@ impl World {
         };
         let release = match &request {
             Request::Release(ask) => ask.package.commitments.get(&id.node).map(|own| Release {
+                version: process.definition.version(),
                 subject: ask.package.subject,
                 digest: ask.subject.digest(definition),
                 key_id: ask.package.key_id,

@@ -106,6 +106,8 @@ impl Occurrence {
             Self::Block => "block",
             Self::Post(_) => "post",
             Self::Speak { .. } => "speak",
+            Self::Halt { .. } => "halt",
+            Self::Change { .. } => "change",
             Self::Propose { .. } => "propose",
             Self::Fault { .. } => "fault",
             Self::Links => "links",

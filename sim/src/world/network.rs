@@ -6,6 +6,7 @@ use super::frame::Frame;
 use super::{Occurrence, World};
 use crate::history::{ProcessId, What};
 use crate::scenario::Micros;
+use crate::seeded::Bug;
 use firn_coordinator::api::Event;
 use firn_proto::NodeId;
 use std::collections::{BTreeMap, VecDeque};
@@ -150,8 +151,7 @@ impl World {
         self.current.insert((dialler, listener.node), (id, Side::Dialler));
         self.current.insert((listener, dialler.node), (id, Side::Listener));
         for (me, peer) in [(dialler, listener), (listener, dialler)] {
-            let incarnation = self.processes.get(&peer).map(|process| process.incarnation).unwrap_or_default();
-            self.input(me, Event::PeerUp { node: peer.node, incarnation });
+            self.greet(me, peer);
             self.measure(me, peer.node);
         }
         for (me, peer) in [(dialler, listener.node), (listener, dialler.node)] {
@@ -162,6 +162,18 @@ impl World {
                 }
             }
         }
+    }
+
+    /// What a process hears in a peer's greeting: its boot, and the version under which it runs.
+    fn greet(&mut self, me: ProcessId, peer: ProcessId) {
+        let Some(theirs) = self.processes.get(&peer) else { return };
+        let (node, incarnation, definition) = (peer.node, theirs.incarnation, theirs.definition.digest());
+        let ours = self.processes.get(&me).map(|process| process.definition.digest());
+        let event = match ours == Some(definition) || self.has(Bug::UnnamedVersion) {
+            true => Event::PeerUp { node, incarnation },
+            false => Event::PeerElsewhere { node, definition },
+        };
+        self.input(me, event);
     }
 
     // ---- frames ----
@@ -181,6 +193,14 @@ impl World {
         let dropped = if outbox.len() > OUTBOX.1 { outbox.pop_front() } else { None };
         if let Some((_, frame)) = dropped {
             self.lose(&frame, "away");
+        }
+    }
+
+    /// Sends what was kept back until now.
+    pub(super) fn put(&mut self, from: ProcessId, boot: u64, to: NodeId, mut frame: Frame) {
+        if self.is_boot(from, boot) {
+            frame.syncs = self.syncs(from);
+            self.send(from, to, frame);
         }
     }
 
@@ -245,7 +265,8 @@ impl World {
         }
         self.frame = Some(frame.clone());
         self.record(Some(process), What::Delivered { frame: frame.number, from: frame.from.node });
-        if let Some(message) = frame.said.verified(&self.definition) {
+        let heard = self.processes.get(&process).and_then(|process| frame.said.verified(&process.definition));
+        if let Some(message) = heard {
             self.measure(process, frame.from.node);
             let event = Event::Received { from: frame.from.node, message: Box::new(message.clone()) };
             self.input(process, event);

@@ -6,6 +6,7 @@ use crate::byzantine::Deed;
 use crate::random::Source;
 use crate::scenario::Micros;
 use firn_coordinator::api::{Effect, Event, Timer};
+use firn_coordinator::versions::in_force;
 use firn_coordinator::{Config, Engine};
 use firn_proto::commitments::CommitmentStatement;
 use firn_proto::{Definition, Digest, Epoch, Incarnation, KeyId, NodeId, SessionId, SubjectId};
@@ -18,6 +19,8 @@ use zeroize::Zeroizing;
 
 /// A running or stopped process of a node. Engine and vault of a stopped one are as they were at its end.
 pub struct Process {
+    /// The version of the definition that it runs under.
+    pub definition: Definition,
     /// The protocol.
     pub engine: Engine,
     /// The secrets.
@@ -65,6 +68,8 @@ pub(super) struct Work {
     /// Records that a host with a bug writes later, and since when it has them.
     pub(super) late: Vec<(Micros, firn_coordinator::api::Record)>,
     pub(super) syncs: u64,
+    /// How many of them are over.
+    pub(super) synced: u64,
     /// Packages that shares of this boot have answered.
     pub(super) answered: BTreeSet<Digest>,
     /// Whose shares have come in, by package.
@@ -96,6 +101,8 @@ pub(super) enum Doing {
 /// A share whose marker is not durable yet.
 #[derive(Clone, Debug)]
 pub(super) struct Release {
+    /// The version under which it was lent.
+    pub(super) version: u32,
     pub(super) subject: SubjectId,
     pub(super) digest: Digest,
     pub(super) key_id: KeyId,
@@ -119,17 +126,20 @@ pub(super) struct Boot {
 }
 
 impl Process {
-    /// Starts from a disk; gives it back with a word where engine or vault refuse.
-    pub(super) fn start(definition: &Definition, boot: &Boot, mut disk: Disk) -> Result<Self, (Disk, &'static str)> {
+    /// Starts from a disk, under the version that it says is in force; gives it back with a word where engine or vault refuse.
+    pub(super) fn start(first: &Definition, boot: &Boot, mut disk: Disk) -> Result<Self, (Disk, &'static str)> {
         let count = if boot.stale { disk.start_again() } else { disk.start() };
         let [a, b, c, d, ..] = boot.source.bytes("instance", &boot.entropy);
         let incarnation = Incarnation::new(count, u32::from_be_bytes([a, b, c, d]));
         let image = disk.visible();
+        let records = image.engine_records();
+        let Ok(definition) = in_force(first.clone(), &records) else { return Err((disk, "corrupt")) };
         let config = Config { definition: definition.clone(), me: boot.node, incarnation };
-        let engine = Engine::restore(config, &image.engine_records());
+        let engine = Engine::restore(config, &records);
         let vault = Vault::open(definition.clone(), boot.node, incarnation, root(boot.node), image.vault.clone());
         let (Ok(engine), Ok(vault)) = (engine, vault) else { return Err((disk, "corrupt")) };
         Ok(Self {
+            definition,
             engine,
             vault,
             disk,

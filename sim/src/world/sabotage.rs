@@ -1,12 +1,13 @@
 //! What seeded bugs do at the boundary of the host: each where an honest host does otherwise, and nowhere else.
 
 use super::disk::Batch;
+use super::frame::Said;
 use super::{Occurrence, World};
 use crate::history::{ProcessId, What};
 use crate::scenario::Micros;
 use crate::seeded::Bug;
 use firn_coordinator::api::{ChainAnswer, Effect, Event, Family, Observation, Record, Timer};
-use firn_proto::{Code, GroupSignature, Message, NodeId};
+use firn_proto::{Code, GroupSignature, Message, NodeId, SessionId};
 
 /// When all data directories are lost.
 const LOSS: Micros = 5_000_000;
@@ -92,6 +93,21 @@ impl World {
                 Message::Signed(GroupSignature::from_slice(&bytes).unwrap_or(signature))
             }
             other => other,
+        }
+    }
+
+    /// A share that a host sends when it comes to it.
+    pub(super) fn put_later(
+        &mut self,
+        id: ProcessId,
+        to: &[NodeId],
+        (kind, session): (&'static str, SessionId),
+        bytes: &[u8],
+    ) {
+        let boot = self.processes.get(&id).map_or(0, |process| process.boot);
+        for to in to.iter().copied() {
+            let said = Box::new(self.frame(id, to, kind, session, &Said::new(bytes.to_vec())));
+            self.after(LATE, Occurrence::Put { process: id, boot, to, said });
         }
     }
 

@@ -3,7 +3,7 @@
 use super::governance;
 use super::process::root;
 use crate::geography::{Geography, Place};
-use crate::scenario::Scenario;
+use crate::scenario::{Key, Scenario};
 use alloy_primitives::{Address, U256};
 use firn_proto::account::account_address;
 use firn_proto::definition::{self, AtMost, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
@@ -28,7 +28,8 @@ pub(super) fn strategies() -> Vec<Address> {
 /// The network definition of a scenario. Where the key has no diversity rule and nobody a say, nobody reads where nodes are: then all
 /// scenarios of one size have one definition, and share its key.
 pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definition {
-    let diverse = scenario.key.organisations_min > 1 || scenario.key.regions_min > 1 || !scenario.people.is_empty();
+    let Key { organisations_min, regions_min, .. } = scenario.key;
+    let diverse = organisations_min > 1 || regions_min > 1 || governance::is_governed(scenario);
     let nodes: Vec<_> = geography.places().keys().copied().collect();
     let node = |id: &NodeId| {
         let (author_key, vault_key) = root(*id).public_keys();
@@ -78,7 +79,7 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
         authorities: Vec::new(),
         calls: Vec::new(),
         requesters: (1..=requesters).map(requester).collect(),
-        policy: governance::policy(scenario),
+        policy: governance::policy(scenario, geography),
         quorum: None,
     })
 }
@@ -110,15 +111,10 @@ pub fn request(definition: &Definition, group_key: &Point, ask: Ask) -> Option<R
         nonce: U256::from(ask.nonce),
         deadline: ask.deadline,
     });
-    let digest = operation.id(definition).0.0;
-    let (signature, recovery) = signing_key(ask.requester).sign_prehash_recoverable(&digest).ok()?;
-    let mut bytes = [27 + recovery.to_byte(); 65];
-    bytes[..64].copy_from_slice(&signature.to_bytes());
-    SignedRequest { operation, signature: bytes }.verify(definition).ok()
+    let signature = governance::sign(&signing_key(ask.requester), operation.id(definition).0);
+    SignedRequest { operation, signature }.verify(definition).ok()
 }
 
 fn signing_key(number: u16) -> SigningKey {
-    let bytes = crate::random::Source::new(0).bytes("requester", &[number.into()]);
-    let Ok(key) = SigningKey::from_slice(&bytes) else { unreachable!("a hash above the curve order") };
-    key
+    governance::key("requester", number.into())
 }

@@ -160,7 +160,7 @@ impl World {
                 proposer,
                 deadline: WallTime(self.wall().0 + 600),
                 salt: self.source.bytes("proposal", &[round.into()]),
-                definition: self.definition.digest(),
+                definition: self.in_force(proposer).digest(),
             };
             let id = ProcessId { node: proposer, twin: 0 };
             self.input(id, Event::Operator(Command::ProposeKey(proposal)));

@@ -14,7 +14,7 @@ fn every_invariant_runs_has_a_bug_and_a_row() {
     for invariant in all() {
         let id = invariant.id();
         assert!(invariant.statement().len() > 40, "{id} says what it checks");
-        assert_eq!(Bug::ALL.iter().filter(|bug| bug.caught_by() == id).count(), 1, "one seeded bug for {id}");
+        assert!(Bug::ALL.iter().any(|bug| bug.caught_by() == id), "a seeded bug for {id}");
         assert!(PAGE.contains(&format!("| {id} |")), "{id} has a row in docs/explanation/simulator.md");
     }
     for id in ["L1", "DET"] {

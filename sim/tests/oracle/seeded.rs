@@ -2,9 +2,10 @@
 
 use crate::stage::{SECOND, fault, liar, requests, scenario, violated};
 use firn_proto::NodeId;
+use firn_proto::opinion::Decision;
 use firn_proto::policy::Unit;
 use firn_sim::run::difference;
-use firn_sim::scenario::{Act, FaultKind, KeyOrigin, Rule, Scenario};
+use firn_sim::scenario::{Act, FaultKind, Halt, KeyOrigin, Person, Rule, Scenario, Version};
 use firn_sim::seeded::Bug;
 use firn_sim::{Options, run};
 
@@ -52,6 +53,7 @@ fn stage(bug: Bug, seed: u64) -> Scenario {
             stage.faults = vec![fault(SECOND, None, FaultKind::Crash { nodes: all.into_iter().skip(2).collect() })];
             stage.until = Some(1_200 * SECOND);
         }
+        Bug::LateShares | Bug::UnnamedVersion | Bug::StolenApprovals => govern(bug, &mut stage),
         Bug::IdleRefusal
         | Bug::DoubledTimers
         | Bug::DroppedRecord
@@ -61,6 +63,42 @@ fn stage(bug: Bug, seed: u64) -> Scenario {
         | Bug::StrayDraw => {}
     }
     stage
+}
+
+/// Rules, people, a pause or a version, as the bug needs.
+fn govern(bug: Bug, stage: &mut Scenario) {
+    let person = |name: &str, organisation: u16| Person {
+        name: name.to_owned(),
+        organisation: format!("org-{organisation}"),
+        says: Some(Decision::Approve),
+        after: SECOND,
+        node: NodeId(organisation),
+    };
+    let halt =
+        |node: u16| Halt { begin: 11 * SECOND, end: None, node: NodeId(node), people: Vec::new(), resume: Vec::new() };
+    match bug {
+        Bug::LateShares => stage.pauses = (1..=5).map(halt).collect(),
+        Bug::StolenApprovals => {
+            stage.people = vec![person("ann", 1), person("bob", 2)];
+            let rule = Rule { name: "two approve".to_owned(), approvals: Some((2, 2)), ..Rule::default() };
+            stage.rules = vec![rule];
+        }
+        _ => {
+            // Three see the block, two do not.
+            let behind = vec![NodeId(4), NodeId(5)];
+            stage.faults = vec![fault(SECOND, None, FaultKind::ChainLag { nodes: behind, by: 60 * SECOND })];
+            stage.versions = vec![Version {
+                at: 2 * SECOND,
+                node: NodeId(1),
+                block: 9 * SECOND,
+                rules: vec![Rule { name: "wait".to_owned(), delay: Some(SECOND), ..Rule::default() }],
+                drops: Vec::new(),
+                expels: Vec::new(),
+                signers: ["org-1", "org-2", "org-3"].map(str::to_owned).to_vec(),
+            }];
+            stage.workload = vec![requests(5, 20 * SECOND)];
+        }
+    }
 }
 
 /// In which seed the bug's checker fired first.
@@ -120,6 +158,25 @@ fn seeded_bugs_in_bounds_and_progress_are_caught() {
         Bug::StrayDraw,
     ]);
     check(&[Bug::IdleRefusal, Bug::UnheardBlocks]);
+}
+
+#[test]
+fn seeded_bugs_in_pauses_versions_and_approvals_are_caught() {
+    check(&[Bug::LateShares, Bug::UnnamedVersion, Bug::StolenApprovals]);
+}
+
+#[test]
+fn liveness_is_demanded_where_rules_are_met() {
+    let mut stage = stage(Bug::ForgottenTakeover, 1);
+    govern(Bug::StolenApprovals, &mut stage);
+    stage.rules.push(Rule { name: "wait".to_owned(), delay: Some(10 * SECOND), ..Rule::default() });
+    let budget = Some((100_000, 3_600 * SECOND, Unit::Operator));
+    stage.rules.push(Rule { name: "budget".to_owned(), budget, ..Rule::default() });
+    stage.people.iter_mut().for_each(|person| person.node = NodeId(2));
+    let forgotten = Options { seeded: Some(Bug::ForgottenTakeover), ..Options::default() };
+    assert!(violated(&stage, &forgotten).0.contains(&"L1"), "nobody takes over, and nobody says so");
+    let (ids, outcome) = violated(&stage, &Options::default());
+    assert_eq!(ids, Vec::<&str>::new(), "{:?}", outcome.violations);
 }
 
 #[test]
