@@ -18,7 +18,7 @@ mod read;
 mod select;
 mod write;
 
-pub use governance::{Person, Rule};
+pub use governance::{Person, Rule, Verifier};
 pub use problem::Problem;
 
 /// Microseconds of virtual time.
@@ -48,6 +48,8 @@ pub struct Scenario {
     pub rules: Vec<Rule>,
     /// Who has a say.
     pub people: Vec<Person>,
+    /// Nodes with an evidence verifier.
+    pub verifiers: Vec<Verifier>,
     /// What is asked, in order of declaration.
     pub workload: Vec<Workload>,
     /// What goes wrong.

@@ -73,6 +73,7 @@ pub fn expand(seed: u64) -> Scenario {
         workload: workload(&draw, &cast),
         rules: Vec::new(),
         people: Vec::new(),
+        verifiers: Vec::new(),
         faults,
         byzantine: byzantine(&draw, &cast),
         expect: Expect::default(),

@@ -78,6 +78,8 @@ pub struct World {
     trouble: Trouble,
     chain: Chain,
     requests: Vec<PostedRequest>,
+    /// When which node's verifier accepted the evidence of which request.
+    accepted: BTreeMap<(NodeId, SubjectId), Micros>,
     key: Option<(KeyId, Point)>,
     proposals: u32,
     adversary: Option<Box<dyn Adversary>>,
@@ -192,6 +194,7 @@ impl World {
             ways: network::Ways::default(),
             trouble: Trouble::default(),
             requests: Vec::new(),
+            accepted: BTreeMap::new(),
             key: None,
             proposals: 0,
             adversary: None,

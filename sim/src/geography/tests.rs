@@ -18,6 +18,7 @@ fn scenario(nodes: &[(&str, &[(&str, u16)])]) -> Scenario {
         workload: Vec::new(),
         rules: Vec::new(),
         people: Vec::new(),
+        verifiers: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -54,7 +54,8 @@ impl Invariant for R2 {
 }
 
 fn difference(world: &World, me: NodeId, process: &Process) -> Option<String> {
-    let config = Config { definition: world.definition().clone(), me, incarnation: process.incarnation };
+    let (definition, incarnation) = (world.definition().clone(), process.incarnation);
+    let config = Config { definition, me, incarnation, check_evidence: world.scenario().verifier(me).is_some() };
     let restored = match Engine::restore(config, &process.disk.visible().engine_records()) {
         Ok(restored) => durable(&restored),
         Err((code, key)) => return Some(format!("the disk does not restore: {code:?} at record {key:02x?}")),

@@ -193,7 +193,10 @@ impl Ground {
             _ => false,
         });
         let late = duty_ends(posted) < world.now();
-        let ruled = !world.definition().policy.rules.is_empty() || !world.scenario().people.is_empty();
+        let ruled = {
+            let scenario = world.scenario();
+            !scenario.rules.is_empty() || !scenario.people.is_empty() || !scenario.verifiers.is_empty()
+        };
         let free = !blind && !late && !ruled && posted.authorised && self.ready.contains(&node);
         free && has_room(world) && !self.is_rival_bound(world, node, posted)
     }

@@ -20,7 +20,7 @@ pub const LATENCY: &str = "aws-2025-07";
 pub(crate) const BURST: Micros = 200_000;
 
 /// Keys of each table, for the parser and for a test of the reference page.
-pub const KEYS: [(&str, &[&str]); 15] = [
+pub const KEYS: [(&str, &[&str]); 16] = [
     (
         "",
         &[
@@ -34,6 +34,7 @@ pub const KEYS: [(&str, &[&str]); 15] = [
             "key",
             "rule",
             "person",
+            "verifier",
             "workload",
             "fault",
             "byzantine",
@@ -50,6 +51,7 @@ pub const KEYS: [(&str, &[&str]); 15] = [
     ("rule.rate", &["requests", "window"]),
     ("rule.approvals", &["people", "organisations"]),
     ("person", &["name", "org", "says", "after", "node"]),
+    ("verifier", &["node", "says", "after"]),
     (
         "workload",
         &["kind", "at", "count", "every", "rate", "until", "to", "deadline", "requester", "repeats", "rivals"],
@@ -85,6 +87,7 @@ impl Scenario {
             key,
             rules: many(&root, "rule", governance::rule)?,
             people: many(&root, "person", |value| governance::person(value, &places))?,
+            verifiers: many(&root, "verifier", |value| governance::verifier(value, &places))?,
             workload,
             faults: many(&root, "fault", |value| fault(value, &places))?,
             byzantine: many(&root, "byzantine", |value| byzantine(value, &places))?,

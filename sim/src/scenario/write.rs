@@ -47,6 +47,7 @@ impl Scenario {
         }
         self.rules.iter().for_each(|rule| rule.write(&mut out));
         self.people.iter().for_each(|person| person.write(&mut out, &places));
+        self.verifiers.iter().for_each(|verifier| verifier.write(&mut out, &places));
         self.workload.iter().for_each(|workload| workload.write(&mut out, &places));
         self.faults.iter().for_each(|fault| fault.write(&mut out, &places));
         for byzantine in &self.byzantine {

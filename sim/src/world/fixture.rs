@@ -78,6 +78,7 @@ impl World {
             key: Key { origin: KeyOrigin::Generated { at: 0 }, ..self.scenario.key },
             // The definition is handed on; nobody speaks to it.
             people: Vec::new(),
+            verifiers: Vec::new(),
             workload: Vec::new(),
             faults: Vec::new(),
             byzantine: Vec::new(),

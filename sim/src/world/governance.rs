@@ -3,11 +3,12 @@
 use super::{EPOCH, Occurrence, World};
 use crate::history::ProcessId;
 use crate::scenario::{Micros, Scenario};
+use crate::seeded::Bug;
 use alloy_primitives::{Address, U256};
-use firn_coordinator::api::Event;
-use firn_proto::Opinion;
+use firn_coordinator::api::{Event, EvidenceVerdict};
 use firn_proto::opinion::{Decision, SignedOpinion, digest};
 use firn_proto::policy::{Approvals, Budget, Cooldown, Person, Policy, Rate, Role, Rule, Scope};
+use firn_proto::{NodeId, Opinion, SubjectId};
 use k256::ecdsa::SigningKey;
 
 /// A millionth of all, in wad.
@@ -79,7 +80,33 @@ impl World {
         }
     }
 
-    fn opinion(&self, person: usize, request: firn_proto::SubjectId, decision: Decision) -> Option<Opinion> {
+    /// Has a node's verifier look at a request: it answers in time, or gives no answer.
+    pub(super) fn check_evidence(&mut self, id: ProcessId, request: SubjectId) {
+        let Some(verifier) = self.scenario.verifier(id.node).cloned() else { return };
+        let answer = |accepts| Event::EvidenceChecked { request, verdict: Some(EvidenceVerdict::new(accepts, "")) };
+        if self.has(Bug::IgnoredVerdict) {
+            return self.later(id, verifier.after, answer(true));
+        }
+        match verifier.accepts {
+            Some(accepts) => {
+                let at = self.now + verifier.after;
+                if accepts {
+                    self.accepted.entry((id.node, request)).or_insert(at);
+                }
+                self.later(id, verifier.after, answer(accepts));
+            }
+            None => self.later(id, verifier.after, Event::EvidenceChecked { request, verdict: None }),
+        }
+    }
+
+    /// Whether a node has no verifier, or that one has accepted the evidence by now.
+    #[must_use]
+    pub fn is_verified(&self, node: NodeId, request: SubjectId) -> bool {
+        let accepted = self.accepted.get(&(node, request));
+        self.scenario.verifier(node).is_none() || accepted.is_some_and(|at| *at <= self.now)
+    }
+
+    fn opinion(&self, person: usize, request: SubjectId, decision: Decision) -> Option<Opinion> {
         let digest = digest(&self.definition, request, decision, 1).0;
         let (signature, recovery) = key(person).sign_prehash_recoverable(&digest).ok()?;
         let mut bytes = [27 + recovery.to_byte(); 65];

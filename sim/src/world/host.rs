@@ -260,7 +260,10 @@ impl World {
                 process.work.timers.insert((at.0, process.work.timer_count), timer);
                 self.arm(id, at.0);
             }
-            Effect::AskChain { .. } | Effect::SubmitToChain { .. } | Effect::Answer { .. } => {
+            Effect::AskChain { .. }
+            | Effect::CheckEvidence { .. }
+            | Effect::SubmitToChain { .. }
+            | Effect::Answer { .. } => {
                 self.leave(id, Leaving::Effect(effect));
             }
             Effect::Penalise { .. } | Effect::Restart => {}
@@ -337,6 +340,7 @@ impl World {
                 }
             }
             Leaving::Effect(Effect::AskChain { subject, query }) => self.ask_chain(id, subject, &query),
+            Leaving::Effect(Effect::CheckEvidence { request }) => self.check_evidence(id, request.id()),
             Leaving::Effect(Effect::SubmitToChain { subject, account, execute, signature }) => {
                 self.submit_to_chain(id, subject, account, &execute, &signature);
             }

@@ -116,6 +116,8 @@ pub(super) struct Boot {
     pub(super) entropy: [u64; 2],
     /// The start is not counted: a bug.
     pub(super) stale: bool,
+    /// Its node has an evidence verifier.
+    pub(super) verifies: bool,
 }
 
 impl Process {
@@ -125,7 +127,8 @@ impl Process {
         let [a, b, c, d, ..] = boot.source.bytes("instance", &boot.entropy);
         let incarnation = Incarnation::new(count, u32::from_be_bytes([a, b, c, d]));
         let image = disk.visible();
-        let config = Config { definition: definition.clone(), me: boot.node, incarnation };
+        let config =
+            Config { definition: definition.clone(), me: boot.node, incarnation, check_evidence: boot.verifies };
         let engine = Engine::restore(config, &image.engine_records());
         let vault = Vault::open(definition.clone(), boot.node, incarnation, root(boot.node), image.vault.clone());
         let (Ok(engine), Ok(vault)) = (engine, vault) else { return Err((disk, "corrupt")) };

@@ -33,6 +33,7 @@ pub(crate) fn world(seed: u64, threshold: u16, nodes: u16) -> World {
         workload: Vec::new(),
         rules: Vec::new(),
         people: Vec::new(),
+        verifiers: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -29,6 +29,7 @@ pub(crate) fn scenario(seed: u64, threshold: u16, nodes: u16) -> Scenario {
         workload: vec![requests(2)],
         rules: Vec::new(),
         people: Vec::new(),
+        verifiers: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -28,6 +28,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         workload: vec![requests(3, 10 * SECOND)],
         rules: Vec::new(),
         people: Vec::new(),
+        verifiers: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -13,6 +13,8 @@ mod audit;
 #[cfg(test)]
 mod chain;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod http;
