@@ -56,6 +56,8 @@ struct FileChain {
     permission_controller: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     strategy_manager: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    block_seconds: Option<u64>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -168,6 +170,7 @@ pub(super) fn parse(text: &str) -> Result<(Content, Option<Succession>), Refusal
         allocation_manager: address(&file.chain.allocation_manager)?,
         permission_controller: optional(&file.chain.permission_controller)?,
         strategy_manager: optional(&file.chain.strategy_manager)?,
+        block_seconds: file.chain.block_seconds,
     };
     let mut authorities = file.authorities.into_iter().map(authority).collect::<Result<Vec<_>, _>>()?;
     authorities.sort();
@@ -277,12 +280,7 @@ pub(super) fn write(definition: &Content, succession: Option<&Succession>) -> St
         previous: succession.map(|succession| succession.previous.to_string()),
         effective_block: succession.map(|succession| succession.block),
         quorum: definition.quorum,
-        chain: FileChain {
-            id: definition.chain.id,
-            allocation_manager: definition.chain.allocation_manager.to_string(),
-            permission_controller: definition.chain.permission_controller.map(|address| address.to_string()),
-            strategy_manager: definition.chain.strategy_manager.map(|address| address.to_string()),
-        },
+        chain: write_chain(&definition.chain),
         organisations: definition.organisations.iter().map(|name| FileOrganisation { name: name.clone() }).collect(),
         nodes: definition
             .nodes
@@ -337,6 +335,16 @@ pub(super) fn write(definition: &Content, succession: Option<&Succession>) -> St
     };
     // Serialising strings, integers and lists of tables cannot fail.
     toml::to_string(&file).unwrap_or_default()
+}
+
+fn write_chain(chain: &Chain) -> FileChain {
+    FileChain {
+        id: chain.id,
+        allocation_manager: chain.allocation_manager.to_string(),
+        permission_controller: chain.permission_controller.map(|address| address.to_string()),
+        strategy_manager: chain.strategy_manager.map(|address| address.to_string()),
+        block_seconds: chain.block_seconds,
+    }
 }
 
 fn write_authority(listed: &Authority) -> FileAuthority {
