@@ -121,6 +121,7 @@ impl Member {
             avs: slash.avs,
             operator: slash.operator,
             operator_set_id: slash.operatorSetId,
+            strategies: slash.strategies.clone(),
             account: slash.account,
             nonce: firn_proto::account::nonce_of(request.id()),
             history_seconds: None,

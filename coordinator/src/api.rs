@@ -4,7 +4,9 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_proto::account::{Call, Execute};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::definition::Change;
+use firn_proto::limits::REASON_BYTES_MAX;
 use firn_proto::message::BlockReference;
+use firn_proto::operation::sanitised;
 use firn_proto::pause::{Act, Pause};
 use firn_proto::policy::SlashHistory;
 use firn_proto::time::{MonotonicTime, WallTime};
@@ -91,6 +93,13 @@ pub enum Event {
         subject: SubjectId,
         /// The answer.
         answer: ChainAnswer,
+    },
+    /// An answer to [`Effect::CheckEvidence`].
+    EvidenceChecked {
+        /// The request.
+        request: SubjectId,
+        /// What the verifier said; nothing where it failed or took too long.
+        verdict: Option<EvidenceVerdict>,
     },
     /// An answer to [`Effect::SubmitToChain`].
     SubmissionSettled {
@@ -183,6 +192,11 @@ pub enum Effect {
         /// Which facts.
         query: ChainQuery,
     },
+    /// Ask this node's evidence verifier about a slash. One question at a time for each request.
+    CheckEvidence {
+        /// The request.
+        request: Box<Request>,
+    },
     /// Relay a signed payload.
     SubmitToChain {
         /// What it settles.
@@ -213,6 +227,47 @@ pub enum Effect {
     },
     /// A metric or a log line: the only logging the core has.
     Observe(Observation),
+}
+
+/// What a node's own evidence verifier says of a slash. Its reason is cut and cleaned, whoever wrote it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EvidenceVerdict {
+    accepts: bool,
+    reason: String,
+}
+
+impl EvidenceVerdict {
+    /// A verdict with its reason in a verifier's words.
+    #[must_use]
+    pub fn new(accepts: bool, reason: &str) -> Self {
+        Self { accepts, reason: sanitised(reason, REASON_BYTES_MAX) }
+    }
+
+    /// Whether the slash may have this node's share.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.accepts
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// As records and journals have it: `None` is 0.
+    pub(crate) fn to_wire(verdict: Option<&Self>) -> (u32, String) {
+        verdict.map_or((0, String::new()), |said| (if said.accepts { 1 } else { 2 }, said.reason.clone()))
+    }
+
+    /// Reads that back; `None` where it is not what we write.
+    pub(crate) fn from_wire(verdict: u32, reason: &str) -> Option<Option<Self>> {
+        match verdict {
+            0 => reason.is_empty().then_some(None),
+            1 | 2 => Some(Some(Self::new(verdict == 1, reason))),
+            _ => None,
+        }
+    }
 }
 
 /// Which queue a message takes when the network is slow.
@@ -292,6 +347,8 @@ pub enum ChainQuery {
         operator: Address,
         /// The operator set.
         operator_set_id: u32,
+        /// The strategies that the slash names.
+        strategies: Vec<Address>,
         /// The account that shall call.
         account: Address,
         /// The account nonce of the request.
@@ -352,6 +409,9 @@ pub struct SlashFacts {
     pub nonce_used: bool,
     /// What was slashed up to the block, where it was asked for and could be read in full.
     pub history: Option<SlashHistory>,
+    /// The last block at which it takes anything, as things stand: the operator may have left the set or freed its stake. Zero
+    /// where there is nothing to take, and the greatest number where no end is in sight.
+    pub last_block: u64,
 }
 
 /// Facts about an account and its calls at one finalised block.

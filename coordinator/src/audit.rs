@@ -51,7 +51,7 @@ impl AuditLog {
 
     /// Appends an entry and gives its record.
     pub(crate) fn append(&mut self, at: WallTime, note: AuditNote<'_>) -> Record {
-        let AuditNote { session, event, code, members, coordinator, reference, evidence, intake } = note;
+        let AuditNote { session, event, code, members, coordinator, reference, evidence, intake, reason } = note;
         let entry = wire::AuditEntry {
             schema: SCHEMA,
             previous: self.head.hash.0.to_vec(),
@@ -65,6 +65,7 @@ impl AuditLog {
             number: self.head.size,
             coordinator: coordinator.map_or(0, |node| node.0.into()),
             intake,
+            reason: reason.to_owned(),
         };
         let key = self.head.size.to_be_bytes().to_vec();
         let value = entry.encode_to_vec();
@@ -87,12 +88,15 @@ pub(crate) struct AuditNote<'a> {
     pub(crate) evidence: &'a [Vec<u8>],
     /// The request that came in.
     pub(crate) intake: Option<wire::AuditIntake>,
+    /// What an evidence verifier gave as its reason.
+    pub(crate) reason: &'a str,
 }
 
 impl AuditNote<'_> {
     /// An entry that names its session and event only.
     pub(crate) fn new(session: impl Into<SessionId>, event: &'static str) -> Self {
         let (code, coordinator, intake) = (None, None, None);
-        Self { session: session.into(), event, code, members: &[], coordinator, reference: &[], evidence: &[], intake }
+        let (session, reason) = (session.into(), "");
+        Self { session, event, code, members: &[], coordinator, reference: &[], evidence: &[], intake, reason }
     }
 }

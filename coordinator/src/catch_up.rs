@@ -268,6 +268,8 @@ impl Engine {
             signers: state.signers.clone(),
             transaction: state.transaction,
             code: state.closed,
+            window: state.window,
+            evidence: state.evidence.verdict.clone(),
             opinions: state.opinions.clone(),
             waited: self.waited(state),
             history: state.history.clone(),

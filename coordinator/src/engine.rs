@@ -33,6 +33,8 @@ pub struct Config {
     pub me: NodeId,
     /// This start of it.
     pub incarnation: Incarnation,
+    /// Whether its organisation has given it an evidence verifier.
+    pub check_evidence: bool,
 }
 
 /// The protocol state of one node. Free of secrets, clocks, entropy and input or output.
@@ -41,6 +43,7 @@ pub struct Engine {
     pub(crate) definition: Definition,
     pub(crate) me: NodeId,
     pub(crate) incarnation: Incarnation,
+    pub(crate) checks_evidence: bool,
     pub(crate) now: Time,
     pub(crate) finalised: BlockReference,
     /// When that block was made, by the chain's clock.
@@ -116,6 +119,7 @@ impl Engine {
             definition: config.definition,
             me: config.me,
             incarnation: config.incarnation,
+            checks_evidence: config.check_evidence,
             now: Time::default(),
             finalised: BlockReference::default(),
             finalised_time: WallTime::default(),
@@ -190,6 +194,7 @@ impl Engine {
             Event::ChainFinalised { block, time } => self.chain_finalised(block, time),
             Event::ChainReplied { subject, answer } => self.chain_replied(subject, answer),
             Event::SubmissionSettled { subject, outcome } => self.submission_settled(subject, outcome),
+            Event::EvidenceChecked { request, verdict } => self.evidence_checked(request, verdict),
             Event::VaultReplied { reply } => self.vault_replied(reply),
             Event::Operator(command) => self.operator(command),
         }

@@ -43,6 +43,7 @@ impl Recorder {
             node: config.me.0.into(),
             incarnation: incarnation.to_wire(),
             records: records.iter().map(event::record_to).collect(),
+            check_evidence: config.check_evidence,
         };
         (Self { effects: Digest::default() }, frame(&header))
     }
@@ -172,7 +173,8 @@ impl<'a> Player<'a> {
         let root = Definition::parse(&header.definition).map_err(|_| JournalError::Header)?;
         let definition = in_force(root, &records).map_err(|(code, key)| JournalError::Record(code, key))?;
         let incarnation = Incarnation::from_wire(header.incarnation);
-        let config = Config { definition: definition.clone(), me, incarnation };
+        let check_evidence = header.check_evidence;
+        let config = Config { definition: definition.clone(), me, incarnation, check_evidence };
         let engine = Engine::restore(config, &records).map_err(|(code, key)| JournalError::Record(code, key))?;
         Ok(Self {
             engine,

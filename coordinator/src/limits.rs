@@ -136,6 +136,12 @@ pub const ANTI_ENTROPY_MS: u64 = 30_000;
 /// Pause before chain facts that were not good enough are read again: a block or two.
 pub const RECHECK_MS: u64 = 1_500;
 
+/// So often the pause doubles before an evidence verifier that gives no answer is asked again: 1.5 s to 96 s.
+pub const EVIDENCE_TRIES_MAX: u32 = 6;
+
+/// What signing and relaying take, in seconds: a minute for people and machines, and the turns of two relayers.
+pub const EXECUTION_SECONDS: u64 = 120;
+
 /// The relayer of rank k submits k times this long after the signature: two slots of 12 s, and the receipt.
 pub const RELAY_MS: u64 = 30_000;
 

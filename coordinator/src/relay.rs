@@ -97,8 +97,9 @@ impl Engine {
     pub(crate) fn executed(&mut self, id: SubjectId, block: BlockReference) {
         let Some(state) = self.subjects.get_mut(&id).filter(|state| !state.executed) else { return };
         (state.executed, state.executed_at) = (true, block.number);
-        self.limits.see_executed(block.number);
         state.coordinator = None;
+        self.limits.see_executed(block.number);
+        self.decide_evidence(id);
         self.reindex(id);
         self.persist_subject(id, "request-executed", None, &[]);
         self.observe(Observation::Subject { subject: id, state: "executed", code: None });

@@ -25,6 +25,7 @@ use firn_proto::{Code, Digest, GroupSignature, KeyId, NodeId, Point, SubjectId};
 use firn_vault::api::Subject;
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) mod evidence;
 pub(crate) mod index;
 pub(crate) mod intake;
 pub(crate) mod lent;
@@ -61,6 +62,10 @@ pub(crate) struct State {
     packages: BTreeMap<NodeId, SigningPackage>,
     /// Whom to tell if the vault refuses a package that it was asked about.
     releasing: BTreeMap<Digest, NodeId>,
+    /// The first block at which it can execute, and the last at which that takes anything.
+    pub(crate) window: Option<(u64, u64)>,
+    /// What our verifier says of its evidence.
+    pub(crate) evidence: evidence::Check,
     /// What people say to it.
     pub(crate) opinions: Opinions,
     /// Members that were brought all of these.
@@ -103,6 +108,8 @@ impl State {
             told: BTreeMap::new(),
             packages: BTreeMap::new(),
             releasing: BTreeMap::new(),
+            window: None,
+            evidence: evidence::Check::default(),
             opinions: Opinions::default(),
             heard: BTreeSet::new(),
             asked: BTreeMap::new(),
@@ -224,9 +231,21 @@ impl Engine {
         if request.account() != account_address(&group_key) {
             return self.close(id, Code::AccountMismatch);
         }
+        self.check_evidence(id);
         match self.permitted(id) {
             Ok(()) => self.ask_chain(id),
-            Err(status) => self.not_permitted(id, status),
+            Err(status) => {
+                self.not_permitted(id, status);
+                // What cannot make it in time is refused before anybody waits for it.
+                let unseen = |state: &State| {
+                    state.is_open()
+                        && state.window.is_none()
+                        && state.request().is_some_and(|r| r.operation().slash().is_some())
+                };
+                if self.subjects.get(&id).is_some_and(unseen) {
+                    self.ask_chain(id);
+                }
+            }
         }
     }
 
@@ -264,6 +283,7 @@ impl Engine {
                 avs: slash.avs,
                 operator: slash.operator,
                 operator_set_id: slash.operatorSetId,
+                strategies: slash.strategies.clone(),
                 account,
                 nonce,
                 history_seconds: self.history_needed(request).map(|(seconds, _)| seconds),
@@ -288,6 +308,12 @@ impl Engine {
         if !state.is_open() {
             return;
         }
+        if let ChainAnswer::Slash(facts) = &answer {
+            let window = (self.earliest(id, facts.block.number), facts.last_block);
+            if let Some(state) = self.subjects.get_mut(&id) {
+                state.window = Some(window);
+            }
+        }
         let (verdict, block, history) = match answer {
             ChainAnswer::Slash(facts) => (self.judge_slash(id, &facts), facts.block, facts.history),
             ChainAnswer::Account(facts) => (self.judge_calls(id, &facts), facts.block, None),
@@ -306,8 +332,10 @@ impl Engine {
                 }
             }
             Err(Code::NonceUsed) => self.executed(id, block),
+            Err(code @ (Code::SlashTooLate | Code::SlashTakesNothing)) => self.close(id, code),
             Err(code) => {
-                self.declare(id, Status::NotYet(code));
+                let status = self.permitted(id).err().unwrap_or(Status::NotYet(code));
+                self.declare(id, status);
                 self.recheck_later(id);
             }
         }
@@ -325,6 +353,12 @@ impl Engine {
         }
         if slash.strategies.iter().any(|strategy| !facts.strategies.contains(strategy)) {
             return Err(Code::StrategyNotInSet);
+        }
+        if facts.last_block == 0 {
+            return Err(Code::SlashTakesNothing);
+        }
+        if self.earliest(id, facts.block.number) > facts.last_block {
+            return Err(Code::SlashTooLate);
         }
         match self.history_needed(request) {
             // What was executed later than this block, and freed its budget since, would be missing.

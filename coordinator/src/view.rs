@@ -1,5 +1,6 @@
 //! Read-only views of the engine for the API and the command line.
 
+use crate::api::EvidenceVerdict;
 use alloy_primitives::{Address, B256};
 use firn_proto::definition::Change;
 use firn_proto::opinion::Opinions;
@@ -80,6 +81,10 @@ pub struct SubjectView {
     pub transaction: Option<B256>,
     /// Why it is refused or expired.
     pub code: Option<Code>,
+    /// The first block at which a slash can execute, and the last at which it takes anything; as of the last finalised block.
+    pub window: Option<(u64, u64)>,
+    /// What this node's verifier says of its evidence.
+    pub evidence: Option<EvidenceVerdict>,
     /// What people say to it.
     pub opinions: Opinions,
     /// How long it has been here by the chain's clock.

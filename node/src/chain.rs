@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 mod history;
+mod window;
 
 /// Questions that wait: what the loop offers beyond is answered `CHAIN_UNAVAILABLE` and asked again.
 pub(crate) const JOBS_MAX: usize = 1_024;
@@ -211,7 +212,9 @@ impl Chain {
         block: BlockReference,
         time: WallTime,
     ) -> Result<SlashFacts, Trouble> {
-        let ChainQuery::Slash { avs, operator, operator_set_id, account, nonce, history_seconds } = query else {
+        let ChainQuery::Slash { avs, operator, operator_set_id, strategies: named, account, nonce, history_seconds } =
+            query
+        else {
             return Err(Trouble::Reverted);
         };
         let set = || OperatorSet { avs: *avs, id: *operator_set_id };
@@ -232,8 +235,10 @@ impl Chain {
             Some(seconds) => self.history.up_to(&self.provider, block, time, *seconds).await.ok(),
             None => None,
         };
+        let last_block = self.last_block(*operator, &set(), named, block).await?;
         Ok(SlashFacts {
             block,
+            last_block,
             signer: or_absent(signer.map(Some))?,
             nonce_used: or_absent(nonce_used)?,
             slasher: or_absent(slasher)?,

@@ -36,6 +36,8 @@ pub(crate) struct Config {
     /// How the keystore is opened at start.
     #[serde(default)]
     pub(crate) unseal: Unseal,
+    /// This organisation's evidence verifier, where it has one.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 /// The local API.
@@ -62,6 +64,16 @@ pub(crate) struct Chain {
 pub(crate) struct Unseal {
     /// Absent: the operator types the passphrase.
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// How this organisation's evidence verifier is asked: by one of these.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Evidence {
+    /// POST here.
+    pub(crate) endpoint: Option<RpcUrl>,
+    /// Run this program with these arguments. No shell reads them.
+    pub(crate) command: Option<Vec<String>>,
 }
 
 /// An RPC endpoint. Providers put access keys into the path, so it is shown by its host only.
@@ -127,6 +139,16 @@ impl Config {
         }
         if !matches!(config.chain.rpc.0.scheme(), "http" | "https") {
             return invalid("chain.rpc", format!("{} is neither http nor https", config.chain.rpc));
+        }
+        match config.evidence.as_ref().map(|evidence| (&evidence.endpoint, &evidence.command)) {
+            Some((Some(url), None)) if !matches!(url.0.scheme(), "http" | "https") => {
+                return invalid("evidence.endpoint", format!("{url} is neither http nor https"));
+            }
+            Some((None, Some(command))) if !command.first().is_some_and(|program| program.starts_with('/')) => {
+                return invalid("evidence.command", "it begins with the program's whole path".to_owned());
+            }
+            Some((Some(_), Some(_))) => return invalid("evidence.command", "give it or evidence.endpoint".to_owned()),
+            _ => {}
         }
         Ok(config)
     }

@@ -86,3 +86,28 @@ impl From<Refusal> for Failure {
         )
     }
 }
+
+impl From<crate::store::StoreError> for Failure {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::new(error.code(), error.to_string(), error.hint(), Exit::Failure)
+    }
+}
+
+impl From<crate::data_dir::DataDirError> for Failure {
+    fn from(error: crate::data_dir::DataDirError) -> Self {
+        let exit = if error.code() == "DATA_DIR_LOCKED" { Exit::Conflict } else { Exit::Failure };
+        Self::new(error.code(), error.to_string(), error.hint(), exit)
+    }
+}
+
+impl From<crate::keystore::KeystoreError> for Failure {
+    fn from(error: crate::keystore::KeystoreError) -> Self {
+        Self::new(error.code(), error.to_string(), error.hint(), Exit::Failure)
+    }
+}
+
+impl From<crate::config::ConfigError> for Failure {
+    fn from(error: crate::config::ConfigError) -> Self {
+        Self::new(error.code(), error.to_string(), error.hint(), Exit::Failure)
+    }
+}

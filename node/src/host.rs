@@ -12,7 +12,8 @@ use crate::metrics::Metrics;
 use crate::net::{self, Network};
 use crate::runtime::journal::Journal;
 use crate::runtime::{CALLS_MAX, Call, EVENTS_MAX, Ended, Inputs, Runtime};
-use crate::store::{Family, Store, StoreError};
+use crate::store::{Family, Store};
+use crate::verifier::{self, Verifier};
 use alloy::signers::local::PrivateKeySigner;
 use firn_coordinator::Engine;
 use firn_coordinator::PEOPLE;
@@ -143,25 +144,33 @@ async fn serve(
     let metrics = Arc::new(Metrics::new());
     let root = RootSecret::from_bytes(unlocked.vault_root.copied());
     let records = read_records(&store)?;
-    let (engine, vault) = restore(&store, &definition, me, incarnation, root, &records)?;
-    let journal = start_journal(journal, &definition, me, incarnation, &records, &metrics)?;
+    let check_evidence = config.evidence.is_some();
+    let core = firn_coordinator::Config { definition: definition.clone(), me, incarnation, check_evidence };
+    let (engine, vault) = restore(&store, core.clone(), root, &records)?;
+    let journal =
+        journal.map(|path| Journal::start(path, &core, incarnation, &records, Arc::clone(&metrics))).transpose()?;
     let keypair = Keypair::from_protobuf_encoding(unlocked.transport.expose())
         .map_err(|error| Failure::general("TRANSPORT_IDENTITY", error.to_string()))?;
     let (network, peers, net_events) = start_network(config, &definition, me, incarnation, keypair)?;
     let listening = network.listening();
     let relayer = unlocked.relayer.as_ref().map(|key| PrivateKeySigner::from_slice(key.expose())).transpose();
     let relayer = relayer.map_err(|error| Failure::general("RELAYER_KEY", error.to_string()))?;
-    let chain = Chain::new(config.chain.rpc.expose().clone(), &definition, relayer);
+    let client = Chain::new(config.chain.rpc.expose().clone(), &definition, relayer);
 
     let (reported, health) = watch::channel(chain::Health::default());
     let (events, received) = mpsc::channel(EVENTS_MAX);
     let (calls, called) = mpsc::channel(CALLS_MAX);
-    let (jobs, waiting) = mpsc::channel::<Job>(chain::JOBS_MAX);
+    let (chain, waiting) = mpsc::channel::<Job>(chain::JOBS_MAX);
+    let (verifier, questions) = mpsc::channel(verifier::QUESTIONS_MAX);
     let (counted, generation) = (Arc::clone(&metrics), generation.clone());
-    let core = Runtime { engine, vault, store, network, chain: jobs, metrics: counted, journal, generation, started };
+    let core =
+        Runtime { engine, vault, store, network, chain, verifier, metrics: counted, journal, generation, started };
     let mut ended = start_core(core, Inputs { events: received, calls: called })?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(chain.run(waiting, events.clone(), reported));
+    tasks.spawn(client.run(waiting, events.clone(), reported));
+    if let Some(evidence) = &config.evidence {
+        tasks.spawn(Verifier::new(evidence, &definition)?.run(questions, events.clone()));
+    }
     tasks.spawn(deliver(net_events, definition.clone(), events, Arc::clone(&metrics)));
 
     let intake = Intake::new(definition.requesters.len());
@@ -247,36 +256,22 @@ fn read_records(store: &Store) -> Result<Vec<Record>, Failure> {
     Ok(all)
 }
 
-fn start_journal(
-    path: Option<&Path>,
-    definition: &Definition,
-    me: NodeId,
-    incarnation: Incarnation,
-    records: &[Record],
-    metrics: &Arc<Metrics>,
-) -> Result<Option<Journal>, Failure> {
-    let config = firn_coordinator::Config { definition: definition.clone(), me, incarnation };
-    path.map(|path| Journal::start(path, &config, incarnation, records, Arc::clone(metrics))).transpose()
-}
-
 /// Rebuilds engine and vault out of what is stored. Nothing is made anew in place of what does not read.
 fn restore(
     store: &Store,
-    definition: &Definition,
-    me: NodeId,
-    incarnation: Incarnation,
+    config: firn_coordinator::Config,
     root: RootSecret,
     records: &[Record],
 ) -> Result<(Engine, Vault), Failure> {
     let sealed = store.scan(Family::Vault).collect::<Result<Vec<_>, _>>()?;
-    let vault = Vault::open(definition.clone(), me, incarnation, root, sealed).map_err(|error| {
-        let next = "restore this node from its backup; nothing was changed or made anew";
-        // The text opens with the code, which the failure says by itself.
-        let (code, text) = (error.code().as_str(), error.to_string());
-        let cause = text.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
-        Failure::new(code, cause, next, Exit::Failure)
-    })?;
-    let config = firn_coordinator::Config { definition: definition.clone(), me, incarnation };
+    let vault =
+        Vault::open(config.definition.clone(), config.me, config.incarnation, root, sealed).map_err(|error| {
+            let next = "restore this node from its backup; nothing was changed or made anew";
+            // The text opens with the code, which the failure says by itself.
+            let (code, text) = (error.code().as_str(), error.to_string());
+            let cause = text.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+            Failure::new(code, cause, next, Exit::Failure)
+        })?;
     let engine = Engine::restore(config, records).map_err(|(code, key)| {
         Failure::new(
             code.as_str(),
@@ -470,29 +465,4 @@ fn check_entropy() -> Result<(), Failure> {
     }
     let next = "do not run a signer on this machine before its random source is repaired";
     Err(Failure::new("ENTROPY", "the system's random generator is dead or constant", next, Exit::Failure))
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::new(error.code(), error.to_string(), error.hint(), Exit::Failure)
-    }
-}
-
-impl From<crate::data_dir::DataDirError> for Failure {
-    fn from(error: crate::data_dir::DataDirError) -> Self {
-        let exit = if error.code() == "DATA_DIR_LOCKED" { Exit::Conflict } else { Exit::Failure };
-        Self::new(error.code(), error.to_string(), error.hint(), exit)
-    }
-}
-
-impl From<crate::keystore::KeystoreError> for Failure {
-    fn from(error: crate::keystore::KeystoreError) -> Self {
-        Self::new(error.code(), error.to_string(), error.hint(), Exit::Failure)
-    }
-}
-
-impl From<config::ConfigError> for Failure {
-    fn from(error: config::ConfigError) -> Self {
-        Self::new(error.code(), error.to_string(), error.hint(), Exit::Failure)
-    }
 }

@@ -20,6 +20,7 @@ mod net;
 mod requester;
 mod runtime;
 mod store;
+mod verifier;
 
 use std::process::ExitCode;
 

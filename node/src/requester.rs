@@ -185,7 +185,13 @@ mod tests {
         let permission_controller = Some(permission_controller);
         let definition = Definition::new(Content {
             name: "test".to_owned(),
-            chain: Chain { id: 7, allocation_manager, permission_controller, strategy_manager: None },
+            chain: Chain {
+                id: 7,
+                allocation_manager,
+                permission_controller,
+                strategy_manager: None,
+                block_seconds: None,
+            },
             organisations: BTreeSet::new(),
             nodes: BTreeMap::new(),
             keys: Vec::new(),

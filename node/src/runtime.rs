@@ -90,6 +90,7 @@ pub(crate) struct Runtime {
     pub(crate) store: Store,
     pub(crate) network: Network,
     pub(crate) chain: mpsc::Sender<Job>,
+    pub(crate) verifier: mpsc::Sender<Box<Request>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) journal: Option<journal::Journal>,
     pub(crate) generation: Generation,
@@ -107,6 +108,7 @@ enum Leaving {
     Frame { to: Vec<NodeId>, class: net::Class, frame: Arc<[u8]> },
     Answer(SessionId, Result<(), Code>),
     Job(Job),
+    Check(Box<Request>),
     Reply(Reply),
     Look(Look),
 }
@@ -283,6 +285,7 @@ impl Loop {
                 self.timers.insert((at, self.timer_count), timer);
             }
             Effect::AskChain { subject, query } => self.leave(Leaving::Job(Job::Ask { subject, query })),
+            Effect::CheckEvidence { request } => self.leave(Leaving::Check(request)),
             Effect::SubmitToChain { subject, account, execute, signature } => {
                 self.leave(Leaving::Job(Job::Submit { subject, account, execute, signature }));
             }
@@ -400,6 +403,12 @@ impl Loop {
                 if let Err(refused) = self.parts.chain.try_send(job) {
                     let (mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job)) = refused;
                     self.events.push_back(job.unavailable());
+                }
+            }
+            Leaving::Check(request) => {
+                let id = request.id();
+                if self.parts.verifier.try_send(request).is_err() {
+                    self.events.push_back(Event::EvidenceChecked { request: id, verdict: None });
                 }
             }
             Leaving::Reply(reply) => self.events.push_back(Event::VaultReplied { reply }),

@@ -204,6 +204,8 @@ pub enum Code {
     PolicyBudgetExceeded = 149,
     /// Past slashes cannot be read, so no budget is known to have room.
     SlashHistoryUnavailable = 150,
+    /// Another slash has the evidence to itself.
+    EvidenceLocked = 151,
     /// This node's operator has paused it.
     NodePaused = 152,
     /// Veto holders have paused the network.
@@ -238,6 +240,8 @@ pub enum Code {
     AuditForked = 167,
     /// The checkpoint is not one of this network, or a signature under it does not fit.
     AuditCheckpointInvalid = 168,
+    /// The operator has nothing allocated in any strategy that the slash names.
+    SlashTakesNothing = 169,
     /// A signature under a definition is not one of an admin who may sign it.
     ChangeSignatureInvalid = 170,
     /// Not enough organisations have signed a definition.
@@ -250,6 +254,14 @@ pub enum Code {
     RequesterExpired = 174,
     /// A version would come into force too many blocks from now.
     ChangeTooFarAhead = 175,
+    /// A rule demands evidence.
+    EvidenceMissing = 176,
+    /// This node's verifier rejected the evidence.
+    EvidenceRejected = 177,
+    /// This node's verifier has not answered yet.
+    EvidenceUnchecked = 178,
+    /// The operator's stake is free before the slash can execute.
+    SlashTooLate = 179,
 }
 
 impl Code {

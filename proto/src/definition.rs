@@ -76,6 +76,8 @@ pub struct Chain {
     pub permission_controller: Option<Address>,
     /// EigenLayer's StrategyManager, where operations need it.
     pub strategy_manager: Option<Address>,
+    /// How many seconds lie between its blocks, where they are not [`BLOCK_SECONDS`].
+    pub block_seconds: Option<u64>,
 }
 
 /// A node of one organisation.
@@ -363,6 +365,11 @@ impl Content {
                 .fold(hasher, |hasher, most| hasher.list(most.iter(), |hasher, most| hasher.number(*most)))
         });
         let expiring = self.requesters.iter().filter_map(|requester| Some((&requester.name, requester.expires?)));
+        let hasher = self
+            .chain
+            .block_seconds
+            .into_iter()
+            .fold(hasher, |hasher, seconds| hasher.field("block-seconds").number(seconds));
         let add = |hasher: CanonicalHasher, (name, expires): (&String, WallTime)| {
             hasher.field("expires").field(name).number(expires.0)
         };

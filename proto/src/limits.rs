@@ -27,6 +27,15 @@ pub const STRATEGIES_MAX: usize = 64;
 /// Longest description of a slash in bytes. It is logged on chain, 16 gas a byte.
 pub const DESCRIPTION_BYTES_MAX: usize = 1024;
 
+/// Seconds between two blocks where the definition says nothing: mainnet's.
+pub const BLOCK_SECONDS: u64 = 12;
+
+/// Longest location of evidence, in bytes: a URL with a content hash, several times over.
+pub const LOCATION_BYTES_MAX: usize = 512;
+
+/// The reason that an evidence verifier gives, in bytes: two lines for people.
+pub const REASON_BYTES_MAX: usize = 256;
+
 /// Most calldata of a listed function in bytes. Nested twice, its 256 words may name 128 x 128 values.
 pub const CALLDATA_BYTES_MAX: usize = 8 * 1024;
 

@@ -34,7 +34,7 @@ pub use appointments::{
 pub use clear_redistribution::{ClearRedistribution, ClearRedistributionJson};
 pub use contract_call::{ContractCall, ContractCallJson};
 pub use safe_transaction::{SafeTransaction, SafeTransactionJson};
-pub use slash_operator::{SlashOperator, SlashOperatorJson};
+pub use slash_operator::{SlashOperator, SlashOperatorJson, sanitised};
 pub use strategies::{AddStrategies, AddStrategiesJson, RemoveStrategies, RemoveStrategiesJson};
 pub use update_slasher::{UpdateSlasher, UpdateSlasherJson};
 

@@ -77,6 +77,8 @@ pub struct Rule {
     pub delay_seconds: Option<u64>,
     /// How many requests are taken in.
     pub rate: Option<Rate>,
+    /// A slash names its evidence.
+    pub evidence: bool,
 }
 
 /// Which operations a rule is about. What is left empty restricts nothing.

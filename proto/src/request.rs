@@ -8,7 +8,7 @@ use crate::limits::REQUEST_LIFETIME_SECONDS_MAX;
 use crate::operation::Operation;
 use crate::time::WallTime;
 use crate::wire;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use secp256k1::{Message, SECP256K1};
 
@@ -124,6 +124,12 @@ impl Request {
     #[must_use]
     pub fn nonce(&self) -> U256 {
         self.operation().nonce()
+    }
+
+    /// The hash of the evidence that a slash names.
+    #[must_use]
+    pub fn evidence(&self) -> Option<B256> {
+        self.operation().slash()?.evidence()
     }
 
     /// The last second at which it may execute.

@@ -22,7 +22,7 @@ mod version;
 mod write;
 
 pub use byzantine::{Act, Byzantine};
-pub use governance::{Person, Rule};
+pub use governance::{Person, Rule, Verifier};
 pub use halt::{Halt, Quorums};
 pub use problem::Problem;
 pub use version::{VERSIONS_MAX, Version};
@@ -60,6 +60,8 @@ pub struct Scenario {
     pub pauses: Vec<Halt>,
     /// Versions of the definition after the first, each following the one before it.
     pub versions: Vec<Version>,
+    /// Nodes with an evidence verifier.
+    pub verifiers: Vec<Verifier>,
     /// What is asked, in order of declaration.
     pub workload: Vec<Workload>,
     /// What goes wrong.

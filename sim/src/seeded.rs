@@ -34,6 +34,8 @@ pub enum Bug {
     SkippedEntry,
     /// The chain shows nobody what was slashed before.
     ForgottenSlashes,
+    /// The host tells the engine that the verifier accepts, whatever it says.
+    IgnoredVerdict,
     /// A bit of every finished signature flips on its way out.
     FlippedSignature,
     /// A process falls over a kind of message.
@@ -56,7 +58,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::OldBoot,
         Self::LeakedShare,
         Self::LatePersist,
@@ -71,6 +73,7 @@ impl Bug {
         Self::DroppedRecord,
         Self::SkippedEntry,
         Self::ForgottenSlashes,
+        Self::IgnoredVerdict,
         Self::FlippedSignature,
         Self::PanicOnMessage,
         Self::ForgottenTakeover,
@@ -110,6 +113,7 @@ impl Bug {
             Self::DroppedRecord => ("dropped-record", "R2"),
             Self::SkippedEntry => ("skipped-entry", "H1"),
             Self::ForgottenSlashes => ("forgotten-slashes", "B1"),
+            Self::IgnoredVerdict => ("ignored-verdict", "P1"),
             Self::FlippedSignature => ("flipped-signature", "V1"),
             Self::PanicOnMessage => ("panic-on-message", "X1"),
             Self::ForgottenTakeover => ("forgotten-takeover", "L1"),

@@ -80,6 +80,7 @@ pub fn expand(seed: u64) -> Scenario {
         quorums: None,
         pauses: Vec::new(),
         versions: Vec::new(),
+        verifiers: Vec::new(),
         faults,
         byzantine: byzantine(&draw, &cast),
         expect: Expect::default(),

@@ -85,6 +85,8 @@ pub struct World {
     requests: Vec<PostedRequest>,
     /// What people have said, in order.
     said: Vec<Said>,
+    /// When which node's verifier accepted the evidence of which request.
+    accepted: BTreeMap<(NodeId, SubjectId), Micros>,
     key: Option<(KeyId, Point)>,
     proposals: u32,
     adversary: Option<Box<dyn Adversary>>,
@@ -207,6 +209,7 @@ impl World {
             trouble: Trouble::default(),
             requests: Vec::new(),
             said: Vec::new(),
+            accepted: BTreeMap::new(),
             key: None,
             proposals: 0,
             adversary: None,

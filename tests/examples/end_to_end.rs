@@ -219,6 +219,8 @@ impl Devnet {
             strategies: vec![address("strategy")],
             wadsToSlash: vec![U256::from(1_000_000_000_u64)],
             description: "bench".to_owned(),
+            evidenceHash: Default::default(),
+            evidenceLocation: String::new(),
             account: self.ready["account"].as_str().unwrap().parse().unwrap(),
             nonce: U256::from(now.as_nanos()),
             deadline: now.as_secs() + 3600,

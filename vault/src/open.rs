@@ -109,7 +109,7 @@ impl Vault {
                 self.held.insert((key_id, epoch), held).is_none()
             }
             Kind::State => states.insert(key_of(suffix)?, KeyState::decode(&content)?).is_none(),
-            Kind::AccountLock | Kind::RequesterLock | Kind::BucketLock => {
+            Kind::AccountLock | Kind::RequesterLock | Kind::BucketLock | Kind::EvidenceLock => {
                 self.locks.insert(record_key.to_vec(), Digest::from_slice(&content)?).is_none()
             }
             Kind::Release => {

@@ -23,28 +23,30 @@ pub(crate) enum Kind {
     RequesterLock,
     /// Which payload has a budget or a cool-down to itself.
     BucketLock,
+    /// Which payload has a piece of evidence to itself.
+    EvidenceLock,
     /// A signature share was released for this package.
     Release,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Share, Self::State, Self::AccountLock, Self::RequesterLock, Self::BucketLock, Self::Release];
+    const NAMES: [(Self, &'static str); 7] = [
+        (Self::Share, "share/"),
+        (Self::State, "state/"),
+        (Self::AccountLock, "lock/account/"),
+        (Self::RequesterLock, "lock/requester/"),
+        (Self::BucketLock, "lock/bucket/"),
+        (Self::EvidenceLock, "lock/evidence/"),
+        (Self::Release, "release/"),
+    ];
 
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Share => "share/",
-            Self::State => "state/",
-            Self::AccountLock => "lock/account/",
-            Self::RequesterLock => "lock/requester/",
-            Self::BucketLock => "lock/bucket/",
-            Self::Release => "release/",
-        }
+        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
     }
 
     /// The kind of a record key and what follows the prefix.
     pub(crate) fn of(record_key: &[u8]) -> Option<(Self, &[u8])> {
-        Self::ALL.into_iter().find_map(|kind| Some((kind, record_key.strip_prefix(kind.name().as_bytes())?)))
+        Self::NAMES.iter().find_map(|(kind, name)| Some((*kind, record_key.strip_prefix(name.as_bytes())?)))
     }
 
     /// The record key of this kind with the given parts.

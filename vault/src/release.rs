@@ -169,8 +169,8 @@ impl Vault {
 
     /// Checks a request anew against our own definition, and names the locks that it takes.
     fn check_request(&self, held: &HeldKey, request: &Request, ask: &ReleaseRequest) -> Result<Vec<Lock>, Denial> {
-        let (intent, mut locks) = self.locks_of(request, &request.signed().clone().verify(&self.definition)?)?;
-        locks.push(intent);
+        let (lasting, mut locks) = self.locks_of(request, &request.signed().clone().verify(&self.definition)?)?;
+        locks.extend(lasting);
         let key = request.key(&self.definition).ok_or(Code::KeyUnknown)?;
         if key.name != held.facts.proposal.key_name || key.purpose != request.operation().purpose() {
             return Err(Code::PackageInvalid.into());
@@ -186,6 +186,7 @@ impl Vault {
         let rival = |(_, key, payload): &&Lock| self.locks.get(key).is_some_and(|taken| taken != payload);
         match locks.iter().rev().find(rival) {
             Some((Kind::BucketLock, ..)) => Err(Code::BudgetLocked.into()),
+            Some((Kind::EvidenceLock, ..)) => Err(Code::EvidenceLocked.into()),
             Some(_) => Err(Code::RivalLocked.into()),
             None => Ok(()),
         }

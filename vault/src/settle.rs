@@ -1,7 +1,6 @@
-//! Locks: which payload nonces and budgets are given to, and when the finalised chain frees them.
+//! Locks: which payload nonces, budgets and evidence are given to, and when the finalised chain frees them.
 //!
-//! That the chain did or did not execute a request is the engine's word; that the locks are the request's own, and that its
-//! validity is over, is checked here.
+//! That the chain did or did not execute a request is the engine's word; whose the locks are, and that it is over, is ours.
 
 use crate::Vault;
 use crate::api::{Decision, Reply, Settlement, Write};
@@ -25,22 +24,25 @@ impl Vault {
         rng: &mut R,
     ) -> Result<Decision, Denial> {
         let (verified, _) = request.signed().clone().verify_known(&self.definition)?;
-        let ((kind, intent, payload), _) = self.locks_of(request, &verified)?;
+        let (lasting, _) = self.locks_of(request, &verified)?;
         let over = request.deadline().0.saturating_add(EXECUTION_GRACE_SECONDS);
         if matches!(settlement, Settlement::Lapsed { now } if now.0 <= over) {
             return Err(Code::VaultRefused.into());
         }
-        // Before the intents, which may stay, are the locks that it holds only while it is open, by the rules of any time.
-        let open = self.locks.range(..Kind::RequesterLock.key(&[])).filter(|(_, holder)| **holder == payload);
+        // Before evidence and intents, which may stay, are the locks that it holds only while it is open, by the rules of any time.
+        let payload = request.payload_digest(&self.definition);
+        let open = self.locks.range(..Kind::EvidenceLock.key(&[])).filter(|(_, holder)| **holder == payload);
         let mut ended: Vec<_> = open.map(|(key, _)| key.clone()).collect();
         let mut writes = Vec::new();
-        match self.locks.get(&intent) == Some(&payload) {
-            held if settlement != Settlement::Executed => ended.extend(held.then_some(intent)),
-            true => {}
-            // Ours or a rival's before, now it is the payload's that the chain has: none other may ever follow it.
-            false => {
-                writes.push(self.put(kind, intent.clone(), &payload.0, rng));
-                self.locks.insert(intent, payload);
+        for (kind, lock, _) in lasting {
+            match self.locks.get(&lock) == Some(&payload) {
+                held if settlement != Settlement::Executed => ended.extend(held.then_some(lock)),
+                true => {}
+                // Ours or a rival's before, now it is the payload's that the chain has: none other may ever follow it.
+                false => {
+                    writes.push(self.put(kind, lock.clone(), &payload.0, rng));
+                    self.locks.insert(lock, payload);
+                }
             }
         }
         for key in &ended {
@@ -51,20 +53,21 @@ impl Vault {
         Ok(Decision { writes, reply: Reply::Settled { subject: request.id() } })
     }
 
-    /// The lock of a request on its requester's nonce, and those on its account's and on the buckets of its budgets and
-    /// cool-downs, if it is what its own signature says.
-    pub(crate) fn locks_of(&self, request: &Request, verified: &Request) -> Result<(Lock, Vec<Lock>), Denial> {
+    /// The locks of a request on its evidence and its requester's nonce, and those on its account's and on the buckets of its
+    /// budgets and cool-downs, if it is what its own signature says.
+    pub(crate) fn locks_of(&self, request: &Request, verified: &Request) -> Result<(Vec<Lock>, Vec<Lock>), Denial> {
         if verified != request {
             return Err(Code::VaultRefused.into());
         }
         let payload = request.payload_digest(&self.definition);
         let lock = |kind: Kind, parts: &[&[u8]]| (kind, kind.key(parts), payload);
         let [account, intent] = [nonce_of(request.id()), request.nonce()].map(|nonce| nonce.to_be_bytes::<32>());
+        let evidence = request.evidence().map(|hash| lock(Kind::EvidenceLock, &[hash.as_slice()]));
         let intent = lock(Kind::RequesterLock, &[request.requester().as_slice(), &intent]);
         let mut locks = vec![lock(Kind::AccountLock, &[request.account().as_slice(), &account])];
         let buckets = self.definition.policy.buckets(&self.definition, request).into_iter();
         locks.extend(buckets.map(|bucket| lock(Kind::BucketLock, &[&bucket.0])));
-        Ok((intent, locks))
+        Ok((evidence.into_iter().chain([intent]).collect(), locks))
     }
 }
 

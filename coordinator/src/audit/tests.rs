@@ -17,6 +17,7 @@ fn definition() -> Definition {
             allocation_manager: alloy_primitives::Address::ZERO,
             permission_controller: None,
             strategy_manager: None,
+            block_seconds: None,
         },
         organisations: std::iter::empty().collect(),
         nodes: std::iter::empty().collect(),

@@ -1,7 +1,9 @@
 //! Events, timers and records in the journal's encoding. Decoding checks again what came from outside.
 
 use super::{Player, reply};
-use crate::api::{AccountFacts, ChainAnswer, Command, Event, Family, Record, SlashFacts, SubmissionOutcome, Timer};
+use crate::api::{
+    AccountFacts, ChainAnswer, Command, Event, EvidenceVerdict, Family, Record, SlashFacts, SubmissionOutcome, Timer,
+};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::definition::SignedChange;
@@ -34,6 +36,7 @@ impl Event {
             Self::ChainFinalised { .. } => "chain_finalised",
             Self::ChainReplied { .. } => "chain_replied",
             Self::SubmissionSettled { .. } => "submission_settled",
+            Self::EvidenceChecked { .. } => "evidence_checked",
             Self::VaultReplied { .. } => "vault_replied",
             Self::Operator(_) => "operator",
         }
@@ -66,6 +69,10 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
         }
         Event::ChainReplied { subject, answer } => WireEvent::ChainReplied(chain_to(*subject, answer)),
         Event::SubmissionSettled { subject, outcome } => WireEvent::SubmissionSettled(submission_to(*subject, outcome)),
+        Event::EvidenceChecked { request, verdict } => {
+            let (verdict, reason) = EvidenceVerdict::to_wire(verdict.as_ref());
+            WireEvent::EvidenceChecked(wire::JournalEvidence { request: request.0.0.to_vec(), verdict, reason })
+        }
         Event::VaultReplied { reply } => WireEvent::VaultReplied(reply::reply_to(reply)),
         Event::Operator(command) => WireEvent::Operator(wire::JournalCommand {
             command: Some(match command {
@@ -125,6 +132,10 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
         WireEvent::SubmissionSettled(settled) => {
             Event::SubmissionSettled { subject: subject(&settled.subject)?, outcome: submission_from(settled)? }
         }
+        WireEvent::EvidenceChecked(said) => Event::EvidenceChecked {
+            request: subject(&said.request)?,
+            verdict: EvidenceVerdict::from_wire(said.verdict, &said.reason)?,
+        },
         WireEvent::VaultReplied(reply) => Event::VaultReplied { reply: reply::reply_from(&reply, player)? },
         WireEvent::Operator(command) => Event::Operator(match command.command? {
             WireCommand::ProposeKey(proposal) => Command::ProposeKey(KeyProposal::from_wire(&proposal).ok()?),
@@ -229,6 +240,7 @@ fn chain_to(subject: SubjectId, answer: &ChainAnswer) -> wire::JournalChain {
                 signer: bytes(&facts.signer),
                 deployed: facts.signer.is_some(),
                 history: facts.history.as_ref().map(history_to),
+                last_block: facts.last_block,
             });
         }
         ChainAnswer::Account(facts) => {
@@ -259,6 +271,7 @@ fn chain_from(chain: wire::JournalChain) -> Option<ChainAnswer> {
                 Some(history) => Some(history_from(history)?),
                 None => None,
             },
+            last_block: slash.last_block,
         }),
         (None, Some(account)) => ChainAnswer::Account(AccountFacts {
             block,

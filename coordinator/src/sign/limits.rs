@@ -3,9 +3,11 @@
 //! A bucket's holder is a request that our vault lent a share for and whose end the finalised chain has not shown: the vault
 //! lends none for another (docs/adr/0015-budgets.md), and we say so before anybody asks it.
 
-use super::State;
+use super::{State, evidence};
 use crate::engine::Engine;
-use alloy_primitives::Address;
+use crate::limits::EXECUTION_SECONDS;
+use alloy_primitives::{Address, B256};
+use firn_proto::limits::BLOCK_SECONDS;
 use firn_proto::message::Status;
 use firn_proto::policy::{Moment, Waited};
 use firn_proto::request::Request;
@@ -15,8 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default, Debug)]
 pub(crate) struct Limits {
-    /// By bucket.
-    holders: BTreeMap<Digest, BTreeSet<SubjectId>>,
+    /// By bucket, and by evidence.
+    pub(super) holders: BTreeMap<Digest, BTreeSet<SubjectId>>,
+    /// Which executed request had a piece of evidence: none other ever has it.
+    pub(super) decided: BTreeMap<B256, SubjectId>,
     /// The newest block at which one of our requests was found executed. An older one may not show what it slashed.
     floor: u64,
     /// The latest time of the finalised chain that we have seen in any of our boots; zero before the first.
@@ -66,6 +70,7 @@ impl Engine {
             history: state.history.as_ref().filter(|_| facts),
         };
         self.definition.permits(self.me, request, &state.opinions, moment)?;
+        self.evidence_permits(id, state)?;
         if self.has_rival(id, request) { Err(Status::NotYet(Code::BudgetLocked)) } else { Ok(()) }
     }
 
@@ -74,6 +79,18 @@ impl Engine {
         let now = self.limits.clock;
         let received = if state.received_chain == WallTime::default() { now } else { state.received_chain };
         Waited { received, now }
+    }
+
+    /// The first block at which a request can execute, seen from a finalised one: after what its rules still have it wait, and the
+    /// time that signing and relaying take.
+    pub(crate) fn earliest(&self, id: SubjectId, block: u64) -> u64 {
+        let Some(state) = self.subjects.get(&id) else { return block };
+        let Waited { received, now } = self.waited(state);
+        let waited = now.0.saturating_sub(received.0);
+        let left =
+            state.request().map_or(0, |request| self.definition.policy.delay_left(&self.definition, request, waited));
+        let seconds = self.definition.chain.block_seconds.unwrap_or(BLOCK_SECONDS).max(1);
+        block.saturating_add(left.saturating_add(EXECUTION_SECONDS).div_ceil(seconds))
     }
 
     fn has_rival(&self, id: SubjectId, request: &Request) -> bool {
@@ -109,8 +126,9 @@ impl Engine {
             return false;
         };
         let buckets = self.definition.policy.buckets(&self.definition, request);
+        let evidence = request.evidence().map(evidence::bucket);
         state.lent = true;
-        for bucket in buckets {
+        for bucket in buckets.into_iter().chain(evidence) {
             self.limits.holders.entry(bucket).or_default().insert(id);
         }
         true

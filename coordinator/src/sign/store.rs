@@ -1,7 +1,7 @@
 //! A request on disk: written when it comes in, and whenever its outcome changes.
 
 use super::State;
-use crate::api::{Family, Record};
+use crate::api::{EvidenceVerdict, Family, Record};
 use crate::audit::{AuditNote, INTAKE};
 use crate::engine::Engine;
 use crate::record::{self, SCHEMA};
@@ -52,6 +52,7 @@ impl Engine {
     pub(crate) fn subject_record(&self, id: SubjectId) -> Option<Record> {
         let state = self.subjects.get(&id)?;
         let request = state.request()?;
+        let (evidence, evidence_reason) = EvidenceVerdict::to_wire(state.evidence.verdict.as_ref());
         let stored = wire::StoredSubject {
             schema: SCHEMA,
             request: Some(request.signed().to_wire()),
@@ -66,6 +67,8 @@ impl Engine {
             received_chain: state.received_chain.0,
             executed_at: state.executed_at,
             lent: state.lent,
+            evidence,
+            evidence_reason,
         };
         Some(record::put(Family::Requests, id.0, &stored))
     }
@@ -105,6 +108,7 @@ impl Engine {
         }
         (state.executed, state.executed_at) = (stored.executed, stored.executed_at);
         state.received_chain = WallTime(stored.received_chain);
+        state.evidence.verdict = EvidenceVerdict::from_wire(stored.evidence, &stored.evidence_reason)?;
         self.limits.see_time(state.received_chain);
         self.limits.see_executed(stored.executed_at);
         if state.is_open() {
@@ -114,6 +118,9 @@ impl Engine {
         self.subjects.insert(id, state);
         self.reindex(id);
         self.count_intake(id, WallTime(stored.received_chain));
+        if stored.executed {
+            self.decide_evidence(id);
+        }
         if stored.lent {
             self.hold_buckets(id);
         }

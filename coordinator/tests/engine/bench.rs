@@ -63,6 +63,9 @@ pub(crate) struct Bench {
     /// Whether questions to the chain stay open.
     pub(crate) chain_silent: bool,
     pub(crate) asked: Vec<(u16, firn_proto::SubjectId)>,
+    /// Whether nodes have evidence verifiers, from their next start on, and what they were asked.
+    pub(crate) verifiers: bool,
+    pub(crate) checks: Vec<(u16, firn_proto::SubjectId)>,
     account: Option<Point>,
 }
 
@@ -75,7 +78,7 @@ impl Bench {
         let n = u16::try_from(definition.nodes.len()).unwrap();
         assert_eq!(Definition::parse(&definition.to_toml()), Ok(definition.clone()));
         let mut bench = Self {
-            hosts: (1..=n).map(|id| (id, boot(&definition, id, 1, BTreeMap::new(), BTreeMap::new()))).collect(),
+            hosts: (1..=n).map(|id| (id, boot(&definition, id, 1, false, BTreeMap::new(), BTreeMap::new()))).collect(),
             definition,
             flights: VecDeque::new(),
             sent: Vec::new(),
@@ -95,6 +98,8 @@ impl Bench {
             distance: |_, _| 0,
             chain_silent: false,
             asked: Vec::new(),
+            verifiers: false,
+            checks: Vec::new(),
             account: None,
         };
         for id in 1..=n {
@@ -181,18 +186,23 @@ impl Bench {
     }
 
     fn request_with(&self, key: &[u8; 32], nonce: u64, wad: u64) -> Request {
-        let operation = Operation::SlashOperator(SlashOperator {
+        self.signed(key, Operation::SlashOperator(self.slash(nonce, wad)))
+    }
+
+    pub(crate) fn slash(&self, nonce: u64, wad: u64) -> SlashOperator {
+        SlashOperator {
             avs: AVS,
             operator: Address::repeat_byte(0x22),
             operatorSetId: 0,
             strategies: vec![Address::repeat_byte(0x33)],
             wadsToSlash: vec![U256::from(wad)],
             description: "test".to_owned(),
+            evidenceHash: Default::default(),
+            evidenceLocation: String::new(),
             account: account_address(&self.account.unwrap()),
             nonce: U256::from(nonce),
             deadline: WALL + 7_200,
-        });
-        self.signed(key, operation)
+        }
     }
 
     pub(crate) fn signed(&self, key: &[u8; 32], operation: Operation) -> Request {
@@ -253,7 +263,8 @@ impl Bench {
             self.kill(id);
         }
         let host = &self.hosts[&id];
-        let next = boot(&self.definition, id, host.incarnation + 1, host.records.clone(), host.sealed.clone());
+        let (records, sealed) = (host.records.clone(), host.sealed.clone());
+        let next = boot(&self.definition, id, host.incarnation + 1, self.verifiers, records, sealed);
         self.hosts.insert(id, next);
         self.event(id, Event::Started);
         self.connect(id);
@@ -300,6 +311,7 @@ impl Bench {
                     events.push_back(Event::ChainReplied { subject, answer: self.answer(&query) });
                 }
             }
+            Effect::CheckEvidence { request } => self.checks.push((id, request.id())),
             Effect::SubmitToChain { subject, signature, .. } => self.submitted.push((KeyId(subject.0), signature)),
             Effect::Observe(Observation::Evidence { culprit, code, .. }) => self.evidence.push((id, culprit.0, code)),
             Effect::Answer { outcome, .. } => self.answers.push((id, outcome)),
@@ -321,6 +333,7 @@ impl Bench {
                     signer: self.account.map(signer),
                     nonce_used: false,
                     history: history_seconds.map(|_| SlashHistory { time, slashes: self.slashes.clone() }),
+                    last_block: u64::MAX,
                 };
                 (self.facts)(&mut facts);
                 ChainAnswer::Slash(facts)

@@ -111,6 +111,7 @@ fn facts_of_another_kind_decide_nothing() {
         signer: signer(&governance),
         nonce_used: false,
         history: None,
+        last_block: u64::MAX,
     };
     for id in 1..=3 {
         let answer = ChainAnswer::Slash(facts.clone());

@@ -93,13 +93,14 @@ pub(crate) fn boot(
     definition: &Definition,
     id: u16,
     incarnation: u32,
+    check_evidence: bool,
     records: BTreeMap<(u8, Vec<u8>), Record>,
     sealed: BTreeMap<Vec<u8>, Vec<u8>>,
 ) -> Host {
     let all: Vec<_> = records.values().cloned().collect();
     let boot = Incarnation::new(incarnation, 0);
     let definition = in_force(definition.clone(), &all).unwrap();
-    let config = Config { definition: definition.clone(), me: NodeId(id), incarnation: boot };
+    let config = Config { definition: definition.clone(), me: NodeId(id), incarnation: boot, check_evidence };
     let (recorder, journal) = Recorder::start(&config, boot, &all);
     let engine = Engine::restore(config, &all).unwrap();
     let opened = Vault::open(definition.clone(), NodeId(id), boot, root(id), sealed.clone());

@@ -52,7 +52,12 @@ fn a_journal_cut_anywhere_is_played_to_the_cut() {
 
 /// The entries of a journal as a recorder writes them whose engine answered otherwise in step `odd`.
 fn recorded(bench: &Bench, odd: Option<usize>) -> Vec<u8> {
-    let config = Config { definition: bench.definition.clone(), me: NodeId(1), incarnation: Incarnation::new(1, 0) };
+    let config = Config {
+        definition: bench.definition.clone(),
+        me: NodeId(1),
+        incarnation: Incarnation::new(1, 0),
+        check_evidence: false,
+    };
     let mut engine = Engine::restore(config.clone(), &[]).unwrap();
     let (mut recorder, mut bytes) = Recorder::start(&config, Incarnation::new(1, 0), &[]);
     let mut player = Player::open(&bench.hosts[&1].journal).unwrap();
@@ -136,7 +141,12 @@ fn every_kind_of_event_reads_back() {
         Event::Operator(Command::AbandonKey(KeyId(id))),
     ];
     events.extend(timers.map(Event::TimerFired));
-    let config = Config { definition: bench.definition.clone(), me: NodeId(1), incarnation: Incarnation::new(1, 0) };
+    let config = Config {
+        definition: bench.definition.clone(),
+        me: NodeId(1),
+        incarnation: Incarnation::new(1, 0),
+        check_evidence: false,
+    };
     let (recorder, mut bytes) = Recorder::start(&config, Incarnation::new(1, 0), &bench.hosts[&1].all_records());
     let now = Time { monotonic: MonotonicTime(5), wall: WallTime(6) };
     for event in &events {

@@ -240,7 +240,12 @@ fn r15_the_count_survives_a_restart_and_is_never_fresh_where_it_cannot_be_read()
     let of_request =
         |record: &&mut firn_coordinator::api::Record| record.family == firn_coordinator::api::Family::Requests;
     records.iter_mut().find(of_request).unwrap().value.as_mut().unwrap().truncate(9);
-    let config = Config { definition: bench.definition.clone(), me: NodeId(1), incarnation: Incarnation::new(9, 0) };
+    let config = Config {
+        definition: bench.definition.clone(),
+        me: NodeId(1),
+        incarnation: Incarnation::new(9, 0),
+        check_evidence: false,
+    };
     assert_eq!(Engine::restore(config, &records).unwrap_err().0, Code::RecordCorrupt);
 }
 
@@ -266,4 +271,26 @@ fn r15_each_member_counts_for_itself_and_asks_again_later() {
     bench.pass(61);
     bench.rounds(3);
     assert_ne!(bench.state(3, &fourth), "none", "it is offered once more");
+}
+
+#[test]
+fn r17_a_slash_that_cannot_make_it_before_the_stake_is_free_is_refused_at_once() {
+    // Two minutes for signing and relaying are ten blocks of 12 s, and the rule's hour is 300.
+    let delayed = || Bench::ready_of(ruled(Rule { delay_seconds: Some(3_600), ..Rule::default() })).0;
+    let plain = || Bench::ready(2, 3).0;
+    let refused = |mut bench: Bench, facts: fn(&mut firn_coordinator::api::SlashFacts)| {
+        bench.facts = facts;
+        let request = bench.request(1);
+        bench.ask(1, &request);
+        let view = bench.hosts[&1].engine.request(request.id()).unwrap();
+        (view.code, view.window)
+    };
+    let after = |bench, facts| refused(bench, facts).0;
+    assert_eq!(after(plain(), |facts| facts.last_block = facts.block.number + 10), None);
+    assert_eq!(after(plain(), |facts| facts.last_block = facts.block.number + 9), Some(Code::SlashTooLate));
+    assert_eq!(after(plain(), |facts| facts.last_block = 0), Some(Code::SlashTakesNothing));
+    assert_eq!(after(delayed(), |facts| facts.last_block = facts.block.number + 310), None);
+    let (code, window) = refused(delayed(), |facts| facts.last_block = facts.block.number + 309);
+    let (first, last) = window.unwrap();
+    assert_eq!((code, first - last), (Some(Code::SlashTooLate), 1), "and both are shown");
 }

@@ -10,6 +10,8 @@ mod byzantine;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod fairness;
 #[cfg(test)]
 mod governance;

@@ -28,6 +28,7 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             allocation_manager: Address::repeat_byte(0xa1),
             permission_controller: None,
             strategy_manager: None,
+            block_seconds: None,
         },
         organisations: ["org".to_owned()].into(),
         nodes: (1..=n).map(|id| (NodeId(id), node(id))).collect(),

@@ -7,7 +7,12 @@ use firn_proto::{Code, NodeId};
 
 fn restore(bench: &Bench, records: &[Record]) -> Result<Engine, (Code, Vec<u8>)> {
     Engine::restore(
-        Config { definition: bench.definition.clone(), me: NodeId(1), incarnation: firn_proto::Incarnation::new(2, 0) },
+        Config {
+            definition: bench.definition.clone(),
+            me: NodeId(1),
+            incarnation: firn_proto::Incarnation::new(2, 0),
+            check_evidence: false,
+        },
         records,
     )
 }

@@ -87,6 +87,7 @@ pub(crate) fn event(event: &Event) -> String {
         Event::TimerFired(timer) => format!("timer {}", timer_name(timer)),
         Event::VaultReplied { reply } => format!("vault {}", reply_name(reply)),
         Event::ChainReplied { .. } => "chain".to_owned(),
+        Event::EvidenceChecked { .. } => "evidence".to_owned(),
         Event::ChainFinalised { block, .. } => format!("block {}", block.number),
         Event::Submitted { .. } => "submitted".to_owned(),
         Event::Opined { .. } => "opined".to_owned(),
@@ -118,6 +119,7 @@ pub(crate) fn effect(effect: &Effect, now: u64) -> String {
         Effect::AskVault(request) => format!("ask vault {}", request_name(request)),
         Effect::SetTimer { timer, at } => format!("timer {} +{}", timer_name(timer), at.0 - now),
         Effect::AskChain { .. } => "ask chain".to_owned(),
+        Effect::CheckEvidence { .. } => "check evidence".to_owned(),
         Effect::SubmitToChain { .. } => "submit".to_owned(),
         Effect::Answer { outcome, .. } => match outcome {
             Ok(()) => "answer ok".to_owned(),

@@ -103,7 +103,7 @@ fn a_coordinator_that_dies_costs_at_most_three_further_round_trips() {
                 let request = bench.request(1);
                 bench.sign(1, &request);
             }
-            let request = bench.request(2);
+            let request = bench.request(3);
             bench.submit(1, &request);
             // Its request is out; what others say to it goes nowhere.
             let spread = |bench: &Bench| (2..=5).all(|id| bench.state(id, &request) != "none");

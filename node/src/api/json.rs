@@ -88,6 +88,9 @@ pub(crate) struct AuditEntryView {
     /// Who asked for the share.
     pub(crate) coordinator: Option<String>,
     pub(crate) reference: String,
+    /// What an evidence verifier gave as its reason.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) reason: String,
     /// How many signed proofs are kept with it.
     pub(crate) evidence: usize,
     /// What was asked for, in a line, where a request came in.
@@ -149,10 +152,25 @@ pub(crate) struct RequestView {
     pub(crate) signers: Vec<String>,
     /// Where this node relayed it.
     pub(crate) transaction: Option<String>,
+    /// The first block at which a slash can execute, and the last at which it takes anything; the latter is absent where no end is
+    /// in sight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) window: Option<(u64, Option<u64>)>,
+    /// What this node's evidence verifier says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) evidence: Option<VerdictView>,
     /// What people say to it.
     pub(crate) opinions: Vec<OpinionView>,
     /// What the rules say to it at this moment.
     pub(crate) policy: Vec<FindingView>,
+}
+
+/// An evidence verifier's answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct VerdictView {
+    /// accept or reject.
+    pub(crate) verdict: String,
+    pub(crate) reason: String,
 }
 
 /// A person's opinion.

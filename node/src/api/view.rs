@@ -2,7 +2,7 @@
 
 use super::json::{
     AuditEntryView, Check, FindingView, Frames, HeadView, HeadsView, KeyView, MemberView, OpinionView, PeerView,
-    RequestView,
+    RequestView, VerdictView,
 };
 use crate::chain::Health;
 use crate::net::PeerStatus;
@@ -45,6 +45,11 @@ pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> Requ
         signature: view.signature.map(|signature| signature.to_string()),
         signers: view.signers.iter().map(|node| name(*node)).collect(),
         transaction: view.transaction.map(|hash| hash.to_string()),
+        window: view.window.map(|(first, last)| (first, Some(last).filter(|last| *last < u64::MAX))),
+        evidence: view.evidence.as_ref().map(|said| VerdictView {
+            verdict: if said.accepts() { "accept" } else { "reject" }.to_owned(),
+            reason: said.reason().to_owned(),
+        }),
         opinions: view.opinions.iter().map(|(person, opinion)| self::opinion(person, opinion, definition)).collect(),
         policy: findings.iter().map(FindingView::from).collect(),
     }
@@ -152,6 +157,7 @@ pub(super) fn entry(stored: &Stored, definition: &Definition) -> AuditEntryView 
         members: entry.members.into_iter().map(name).collect(),
         coordinator: (entry.coordinator != 0).then(|| name(entry.coordinator)),
         reference: hex(&entry.reference),
+        reason: entry.reason,
         evidence: entry.evidence.len(),
         title: signed.map(|signed| signed.operation.render(definition).title),
         requester,

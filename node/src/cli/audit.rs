@@ -200,6 +200,7 @@ fn entry_text(entry: &AuditEntryView) -> String {
         entry.code.clone(),
         entry.coordinator.as_ref().map(|name| format!("asked by {name}")),
         (!entry.members.is_empty()).then(|| entry.members.join(", ")),
+        Some(&entry.reason).filter(|reason| !reason.is_empty()).map(|reason| format!("({reason})")),
         entry.title.as_ref().map(|title| format!("\"{title}\"")),
         entry.requester.as_ref().map(|requester| format!("for {requester}")),
         (entry.evidence > 0).then(|| format!("{} signed proofs", entry.evidence)),

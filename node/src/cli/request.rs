@@ -9,7 +9,7 @@ use crate::host::read_definition;
 use crate::keystore::PassphraseSource;
 use crate::requester::sign;
 use crate::runtime::wall_time;
-use alloy::primitives::{Address, U256, utils::parse_units};
+use alloy::primitives::{Address, B256, U256, utils::parse_units};
 use alloy::signers::local::PrivateKeySigner;
 use clap::{Args, Subcommand};
 use firn_proto::operation::{Operation, SlashOperator};
@@ -79,6 +79,12 @@ pub(crate) struct SlashArgs {
     /// Why; it goes into the chain's log.
     #[arg(long)]
     description: String,
+    /// The hash of the evidence: 0x and 64 hexadecimal digits.
+    #[arg(long, default_value_t, value_name = "HASH")]
+    evidence: B256,
+    /// Where the evidence is: https, http or ipfs.
+    #[arg(long, default_value_t, value_name = "URL")]
+    evidence_location: String,
     /// The account that shall slash; asked of the node where it is not given.
     #[arg(long)]
     account: Option<Address>,
@@ -145,6 +151,8 @@ async fn slash(args: &SlashArgs, output: Output) -> Result<(), Failure> {
         strategies,
         wadsToSlash: wads,
         description: args.description.clone(),
+        evidenceHash: args.evidence,
+        evidenceLocation: args.evidence_location.clone(),
         account,
         nonce: args.nonce.unwrap_or_else(random_nonce),
         deadline: wall_time().0.saturating_add(args.within_seconds),

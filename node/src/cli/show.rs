@@ -131,6 +131,13 @@ pub(super) fn request_text(request: &RequestView, now: u64) -> String {
         let mark = if finding.holds { "holds" } else { "does not hold" };
         let _ = writeln!(text, "    rule `{}` {mark}: {}", finding.rule, finding.detail);
     }
+    if let Some((first, Some(last))) = request.window {
+        let _ =
+            writeln!(text, "    can execute at block {first} at the earliest, and takes something until block {last}");
+    }
+    if let Some(said) = &request.evidence {
+        let _ = writeln!(text, "    this node's verifier: {} ({})", said.verdict, said.reason);
+    }
     for opinion in &request.opinions {
         let _ = writeln!(text, "    {} of {}: {}", opinion.person, opinion.organisation, opinion.decision);
     }

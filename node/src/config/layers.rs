@@ -215,7 +215,7 @@ fn distance(left: &str, right: &str) -> usize {
 const ENVIRONMENT_PREFIX: &str = "FIRN__";
 
 /// Every key with its kind and default.
-const KEYS: [(&str, Kind, Option<&str>); 11] = [
+const KEYS: [(&str, Kind, Option<&str>); 13] = [
     ("node", Kind::Text, None),
     ("listen", Kind::List, Some("/ip4/0.0.0.0/tcp/7400, /ip4/0.0.0.0/udp/7400/quic-v1")),
     ("api.listen", Kind::Text, Some("127.0.0.1:7401")),
@@ -226,17 +226,21 @@ const KEYS: [(&str, Kind, Option<&str>); 11] = [
     ("api.remote.crl", Kind::Text, None),
     ("api.remote.clients", Kind::Tables, None),
     ("chain.rpc", Kind::Text, None),
+    ("evidence.endpoint", Kind::Text, None),
+    ("evidence.command", Kind::List, None),
     ("unseal.passphrase_file", Kind::Text, None),
 ];
 
 /// May stay without a value.
 /// What a section that is there must have, its type says.
-const OPTIONAL: [&str; 7] = [
+const OPTIONAL: [&str; 9] = [
     "api.remote.listen",
     "api.remote.certificate",
     "api.remote.key",
     "api.remote.ca",
     "api.remote.crl",
     "api.remote.clients",
+    "evidence.endpoint",
+    "evidence.command",
     "unseal.passphrase_file",
 ];

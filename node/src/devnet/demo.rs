@@ -11,7 +11,7 @@ use crate::cli::Output;
 use crate::failure::{Exit, Failure};
 use crate::requester::sign;
 use crate::runtime::wall_time;
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, B256, U256};
 use alloy::providers::DynProvider;
 use alloy::signers::local::PrivateKeySigner;
 use firn_proto::account::nonce_of;
@@ -171,6 +171,8 @@ impl Avs {
             strategies: vec![of.strategy],
             wadsToSlash: vec![wad(percent)],
             description: format!("sample offence, {percent} %"),
+            evidenceHash: B256::ZERO,
+            evidenceLocation: String::new(),
             account: self.address,
             nonce: U256::from(OsRng.next_u64()),
             deadline: wall_time().0.saturating_add(3600),

@@ -307,6 +307,7 @@ fn definition(
             allocation_manager: contracts.allocation_manager,
             permission_controller: None,
             strategy_manager: None,
+            block_seconds: None,
         },
         organisations,
         nodes,

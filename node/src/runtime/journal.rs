@@ -134,6 +134,7 @@ mod tests {
             definition: Definition::parse(&text).unwrap(),
             me: NodeId(1),
             incarnation: Incarnation::new(1, 1),
+            check_evidence: false,
         }
     }
 

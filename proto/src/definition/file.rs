@@ -56,6 +56,8 @@ struct FileChain {
     permission_controller: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     strategy_manager: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    block_seconds: Option<u64>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -174,6 +176,7 @@ pub(super) fn parse(text: &str) -> Result<(Content, Option<Succession>), Refusal
         allocation_manager: address(&file.chain.allocation_manager)?,
         permission_controller: optional(&file.chain.permission_controller)?,
         strategy_manager: optional(&file.chain.strategy_manager)?,
+        block_seconds: file.chain.block_seconds,
     };
     let mut authorities = file.authorities.into_iter().map(authority).collect::<Result<Vec<_>, _>>()?;
     authorities.sort();
@@ -288,12 +291,7 @@ pub(super) fn write(definition: &Content, succession: Option<&Succession>) -> St
         previous: succession.map(|succession| succession.previous.to_string()),
         effective_block: succession.map(|succession| succession.block),
         quorum: definition.quorum,
-        chain: FileChain {
-            id: definition.chain.id,
-            allocation_manager: definition.chain.allocation_manager.to_string(),
-            permission_controller: definition.chain.permission_controller.map(|address| address.to_string()),
-            strategy_manager: definition.chain.strategy_manager.map(|address| address.to_string()),
-        },
+        chain: write_chain(&definition.chain),
         organisations: definition.organisations.iter().map(|name| FileOrganisation { name: name.clone() }).collect(),
         nodes: definition
             .nodes
@@ -353,6 +351,16 @@ fn write_diversity(key: &KeyDefinition) -> Option<FileDiversity> {
     let (organisations, regions) = (key.organisations_min, key.regions_min);
     let is_plain = (organisations, regions, key.at_most) == (1, 1, AtMost::default());
     (!is_plain).then_some(FileDiversity { organisations, regions, per_organisation, per_region, per_provider })
+}
+
+fn write_chain(chain: &Chain) -> FileChain {
+    FileChain {
+        id: chain.id,
+        allocation_manager: chain.allocation_manager.to_string(),
+        permission_controller: chain.permission_controller.map(|address| address.to_string()),
+        strategy_manager: chain.strategy_manager.map(|address| address.to_string()),
+        block_seconds: chain.block_seconds,
+    }
 }
 
 fn write_authority(listed: &Authority) -> FileAuthority {

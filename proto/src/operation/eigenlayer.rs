@@ -6,6 +6,11 @@ alloy_sol_types::sol! {
         address avs;
         uint32 id;
     }
+    struct Allocation {
+        uint64 currentMagnitude;
+        int128 pendingDiff;
+        uint32 effectBlock;
+    }
     struct SlashingParams {
         address operator;
         uint32 operatorSetId;
@@ -15,6 +20,8 @@ alloy_sol_types::sol! {
     }
     interface IAllocationManager {
         event OperatorSlashed(address operator, OperatorSet operatorSet, address[] strategies, uint256[] wadSlashed, string description);
+        event OperatorAddedToOperatorSet(address indexed operator, OperatorSet operatorSet);
+        event OperatorRemovedFromOperatorSet(address indexed operator, OperatorSet operatorSet);
         function slashOperator(address avs, SlashingParams calldata params)
             external returns (uint256 slashId, uint256[] memory shares);
         function updateSlasher(OperatorSet memory operatorSet, address slasher) external;
@@ -22,6 +29,10 @@ alloy_sol_types::sol! {
         function removeStrategiesFromOperatorSet(address avs, uint32 operatorSetId, address[] calldata strategies) external;
         function getSlasher(OperatorSet memory operatorSet) external view returns (address);
         function isOperatorSlashable(address operator, OperatorSet memory operatorSet) external view returns (bool);
+        function isMemberOfOperatorSet(address operator, OperatorSet memory operatorSet) external view returns (bool);
+        function getAllocation(address operator, OperatorSet memory operatorSet, address strategy)
+            external view returns (Allocation memory);
+        function DEALLOCATION_DELAY() external view returns (uint32);
         function getStrategiesInOperatorSet(OperatorSet memory operatorSet) external view returns (address[] memory);
     }
     interface IPermissionController {

@@ -82,7 +82,7 @@ impl Field for U256 {
     }
 }
 
-impl Field for FixedBytes<4> {
+impl<const N: usize> Field for FixedBytes<N> {
     type Wire = Vec<u8>;
     type Json = String;
 
@@ -96,7 +96,7 @@ impl Field for FixedBytes<4> {
 
     fn from_json(json: &String, name: &str) -> Result<Self, Refusal> {
         let bytes = Bytes::from_json(json, name)?;
-        Self::try_from(bytes.as_ref()).map_err(|_| malformed(&format!("{name}: 0x and 8 hexadecimal digits")))
+        Self::try_from(bytes.as_ref()).map_err(|_| malformed(&format!("{name}: 0x and {} hexadecimal digits", 2 * N)))
     }
 
     fn to_json(&self) -> String {

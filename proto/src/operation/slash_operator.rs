@@ -6,15 +6,16 @@ use super::{Kind, Rendering, Terms, calldata, strategies};
 use crate::account::Call;
 use crate::code::{Code, Refusal};
 use crate::definition::{Definition, KeyDefinition, Purpose};
-use crate::limits::DESCRIPTION_BYTES_MAX;
+use crate::limits::{DESCRIPTION_BYTES_MAX, LOCATION_BYTES_MAX};
 use crate::wire;
-use alloy_primitives::{Bytes, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use alloy_sol_types::{SolCall, sol};
 use serde::{Deserialize, Serialize};
 
 sol! {
     /// Slash `operator` in one operator set: the fields of EigenLayer's `slashOperator`, plus the account that shall
-    /// call it, a nonce of the requester's choice and the last second at which it may execute.
+    /// call it, a nonce of the requester's choice and the last second at which it may execute. Its evidence is named by hash and
+    /// location; without any, both are empty.
     #[derive(Debug, PartialEq, Eq)]
     struct SlashOperator {
         address avs;
@@ -23,6 +24,8 @@ sol! {
         address[] strategies;
         uint256[] wadsToSlash;
         string description;
+        bytes32 evidenceHash;
+        string evidenceLocation;
         address account;
         uint256 nonce;
         uint64 deadline;
@@ -39,6 +42,10 @@ pub struct SlashOperatorJson {
     pub(super) strategies: Vec<String>,
     pub(super) wads_to_slash: Vec<String>,
     pub(super) description: String,
+    #[serde(default = "no_evidence")]
+    pub(super) evidence_hash: String,
+    #[serde(default)]
+    pub(super) evidence_location: String,
     pub(super) account: String,
     pub(super) nonce: String,
     pub(super) deadline: u64,
@@ -60,6 +67,8 @@ impl Form for SlashOperator {
             strategies: Field::from_wire(&wire.strategies, "strategies")?,
             wadsToSlash: Field::from_wire(&wire.wads_to_slash, "wads_to_slash")?,
             description: Field::from_wire(&wire.description, "description")?,
+            evidenceHash: Field::from_wire(&wire.evidence_hash, "evidence_hash")?,
+            evidenceLocation: Field::from_wire(&wire.evidence_location, "evidence_location")?,
             account: Field::from_wire(&wire.account, "account")?,
             nonce: Field::from_wire(&wire.nonce, "nonce")?,
             deadline: Field::from_wire(&wire.deadline, "deadline")?,
@@ -74,6 +83,8 @@ impl Form for SlashOperator {
             strategies: self.strategies.to_wire(),
             wads_to_slash: self.wadsToSlash.to_wire(),
             description: self.description.to_wire(),
+            evidence_hash: self.evidenceHash.to_wire(),
+            evidence_location: self.evidenceLocation.to_wire(),
             account: self.account.to_wire(),
             nonce: self.nonce.to_wire(),
             deadline: self.deadline.to_wire(),
@@ -88,6 +99,8 @@ impl Form for SlashOperator {
             strategies: Field::from_json(&json.strategies, "strategies")?,
             wadsToSlash: Field::from_json(&json.wads_to_slash, "wads_to_slash")?,
             description: Field::from_json(&json.description, "description")?,
+            evidenceHash: Field::from_json(&json.evidence_hash, "evidence_hash")?,
+            evidenceLocation: Field::from_json(&json.evidence_location, "evidence_location")?,
             account: Field::from_json(&json.account, "account")?,
             nonce: Field::from_json(&json.nonce, "nonce")?,
             deadline: Field::from_json(&json.deadline, "deadline")?,
@@ -102,6 +115,8 @@ impl Form for SlashOperator {
             strategies: self.strategies.to_json(),
             wads_to_slash: self.wadsToSlash.to_json(),
             description: self.description.to_json(),
+            evidence_hash: self.evidenceHash.to_json(),
+            evidence_location: self.evidenceLocation.to_json(),
             account: self.account.to_json(),
             nonce: self.nonce.to_json(),
             deadline: self.deadline.to_json(),
@@ -143,7 +158,7 @@ impl Kind for SlashOperator {
         if self.description.len() > DESCRIPTION_BYTES_MAX || self.description.chars().any(is_deceptive) {
             return refuse(Code::DescriptionInvalid, format!("{} bytes", self.description.len()));
         }
-        Ok(())
+        self.check_evidence()
     }
 
     /// One call of `slashOperator`.
@@ -162,6 +177,10 @@ impl Kind for SlashOperator {
     fn render(&self, _: &Definition) -> Rendering {
         let shares = || self.strategies.iter().zip(&self.wadsToSlash);
         let share = |(strategy, wad)| format!("{} in strategy {strategy}", percentage(wad));
+        let evidence = self.evidence().map(|hash| match self.evidenceLocation.as_str() {
+            "" => format!("evidence {hash}"),
+            location => format!("evidence {hash} at {location}"),
+        });
         let warning = |(strategy, wad): (_, &U256)| match *wad {
             WHOLE => Some(format!("takes all that is allocated in strategy {strategy}")),
             wad if wad < SMALL => {
@@ -171,7 +190,7 @@ impl Kind for SlashOperator {
         };
         Rendering {
             title: format!("slash operator {} of AVS {}, set {}", self.operator, self.avs, self.operatorSetId),
-            details: shares().map(share).chain([format!("\"{}\"", self.description)]).collect(),
+            details: shares().map(share).chain([format!("\"{}\"", self.description)]).chain(evidence).collect(),
             warnings: shares().filter_map(warning).collect(),
         }
     }
@@ -185,11 +204,57 @@ impl Kind for SlashOperator {
             strategies: params.strategies,
             wadsToSlash: params.wadsToSlash,
             description: params.description,
+            // The chain is not told: the nonce, made of the request's id, binds it.
+            evidenceHash: B256::ZERO,
+            evidenceLocation: String::new(),
             account: terms.account,
             nonce: terms.nonce,
             deadline: terms.deadline,
         }))
     }
+}
+
+impl SlashOperator {
+    /// The hash of its evidence, where it names any.
+    #[must_use]
+    pub fn evidence(&self) -> Option<B256> {
+        Some(self.evidenceHash).filter(|hash| !hash.is_zero())
+    }
+
+    /// A location is of something that can be compared with its hash, and of a scheme that people know.
+    fn check_evidence(&self) -> Result<(), Refusal> {
+        let location = self.evidenceLocation.as_str();
+        let known = || SCHEMES.iter().any(|scheme| location.len() > scheme.len() && location.starts_with(scheme));
+        let sound = location.len() <= LOCATION_BYTES_MAX
+            && !location.chars().any(|c| is_deceptive(c) || c.is_whitespace())
+            && known()
+            && self.evidence().is_some();
+        if location.is_empty() || sound {
+            return Ok(());
+        }
+        let wanted = format!("{} and up to {LOCATION_BYTES_MAX} bytes, with a hash", SCHEMES.join(" or "));
+        Err(Refusal::new(Code::OperationFieldInvalid, format!("evidence_location: {wanted}")))
+    }
+}
+
+/// Where evidence can be.
+const SCHEMES: [&str; 3] = ["https://", "http://", "ipfs://"];
+
+fn no_evidence() -> String {
+    B256::ZERO.to_string()
+}
+
+/// What somebody else wrote, fit for logs and people: a part of so many bytes, without what could make it lie.
+#[must_use]
+pub fn sanitised(text: &str, bytes_max: usize) -> String {
+    let mut kept = String::new();
+    for c in text.chars().map(|c| if is_deceptive(c) { ' ' } else { c }) {
+        if kept.len() + c.len_utf8() > bytes_max {
+            break;
+        }
+        kept.push(c);
+    }
+    kept
 }
 
 /// Control characters and Unicode's direction and invisible format characters, which could make a log line lie.

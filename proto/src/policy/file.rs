@@ -77,6 +77,9 @@ pub(crate) struct FileRule {
     delay_seconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<FileRate>,
+    /// `required`, or absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -147,6 +150,9 @@ fn addresses(texts: &BTreeSet<String>) -> Result<BTreeSet<Address>, Refusal> {
     texts.iter().map(|text| address(text)).collect()
 }
 
+/// What a rule says of evidence, if anything.
+const REQUIRED: &str = "required";
+
 fn rule(entry: FileRule) -> Result<(String, Rule), Refusal> {
     let invalid = |detail: String| invalid(format!("rule {}: {detail}", entry.name));
     let wad = |text: Option<&String>| {
@@ -177,7 +183,13 @@ fn rule(entry: FileRule) -> Result<(String, Rule), Refusal> {
     };
     let cooldown = |file: &FileCooldown| Ok(Cooldown { seconds: file.seconds, per: unit(&file.per)? });
     let approvals = entry.approvals.as_ref();
+    let evidence = match entry.evidence.as_deref() {
+        None => false,
+        Some(REQUIRED) => true,
+        Some(other) => return Err(invalid(format!("evidence `{other}` is not `{REQUIRED}`"))),
+    };
     let rule = Rule {
+        evidence,
         budget: entry.budget.as_ref().map(budget).transpose()?,
         cooldown: entry.cooldown.as_ref().map(cooldown).transpose()?,
         delay_seconds: entry.delay_seconds,
@@ -227,6 +239,7 @@ fn write_rule(name: &str, rule: &Rule) -> FileRule {
     let texts = |addresses: BTreeSet<Address>| addresses.iter().map(ToString::to_string).collect();
     FileRule {
         name: name.to_owned(),
+        evidence: rule.evidence.then(|| REQUIRED.to_owned()),
         operations: scope.operations,
         avs: texts(scope.avs),
         operator_sets: scope.operator_sets,

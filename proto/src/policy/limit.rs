@@ -165,6 +165,13 @@ impl Policy {
         self.binding(definition, request).flat_map(of_rule).collect()
     }
 
+    /// How much longer a request has to wait by its rules, in seconds.
+    #[must_use]
+    pub fn delay_left(&self, definition: &Content, request: &Request, waited: u64) -> u64 {
+        let delays = self.binding(definition, request).filter_map(|(_, rule)| rule.delay_seconds);
+        delays.max().unwrap_or_default().saturating_sub(waited)
+    }
+
     /// The rates that bind a request, each with the name of its rule.
     pub fn rates<'a>(
         &'a self,
@@ -182,9 +189,9 @@ impl Rule {
         [self.budget.map(|budget| budget.per), self.cooldown.map(|pause| pause.per)]
     }
 
-    /// Whether it demands anything that this file is about.
+    /// Whether it demands anything that this file is about, or evidence, which came with it into the digest.
     pub(super) fn has_limits(&self) -> bool {
-        self.delay_seconds.is_some() || self.rate.is_some() || self.units().iter().any(Option::is_some)
+        self.evidence || self.delay_seconds.is_some() || self.rate.is_some() || self.units().iter().any(Option::is_some)
     }
 
     pub(super) fn add_limits_to(&self, hasher: CanonicalHasher) -> CanonicalHasher {
@@ -196,6 +203,7 @@ impl Rule {
             .list(self.cooldown.iter(), |hasher, pause| hasher.number(pause.seconds).field(pause.per.as_str()))
             .list(self.delay_seconds.iter(), |hasher, seconds| hasher.number(*seconds))
             .list(self.rate.iter(), |hasher, rate| hasher.number(rate.requests).number(rate.seconds))
+            .number(u8::from(self.evidence))
     }
 
     /// Why it cannot work, if so.

@@ -120,6 +120,8 @@ pub enum Condition<'a> {
     },
     /// How many requests are taken in: decided when one comes in.
     Rate(Rate),
+    /// That evidence is named.
+    Evidence,
 }
 
 impl Finding<'_> {
@@ -142,6 +144,7 @@ impl Finding<'_> {
             }
             Condition::Delay { .. } => Status::NotYet(Code::PolicyDelay),
             Condition::Rate(_) => Status::NotYet(Code::PolicyRate),
+            Condition::Evidence => Status::Declined(Code::EvidenceMissing),
         };
         (!self.holds).then_some(status)
     }
@@ -166,6 +169,7 @@ impl Finding<'_> {
                 "takes the approval of {} people from {} organisations; {people} from {organisations} have approved",
                 needed.people, needed.organisations
             ),
+            Condition::Evidence => "a slash names its evidence".to_owned(),
             limit => limit.describe_limit(),
         }
     }
@@ -365,7 +369,8 @@ impl Rule {
             (Condition::Delay { waited, lives, seconds }, holds)
         });
         let rate = self.rate.map(|rate| (Condition::Rate(rate), true));
-        [budget, cooldown, delay, rate].into_iter().flatten()
+        let evidence = slash.filter(|_| self.evidence).map(|slash| (Condition::Evidence, slash.evidence().is_some()));
+        [budget, cooldown, delay, rate, evidence].into_iter().flatten()
     }
 }
 

@@ -35,6 +35,9 @@ fn encodings() -> BTreeMap<String, Vec<u8>> {
     encodings.insert("StoredSubject".to_owned(), samples::stored_subject().encode_to_vec());
     let limited = wire::StoredSubject { received_chain: 7, executed_at: 8, lent: true, ..samples::stored_subject() };
     encodings.insert("StoredSubject.limits".to_owned(), limited.encode_to_vec());
+    let checked =
+        wire::StoredSubject { evidence: 2, evidence_reason: "forged".to_owned(), ..samples::stored_subject() };
+    encodings.insert("StoredSubject.evidence".to_owned(), checked.encode_to_vec());
     encodings.insert("StoredPeer".to_owned(), samples::stored_peer().encode_to_vec());
     encodings.insert("AuditEntry".to_owned(), samples::audit_entry_1().encode_to_vec());
     encodings.insert("AuditEntry.2".to_owned(), samples::audit_entry().encode_to_vec());

@@ -295,3 +295,19 @@ fn limits_are_described_with_their_numbers() {
     ];
     assert_eq!(lines, expected.map(|(line, holds)| (line.to_owned(), holds)));
 }
+
+#[test]
+fn r04_where_a_rule_demands_evidence_a_slash_without_is_refused() {
+    let definition = ruled(Rule { evidence: true, ..Rule::default() });
+    let with = request(&definition, |slash| slash.evidenceHash = alloy_primitives::B256::repeat_byte(7));
+    let without = request(&definition, |_| {});
+    let refuses =
+        |request: &Request| definition.policy.refuses(&definition, request, WallTime(NOW)).map(|(code, _)| code);
+    assert_eq!((refuses(&with), refuses(&without)), (None, Some(Code::EvidenceMissing)));
+    let text = definition.to_toml();
+    assert!(text.contains("evidence = \"required\""), "{text}");
+    assert_eq!(Definition::parse(&text).unwrap().digest(), definition.digest());
+    let bad = text.replace("\"required\"", "\"wanted\"");
+    assert!(Definition::parse(&bad).unwrap_err().detail.contains("wanted"));
+    assert_ne!(ruled(Rule::default()).digest(), definition.digest());
+}

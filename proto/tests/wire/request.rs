@@ -20,7 +20,7 @@ fn padded(address: Address) -> Vec<u8> {
 fn digest_by_hand(slash: &SlashOperator, definition: &Definition) -> B256 {
     let type_hash = keccak256(
         "SlashOperator(address avs,address operator,uint32 operatorSetId,address[] strategies,uint256[] wadsToSlash,\
-         string description,address account,uint256 nonce,uint64 deadline)",
+         string description,bytes32 evidenceHash,string evidenceLocation,address account,uint256 nonce,uint64 deadline)",
     );
     let strategies: Vec<u8> = slash.strategies.iter().flat_map(|strategy| padded(*strategy)).collect();
     let wads: Vec<u8> = slash.wadsToSlash.iter().flat_map(|wad| wad.to_be_bytes::<32>()).collect();
@@ -33,6 +33,8 @@ fn digest_by_hand(slash: &SlashOperator, definition: &Definition) -> B256 {
             keccak256(strategies).to_vec(),
             keccak256(wads).to_vec(),
             keccak256(&slash.description).to_vec(),
+            slash.evidenceHash.to_vec(),
+            keccak256(&slash.evidenceLocation).to_vec(),
             padded(slash.account),
             slash.nonce.to_be_bytes_vec(),
             word(slash.deadline),
@@ -253,4 +255,70 @@ fn r03_integers_above_128_bits_are_read_exactly_or_refused_by_name() {
     }
     assert_eq!(asked(|s| s.wadsToSlash[1] = above), Some(Code::WadOutOfRange));
     assert_eq!(asked(|s| s.wadsToSlash[1] = U256::MAX), Some(Code::WadOutOfRange));
+}
+
+#[test]
+fn r04_evidence_has_a_hash_and_a_location_that_cannot_deceive() {
+    let at = |hash: u8, location: &str| {
+        asked(|s| {
+            s.evidenceHash = B256::repeat_byte(hash);
+            s.evidenceLocation = location.to_owned();
+        })
+    };
+    let refused = Some(Code::OperationFieldInvalid);
+    for good in ["", "https://a.example/x", "http://a/b?c", "ipfs://bafkreigh2akiscaildc"] {
+        assert_eq!(at(7, good), None, "{good}");
+    }
+    assert_eq!(at(0, ""), None, "no evidence");
+    assert_eq!(at(0, "https://a.example/x"), refused, "a location of nothing");
+    for bad in [
+        "ftp://a",
+        "https:/a",
+        "HTTPS://a",
+        "https://",
+        "javascript:alert(1)",
+        "/etc/passwd",
+        "https://a b",
+        "https://a\u{202e}b",
+        "https://a\nb",
+    ] {
+        assert_eq!(at(7, bad), refused, "{bad:?}");
+    }
+    let long = |bytes: usize| format!("https://{}", "x".repeat(bytes - 8));
+    assert_eq!((at(7, &long(512)), at(7, &long(513))), (None, refused));
+}
+
+#[test]
+fn evidence_is_part_of_the_request_and_optional_in_json() {
+    let definition = definition();
+    let plain = Operation::SlashOperator(slash());
+    let named = |change: fn(&mut SlashOperator)| {
+        let mut slash = slash();
+        change(&mut slash);
+        Operation::SlashOperator(slash)
+    };
+    let hash = named(|s| s.evidenceHash = B256::repeat_byte(7));
+    let both = named(|s| (s.evidenceHash, s.evidenceLocation) = (B256::repeat_byte(7), "https://a/b".to_owned()));
+    assert!(plain.id(&definition) != hash.id(&definition) && hash.id(&definition) != both.id(&definition));
+    for operation in [&plain, &hash, &both] {
+        assert_eq!(Operation::from_json(&operation.to_json()).unwrap(), *operation);
+        let signed = SignedRequest { operation: operation.clone(), signature: [1; 65] };
+        assert_eq!(SignedRequest::from_wire(&signed.to_wire()).unwrap(), signed);
+    }
+    assert_eq!(
+        both.render(&definition).details.last().unwrap(),
+        &format!("evidence {} at https://a/b", B256::repeat_byte(7))
+    );
+    let mut json = serde_json::to_value(plain.to_json()).unwrap();
+    let fields = json["slash_operator"].as_object_mut().unwrap();
+    assert!(fields.remove("evidence_hash").is_some() && fields.remove("evidence_location").is_some());
+    let short: firn_proto::operation::OperationJson = serde_json::from_value(json).unwrap();
+    assert_eq!(Operation::from_json(&short).unwrap(), plain);
+}
+
+#[test]
+fn what_a_verifier_wrote_is_cut_and_cleaned() {
+    use firn_proto::operation::sanitised;
+    assert_eq!(sanitised("a\nb\u{202e}c", 256), "a b c");
+    assert_eq!(sanitised("\u{e9}\u{e9}", 3), "\u{e9}");
 }

@@ -186,6 +186,7 @@ pub(crate) fn stored_subject() -> wire::StoredSubject {
         received_chain: 0,
         executed_at: 0,
         lent: false,
+        ..wire::StoredSubject::default()
     }
 }
 

@@ -21,6 +21,7 @@ fn scenario(nodes: &[(&str, &[(&str, u16)])]) -> Scenario {
         quorums: None,
         pauses: Vec::new(),
         versions: Vec::new(),
+        verifiers: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

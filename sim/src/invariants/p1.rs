@@ -1,4 +1,4 @@
-//! P1: approve durably, then release; never while paused, and never across versions.
+//! P1: approve durably, then release; only what the verifier accepts, never while paused, and never across versions.
 
 use super::{Invariant, Sight, pauses, violation};
 use crate::history::{Entry, ProcessId, What};
@@ -25,7 +25,7 @@ impl Invariant for P1 {
         "Every release of a share by an honest node is preceded by a durable approval of the same request by that node \
          (DESIGN section 7, rules 9 and 10); no share leaves that was said after the node had a standing pause on its disk \
          (docs/spec/pause.md); and all honest nodes that answer a package run under one version of the definition \
-         (docs/spec/definition.md). A disk whose syncs lie defeats the first, and T1 and N1 still hold."
+         (docs/spec/definition.md). A node whose evidence verifier rejected, or has not answered, releases none. A disk whose syncs lie defeats the first, and T1 and N1 still hold."
     }
 
     fn see(&mut self, entry: &Entry, sight: &Sight<'_>) -> Option<Violation> {
@@ -45,7 +45,10 @@ impl Invariant for P1 {
                 }
             }
             What::Released { subject, package, approved, version, .. } => {
-                let (_, process) = sight.honest(entry)?;
+                let (id, process) = sight.honest(entry)?;
+                if !sight.world.is_verified(id.node, *subject) {
+                    return violation("P1", entry, format!("share of {subject} that its verifier has not accepted"));
+                }
                 let first = *self.versions.entry(*package).or_insert(*version);
                 if first != *version {
                     let detail =

@@ -59,7 +59,8 @@ fn difference(world: &World, me: NodeId, process: &Process) -> Option<String> {
     let Ok(definition) = in_force(world.definition().clone(), &records) else {
         return Some("the disk does not say which version of the definition is in force".to_owned());
     };
-    let config = Config { definition, me, incarnation: process.incarnation };
+    let check_evidence = world.scenario().verifier(me).is_some();
+    let config = Config { definition, me, incarnation: process.incarnation, check_evidence };
     let restored = match Engine::restore(config, &records) {
         Ok(restored) => durable(&restored),
         Err((code, key)) => return Some(format!("the disk does not restore: {code:?} at record {key:02x?}")),

@@ -214,7 +214,8 @@ impl Ground {
             _ => false,
         });
         let late = duty_ends(posted) < world.now();
-        let free = !blind && !late && posted.authorised && self.ready.contains(&node);
+        let free =
+            !blind && !late && world.scenario().verifiers.is_empty() && posted.authorised && self.ready.contains(&node);
         let ruled = rules::are_there(world);
         free && has_room(world)
             && !self.is_rival_bound(world, node, posted)

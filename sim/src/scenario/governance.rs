@@ -5,7 +5,7 @@ use super::problem::Problem;
 use super::quantity::{write_duration, write_share};
 use super::read::Value;
 use super::write::{Lines, one, quoted};
-use super::{Micros, Ppm, select};
+use super::{Micros, Ppm, Scenario, select};
 use crate::geography::Place;
 use firn_proto::NodeId;
 use firn_proto::opinion::Decision;
@@ -43,6 +43,20 @@ pub struct Person {
     /// At which node.
     pub node: NodeId,
 }
+
+/// A node's evidence verifier, which says the same of every request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verifier {
+    /// Whose.
+    pub node: NodeId,
+    /// What it says; `None`: it fails.
+    pub accepts: Option<bool>,
+    /// How long it takes.
+    pub after: Micros,
+}
+
+/// What verifiers can say.
+const VERDICTS: [(Option<bool>, &str); 3] = [(Some(true), "accept"), (Some(false), "reject"), (None, "nothing")];
 
 /// What people can say.
 const WORDS: [(Option<Decision>, &str); 4] = [
@@ -98,6 +112,32 @@ pub(super) fn person(value: &Value<'_>, places: &BTreeMap<NodeId, Place>) -> Res
         after: section.need("after", Value::duration)?,
         node: section.need("node", |value| select::node(value, places))?,
     })
+}
+
+pub(super) fn verifier(value: &Value<'_>, places: &BTreeMap<NodeId, Place>) -> Result<Verifier, Problem> {
+    let section = value.section(keys("verifier"))?;
+    Ok(Verifier {
+        node: section.need("node", |value| select::node(value, places))?,
+        accepts: section.need("says", |value| value.name("a verdict", &VERDICTS))?,
+        after: section.need("after", Value::duration)?,
+    })
+}
+
+impl Scenario {
+    /// The verifier of a node, where it has one.
+    #[must_use]
+    pub fn verifier(&self, node: NodeId) -> Option<&Verifier> {
+        self.verifiers.iter().find(|verifier| verifier.node == node)
+    }
+}
+
+impl Verifier {
+    pub(super) fn write(&self, out: &mut Lines, places: &BTreeMap<NodeId, Place>) {
+        out.head("[[verifier]]");
+        out.pair("node", one(self.node, places));
+        out.text("says", VERDICTS.iter().find(|(says, _)| *says == self.accepts).map_or("", |(_, name)| name));
+        out.text("after", &write_duration(self.after));
+    }
 }
 
 impl Rule {

@@ -22,7 +22,7 @@ pub const LATENCY: &str = "aws-2025-07";
 pub(crate) const BURST: Micros = 200_000;
 
 /// Keys of each table, for the parser and for a test of the reference page.
-pub const KEYS: [(&str, &[&str]); 18] = [
+pub const KEYS: [(&str, &[&str]); 19] = [
     (
         "",
         &[
@@ -39,6 +39,7 @@ pub const KEYS: [(&str, &[&str]); 18] = [
             "quorums",
             "pause",
             "version",
+            "verifier",
             "workload",
             "fault",
             "byzantine",
@@ -58,6 +59,7 @@ pub const KEYS: [(&str, &[&str]); 18] = [
     ("quorums", &["stop", "resume"]),
     ("pause", &["at", "until", "node", "people", "resume"]),
     ("version", &["at", "node", "block", "rules", "drops", "expels", "signers"]),
+    ("verifier", &["node", "says", "after"]),
     (
         "workload",
         &["kind", "at", "count", "every", "rate", "until", "to", "deadline", "requester", "repeats", "rivals"],
@@ -101,6 +103,7 @@ impl Scenario {
             pauses: many(&root, "pause", |value| halt::halt(value, &people, &places))?,
             people,
             versions,
+            verifiers: many(&root, "verifier", |value| governance::verifier(value, &places))?,
             workload,
             faults: many(&root, "fault", |value| fault(value, &places))?,
             byzantine: many(&root, "byzantine", |value| byzantine(value, &places))?,

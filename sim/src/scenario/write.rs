@@ -50,6 +50,7 @@ impl Scenario {
         self.quorums.iter().for_each(|quorums| quorums.write(&mut out));
         self.pauses.iter().for_each(|pause| pause.write(&mut out, &places));
         self.versions.iter().for_each(|version| version.write(&mut out, &places));
+        self.verifiers.iter().for_each(|verifier| verifier.write(&mut out, &places));
         self.workload.iter().for_each(|workload| workload.write(&mut out, &places));
         self.faults.iter().for_each(|fault| fault.write(&mut out, &places));
         for byzantine in &self.byzantine {

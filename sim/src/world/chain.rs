@@ -101,6 +101,7 @@ impl Chain {
                 signer: self.accounts.get(account).map(signer),
                 nonce_used: used(account, nonce),
                 history: history_seconds.map(|seconds| self.history(block.number, seconds)),
+                last_block: u64::MAX,
             }),
             ChainQuery::Account { account, nonce, .. } => ChainAnswer::Account(AccountFacts {
                 block,

@@ -287,7 +287,8 @@ impl World {
         let started = clock.monotonic(self.now);
         // The first start in this run is a boot of its own: peers remember the one in which the key was made.
         let stale = self.has(Bug::OldBoot) && starts > 1;
-        let boot = Boot { node: id.node, number, started, source: self.source, entropy, stale };
+        let verifies = self.scenario.verifier(id.node).is_some();
+        let boot = Boot { node: id.node, number, started, source: self.source, entropy, stale, verifies };
         match Process::start(&self.definition, &boot, disk) {
             Ok(mut process) => {
                 let lies = self

@@ -81,6 +81,7 @@ impl World {
             quorums: None,
             pauses: Vec::new(),
             versions: Vec::new(),
+            verifiers: Vec::new(),
             workload: Vec::new(),
             faults: Vec::new(),
             byzantine: Vec::new(),

@@ -6,7 +6,7 @@ use crate::history::{ProcessId, What};
 use crate::scenario::{Halt, Micros, Rule as RuleOf, Scenario};
 use crate::seeded::Bug;
 use alloy_primitives::{Address, U256};
-use firn_coordinator::api::{Command, Event};
+use firn_coordinator::api::{Command, Event, EvidenceVerdict};
 use firn_proto::opinion::{Decision, SignedOpinion};
 use firn_proto::pause::{Quorums, RESUME, SignedAct, SignedPause};
 use firn_proto::policy::{Approvals, Budget, Cooldown, Person, Policy, Rate, Role, Rule, Scope};
@@ -219,5 +219,31 @@ impl World {
     fn person(&self, name: &str) -> Option<u64> {
         let index = self.scenario.people.iter().position(|person| person.name == *name)?;
         u64::try_from(index).ok()
+    }
+
+    /// Has a node's verifier look at a request: it answers in time, or gives no answer.
+    pub(super) fn check_evidence(&mut self, id: ProcessId, request: SubjectId) {
+        let Some(verifier) = self.scenario.verifier(id.node).cloned() else { return };
+        let answer = |accepts| Event::EvidenceChecked { request, verdict: Some(EvidenceVerdict::new(accepts, "")) };
+        if self.has(Bug::IgnoredVerdict) {
+            return self.later(id, verifier.after, answer(true));
+        }
+        match verifier.accepts {
+            Some(accepts) => {
+                let at = self.now + verifier.after;
+                if accepts {
+                    self.accepted.entry((id.node, request)).or_insert(at);
+                }
+                self.later(id, verifier.after, answer(accepts));
+            }
+            None => self.later(id, verifier.after, Event::EvidenceChecked { request, verdict: None }),
+        }
+    }
+
+    /// Whether a node has no verifier, or that one has accepted the evidence by now.
+    #[must_use]
+    pub fn is_verified(&self, node: NodeId, request: SubjectId) -> bool {
+        let accepted = self.accepted.get(&(node, request));
+        self.scenario.verifier(node).is_none() || accepted.is_some_and(|at| *at <= self.now)
     }
 }

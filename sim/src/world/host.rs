@@ -261,7 +261,11 @@ impl World {
                 process.work.timers.insert((at.0, process.work.timer_count), timer);
                 self.arm(id, at.0);
             }
-            Effect::AskChain { .. } | Effect::SubmitToChain { .. } | Effect::Answer { .. } | Effect::Restart => {
+            Effect::AskChain { .. }
+            | Effect::CheckEvidence { .. }
+            | Effect::SubmitToChain { .. }
+            | Effect::Answer { .. }
+            | Effect::Restart => {
                 self.leave(id, Leaving::Effect(effect));
             }
             Effect::Penalise { .. } => {}
@@ -341,6 +345,7 @@ impl World {
                 }
             }
             Leaving::Effect(Effect::AskChain { subject, query }) => self.ask_chain(id, subject, &query),
+            Leaving::Effect(Effect::CheckEvidence { request }) => self.check_evidence(id, request.id()),
             Leaving::Effect(Effect::SubmitToChain { subject, account, execute, signature }) => {
                 self.submit_to_chain(id, subject, account, &execute, &signature);
             }

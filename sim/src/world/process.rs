@@ -123,6 +123,8 @@ pub(super) struct Boot {
     pub(super) entropy: [u64; 2],
     /// The start is not counted: a bug.
     pub(super) stale: bool,
+    /// Its node has an evidence verifier.
+    pub(super) verifies: bool,
 }
 
 impl Process {
@@ -134,7 +136,8 @@ impl Process {
         let image = disk.visible();
         let records = image.engine_records();
         let Ok(definition) = in_force(first.clone(), &records) else { return Err((disk, "corrupt")) };
-        let config = Config { definition: definition.clone(), me: boot.node, incarnation };
+        let config =
+            Config { definition: definition.clone(), me: boot.node, incarnation, check_evidence: boot.verifies };
         let engine = Engine::restore(config, &records);
         let vault = Vault::open(definition.clone(), boot.node, incarnation, root(boot.node), image.vault.clone());
         let (Ok(engine), Ok(vault)) = (engine, vault) else { return Err((disk, "corrupt")) };

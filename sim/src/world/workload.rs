@@ -301,7 +301,7 @@ impl World {
         self.later(id, delay, Event::SubmissionSettled { subject, outcome });
     }
 
-    fn later(&mut self, id: ProcessId, delay: Micros, event: Event) {
+    pub(super) fn later(&mut self, id: ProcessId, delay: Micros, event: Event) {
         let boot = self.processes.get(&id).map_or(0, |process| process.boot);
         self.after(delay, Occurrence::Input { process: id, boot, event: Box::new(event) });
     }

@@ -36,6 +36,7 @@ pub(crate) fn world(seed: u64, threshold: u16, nodes: u16) -> World {
         quorums: None,
         pauses: Vec::new(),
         versions: Vec::new(),
+        verifiers: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

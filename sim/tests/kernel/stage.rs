@@ -32,6 +32,7 @@ pub(crate) fn scenario(seed: u64, threshold: u16, nodes: u16) -> Scenario {
         quorums: None,
         pauses: Vec::new(),
         versions: Vec::new(),
+        verifiers: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -5,7 +5,7 @@ use firn_proto::NodeId;
 use firn_proto::opinion::Decision;
 use firn_proto::policy::Unit;
 use firn_sim::run::difference;
-use firn_sim::scenario::{Act, FaultKind, Halt, KeyOrigin, Person, Rule, Scenario, Version};
+use firn_sim::scenario::{Act, FaultKind, Halt, KeyOrigin, Person, Rule, Scenario, Verifier, Version};
 use firn_sim::seeded::Bug;
 use firn_sim::{Options, run};
 
@@ -42,6 +42,10 @@ fn stage(bug: Bug, seed: u64) -> Scenario {
             let budget = Some((120_000, 3_600 * SECOND, Unit::Operator));
             stage.rules = vec![Rule { name: "budget".to_owned(), budget, ..Rule::default() }];
             stage.workload = vec![requests(2, 10 * SECOND)];
+        }
+        Bug::IgnoredVerdict => {
+            let rejects = |node| Verifier { node: NodeId(node), accepts: Some(false), after: SECOND };
+            stage.verifiers = (1..=3).map(rejects).collect();
         }
         Bug::ForgottenTakeover => {
             stage.workload.iter_mut().for_each(|workload| (workload.count, workload.deadline) = (1, 400 * SECOND));
@@ -154,6 +158,7 @@ fn seeded_bugs_in_bounds_and_progress_are_caught() {
         Bug::DroppedRecord,
         Bug::SkippedEntry,
         Bug::ForgottenSlashes,
+        Bug::IgnoredVerdict,
         Bug::ForgottenTakeover,
         Bug::StrayDraw,
     ]);

@@ -31,6 +31,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         quorums: None,
         pauses: Vec::new(),
         versions: Vec::new(),
+        verifiers: Vec::new(),
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

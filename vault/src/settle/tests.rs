@@ -4,7 +4,7 @@ use super::*;
 use crate::api::{Request as Ask, Subject};
 use crate::testing::{NOW, Net, release};
 use crate::tests::people::BUDGETED;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use firn_proto::account::account_address;
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::time::WallTime;
@@ -160,4 +160,56 @@ fn r14_the_lock_of_a_budget_dies_with_its_payload() {
     assert_eq!(answer(&mut net, &certificate, &second), Some(Code::BudgetLocked));
     net.ask(NodeId(11), settle(&first, lapsed(OVER + 1)));
     assert_eq!(answer(&mut net, &certificate, &second), None);
+}
+
+/// A slash of another operator under each nonce, all for the same evidence.
+fn evidenced(net: &Net, certificate: &KeyCertificate, nonce: u64, hash: u8) -> Subject {
+    let account = account_address(certificate.group_key());
+    net.request_with(|slash| {
+        (slash.account, slash.nonce) = (account, U256::from(nonce));
+        slash.operator = Address::with_last_byte(u8::try_from(nonce).unwrap());
+        slash.evidenceHash = B256::repeat_byte(hash);
+    })
+}
+
+#[test]
+fn r12_one_piece_of_evidence_is_lent_to_one_payload() {
+    let (mut net, certificate) = Net::certified(2, 3);
+    let [first, second, third] = [1, 2, 3].map(|nonce| evidenced(&net, &certificate, nonce, 7));
+    let [other, none, nor] = [(4, 8), (5, 0), (6, 0)].map(|(nonce, hash)| evidenced(&net, &certificate, nonce, hash));
+    assert_eq!(answer(&mut net, &certificate, &first), None);
+    for _ in 0..2 {
+        assert_eq!(answer(&mut net, &certificate, &second), Some(Code::EvidenceLocked));
+        for free in [&first, &other, &none, &nor] {
+            assert_eq!(answer(&mut net, &certificate, free), None, "its own lock, other evidence, and no evidence");
+        }
+        net.restart(NodeId(11));
+    }
+    net.ask(NodeId(11), settle(&second, lapsed(OVER + 1)));
+    assert_eq!(
+        answer(&mut net, &certificate, &third),
+        Some(Code::EvidenceLocked),
+        "a rival's end frees nothing of ours"
+    );
+    net.ask(NodeId(11), settle(&first, lapsed(OVER + 1)));
+    net.restart(NodeId(11));
+    assert_eq!(answer(&mut net, &certificate, &second), None, "the lock died with its payload");
+    assert_eq!(answer(&mut net, &certificate, &first), Some(Code::EvidenceLocked));
+}
+
+#[test]
+fn r12_evidence_of_an_executed_slash_is_used_for_ever() {
+    let (mut net, certificate) = Net::certified(2, 3);
+    let [first, second, third] = [1, 2, 3].map(|nonce| evidenced(&net, &certificate, nonce, 7));
+    assert_eq!(answer(&mut net, &certificate, &first), None);
+    net.ask(NodeId(11), settle(&second, Settlement::Executed));
+    for _ in 0..2 {
+        assert_eq!(answer(&mut net, &certificate, &first), Some(Code::EvidenceLocked), "the chain has the other");
+        assert_eq!(answer(&mut net, &certificate, &third), Some(Code::EvidenceLocked));
+        net.restart(NodeId(11));
+        // As each start has it told once more.
+        net.ask(NodeId(11), settle(&second, Settlement::Executed));
+    }
+    net.ask(NodeId(11), settle(&first, lapsed(OVER + 1)));
+    assert_eq!(answer(&mut net, &certificate, &third), Some(Code::EvidenceLocked));
 }

@@ -52,6 +52,7 @@ fn definition() -> Definition {
             allocation_manager: Address::repeat_byte(1),
             permission_controller: None,
             strategy_manager: None,
+            block_seconds: None,
         },
         organisations: BTreeSet::from(["org".to_owned()]),
         nodes: BTreeMap::from([(NodeId(1), node)]),

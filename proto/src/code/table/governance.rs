@@ -167,6 +167,12 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "see whether the chain endpoint answers eth_getLogs for as far back as the longest budget",
     ),
     Entry(
+        Code::EvidenceLocked,
+        "EVIDENCE_LOCKED",
+        "another slash has this evidence to itself: it was executed, or this node has lent a share to it and it may still execute",
+        "one piece of evidence slashes once; where the other lapses, this one is tried again by itself",
+    ),
+    Entry(
         Code::NodePaused,
         "NODE_PAUSED",
         "the node is paused by its operator",
@@ -269,6 +275,12 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "use the network.toml of the network that it was made in; if it is that one, trust no part of it",
     ),
     Entry(
+        Code::SlashTakesNothing,
+        "SLASH_TAKES_NOTHING",
+        "the operator has nothing allocated to the set in any strategy that the slash names",
+        "compare the strategies with what the operator has allocated",
+    ),
+    Entry(
         Code::ChangeSignatureInvalid,
         "CHANGE_SIGNATURE_INVALID",
         "a signature under a definition is not one of an admin who may sign it",
@@ -303,5 +315,29 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "CHANGE_TOO_FAR_AHEAD",
         "the version would come into force more than 216,000 blocks after the last that this node has seen finalised",
         "compare its block with the chain's; propose it again with a nearer one, or wait until the node has seen the chain",
+    ),
+    Entry(
+        Code::EvidenceMissing,
+        "EVIDENCE_MISSING",
+        "a rule demands evidence, and the request names none",
+        "ask again with evidence_hash and evidence_location",
+    ),
+    Entry(
+        Code::EvidenceRejected,
+        "EVIDENCE_REJECTED",
+        "the verifier of this node's organisation rejects the evidence",
+        "its reason is shown by `firn request show` at that node; other organisations' nodes decide for themselves",
+    ),
+    Entry(
+        Code::EvidenceUnchecked,
+        "EVIDENCE_UNCHECKED",
+        "the verifier of this node's organisation has not answered yet",
+        "it is asked again by itself; where that lasts, its operator looks into the node's log and at [evidence] in config.toml",
+    ),
+    Entry(
+        Code::SlashTooLate,
+        "SLASH_TOO_LATE",
+        "the operator's stake is out of reach before the slash can execute",
+        "`firn request show` has both blocks; ask for strategies that stay allocated, if there are any",
     ),
 ];

@@ -74,6 +74,7 @@ pub(super) fn scenario() -> Scenario {
         quorums: None,
         pauses: Vec::new(),
         versions: Vec::new(),
+        verifiers: Vec::new(),
         faults: vec![
             fault(5, 50, FaultKind::Crash { nodes: nodes(&[5]) }),
             fault(8, 20, FaultKind::Pause { nodes: nodes(&[4]) }),
