@@ -13,7 +13,6 @@ use crate::wire::signed_request::Operation as Wire;
 use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
 use alloy_sol_types::Eip712Domain;
 use form::Form;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 pub mod appointments;
@@ -22,6 +21,7 @@ pub mod clear_redistribution;
 pub mod contract_call;
 pub mod eigenlayer;
 mod form;
+mod json;
 pub(crate) mod listed_call;
 pub mod safe_transaction;
 pub mod slash_operator;
@@ -33,6 +33,7 @@ pub use appointments::{
 };
 pub use clear_redistribution::{ClearRedistribution, ClearRedistributionJson};
 pub use contract_call::{ContractCall, ContractCallJson};
+pub use json::OperationJson;
 pub use safe_transaction::{SafeTransaction, SafeTransactionJson};
 pub use slash_operator::{SlashOperator, SlashOperatorJson};
 pub use strategies::{AddStrategies, AddStrategiesJson, RemoveStrategies, RemoveStrategiesJson};
@@ -150,32 +151,6 @@ pub enum Operation {
     SafeTransaction(SafeTransaction),
 }
 
-/// An operation in JSON: its fields under the name of its kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum OperationJson {
-    /// Slash an operator.
-    SlashOperator(SlashOperatorJson),
-    /// Name another slasher of an operator set.
-    UpdateSlasher(UpdateSlasherJson),
-    /// Have an operator set take in strategies.
-    AddStrategies(AddStrategiesJson),
-    /// Take strategies out of an operator set.
-    RemoveStrategies(RemoveStrategiesJson),
-    /// Become an admin of an AVS.
-    AcceptAdmin(AcceptAdminJson),
-    /// Let somebody call one function in the AVS's name.
-    SetAppointee(SetAppointeeJson),
-    /// Take such a right back.
-    RemoveAppointee(RemoveAppointeeJson),
-    /// Have what a slash took moved to where it goes.
-    ClearRedistribution(ClearRedistributionJson),
-    /// Call a function that the definition lists.
-    ContractCall(ContractCallJson),
-    /// Approve a transaction of a Safe.
-    SafeTransaction(SafeTransactionJson),
-}
-
 impl Operation {
     /// The stable name of the kind, as used in the definition.
     #[must_use]
@@ -278,63 +253,6 @@ impl Operation {
         }
     }
 
-    /// Reads the JSON form.
-    ///
-    /// # Errors
-    /// `REQUEST_MALFORMED`, naming the field.
-    pub fn from_json(json: &OperationJson) -> Result<Self, Refusal> {
-        Ok(match json {
-            OperationJson::SlashOperator(json) => Self::SlashOperator(Form::from_json(json)?),
-            OperationJson::UpdateSlasher(json) => Self::UpdateSlasher(Form::from_json(json)?),
-            OperationJson::AddStrategies(json) => Self::AddStrategies(Form::from_json(json)?),
-            OperationJson::RemoveStrategies(json) => Self::RemoveStrategies(Form::from_json(json)?),
-            OperationJson::AcceptAdmin(json) => Self::AcceptAdmin(Form::from_json(json)?),
-            OperationJson::SetAppointee(json) => Self::SetAppointee(Form::from_json(json)?),
-            OperationJson::RemoveAppointee(json) => Self::RemoveAppointee(Form::from_json(json)?),
-            OperationJson::ClearRedistribution(json) => Self::ClearRedistribution(Form::from_json(json)?),
-            OperationJson::ContractCall(json) => Self::ContractCall(Form::from_json(json)?),
-            OperationJson::SafeTransaction(json) => Self::SafeTransaction(Form::from_json(json)?),
-        })
-    }
-
-    /// The JSON form.
-    #[must_use]
-    pub fn to_json(&self) -> OperationJson {
-        match self {
-            Self::SlashOperator(operation) => OperationJson::SlashOperator(operation.to_json()),
-            Self::UpdateSlasher(operation) => OperationJson::UpdateSlasher(operation.to_json()),
-            Self::AddStrategies(operation) => OperationJson::AddStrategies(operation.to_json()),
-            Self::RemoveStrategies(operation) => OperationJson::RemoveStrategies(operation.to_json()),
-            Self::AcceptAdmin(operation) => OperationJson::AcceptAdmin(operation.to_json()),
-            Self::SetAppointee(operation) => OperationJson::SetAppointee(operation.to_json()),
-            Self::RemoveAppointee(operation) => OperationJson::RemoveAppointee(operation.to_json()),
-            Self::ClearRedistribution(operation) => OperationJson::ClearRedistribution(operation.to_json()),
-            Self::ContractCall(operation) => OperationJson::ContractCall(operation.to_json()),
-            Self::SafeTransaction(operation) => OperationJson::SafeTransaction(operation.to_json()),
-        }
-    }
-}
-
-impl OperationJson {
-    /// The last second at which it may execute.
-    #[must_use]
-    pub fn deadline(&self) -> u64 {
-        match self {
-            Self::SlashOperator(json) => json.deadline,
-            Self::UpdateSlasher(json) => json.deadline,
-            Self::AddStrategies(json) => json.deadline,
-            Self::RemoveStrategies(json) => json.deadline,
-            Self::AcceptAdmin(json) => json.deadline,
-            Self::SetAppointee(json) => json.deadline,
-            Self::RemoveAppointee(json) => json.deadline,
-            Self::ClearRedistribution(json) => json.deadline,
-            Self::ContractCall(json) => json.deadline,
-            Self::SafeTransaction(json) => json.deadline,
-        }
-    }
-}
-
-impl Operation {
     /// What a key must be for to sign it.
     #[must_use]
     pub fn purpose(&self) -> Purpose {
