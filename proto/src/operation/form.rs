@@ -6,6 +6,8 @@ use super::{Terms, malformed};
 use crate::code::Refusal;
 use alloy_primitives::{Address, Bytes, FixedBytes, U256};
 use alloy_sol_types::SolStruct;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A kind with its two forms.
 pub(super) trait Form: SolStruct {
@@ -82,7 +84,7 @@ impl Field for U256 {
     }
 }
 
-impl Field for FixedBytes<4> {
+impl<const N: usize> Field for FixedBytes<N> {
     type Wire = Vec<u8>;
     type Json = String;
 
@@ -96,7 +98,7 @@ impl Field for FixedBytes<4> {
 
     fn from_json(json: &String, name: &str) -> Result<Self, Refusal> {
         let bytes = Bytes::from_json(json, name)?;
-        Self::try_from(bytes.as_ref()).map_err(|_| malformed(&format!("{name}: 0x and 8 hexadecimal digits")))
+        Self::try_from(bytes.as_ref()).map_err(|_| malformed(&format!("{name}: 0x and {} hexadecimal digits", 2 * N)))
     }
 
     fn to_json(&self) -> String {
@@ -209,5 +211,26 @@ impl Field for u64 {
 
     fn to_json(&self) -> Self {
         *self
+    }
+}
+
+/// Fields of structs that are their own JSON, for `serde(with = "written")`.
+pub(super) mod written {
+    use super::{Deserialize, Deserializer, Error, Field, Serialize, Serializer};
+
+    pub(in crate::operation) fn serialize<T, S>(field: &T, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        T: Field<Json: Serialize>,
+        S: Serializer,
+    {
+        field.to_json().serialize(serializer)
+    }
+
+    pub(in crate::operation) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: Field<Json: Deserialize<'de>>,
+        D: Deserializer<'de>,
+    {
+        T::from_json(&T::Json::deserialize(deserializer)?, "value").map_err(|refusal| D::Error::custom(refusal.detail))
     }
 }

@@ -2,8 +2,9 @@
 
 use super::form::Form;
 use super::{
-    AcceptAdminJson, AddStrategiesJson, ClearRedistributionJson, ContractCallJson, Operation, RemoveAppointeeJson,
-    RemoveStrategiesJson, SafeTransactionJson, SetAppointeeJson, SlashOperatorJson, UpdateSlasherJson,
+    AcceptAdminJson, AddStrategiesJson, CancelScheduled, CancelTimelocked, ClearRedistributionJson, ContractCallJson,
+    GrantRole, Operation, PauseContract, RemoveAppointeeJson, RemoveStrategiesJson, RevokeRole, SafeTransactionJson,
+    SetAppointeeJson, SetLimits, SetPayee, SlashOperatorJson, TreasuryPay, UnpauseContract, UpdateSlasherJson,
 };
 use crate::code::Refusal;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,24 @@ pub enum OperationJson {
     ContractCall(ContractCallJson),
     /// Approve a transaction of a Safe.
     SafeTransaction(SafeTransactionJson),
+    /// Pay a listed payee.
+    TreasuryPay(TreasuryPay),
+    /// Say what a payee may be paid.
+    SetPayee(SetPayee),
+    /// Stop gate or treasury.
+    PauseContract(PauseContract),
+    /// End that early.
+    UnpauseContract(UnpauseContract),
+    /// Cancel what is scheduled in the AccessManager.
+    CancelScheduled(CancelScheduled),
+    /// Cancel what is scheduled in the timelock.
+    CancelTimelocked(CancelTimelocked),
+    /// Say what a slash may take.
+    SetLimits(SetLimits),
+    /// Give somebody a role.
+    GrantRole(GrantRole),
+    /// Take a role away.
+    RevokeRole(RevokeRole),
 }
 
 impl Operation {
@@ -51,6 +70,15 @@ impl Operation {
             OperationJson::ClearRedistribution(json) => Self::ClearRedistribution(Form::from_json(json)?),
             OperationJson::ContractCall(json) => Self::ContractCall(Form::from_json(json)?),
             OperationJson::SafeTransaction(json) => Self::SafeTransaction(Form::from_json(json)?),
+            OperationJson::TreasuryPay(json) => Self::TreasuryPay(Form::from_json(json)?),
+            OperationJson::SetPayee(json) => Self::SetPayee(Form::from_json(json)?),
+            OperationJson::PauseContract(json) => Self::PauseContract(Form::from_json(json)?),
+            OperationJson::UnpauseContract(json) => Self::UnpauseContract(Form::from_json(json)?),
+            OperationJson::CancelScheduled(json) => Self::CancelScheduled(Form::from_json(json)?),
+            OperationJson::CancelTimelocked(json) => Self::CancelTimelocked(Form::from_json(json)?),
+            OperationJson::SetLimits(json) => Self::SetLimits(Form::from_json(json)?),
+            OperationJson::GrantRole(json) => Self::GrantRole(Form::from_json(json)?),
+            OperationJson::RevokeRole(json) => Self::RevokeRole(Form::from_json(json)?),
         })
     }
 
@@ -68,6 +96,15 @@ impl Operation {
             Self::ClearRedistribution(operation) => OperationJson::ClearRedistribution(operation.to_json()),
             Self::ContractCall(operation) => OperationJson::ContractCall(operation.to_json()),
             Self::SafeTransaction(operation) => OperationJson::SafeTransaction(operation.to_json()),
+            Self::TreasuryPay(operation) => OperationJson::TreasuryPay(operation.to_json()),
+            Self::SetPayee(operation) => OperationJson::SetPayee(operation.to_json()),
+            Self::PauseContract(operation) => OperationJson::PauseContract(operation.to_json()),
+            Self::UnpauseContract(operation) => OperationJson::UnpauseContract(operation.to_json()),
+            Self::CancelScheduled(operation) => OperationJson::CancelScheduled(operation.to_json()),
+            Self::CancelTimelocked(operation) => OperationJson::CancelTimelocked(operation.to_json()),
+            Self::SetLimits(operation) => OperationJson::SetLimits(operation.to_json()),
+            Self::GrantRole(operation) => OperationJson::GrantRole(operation.to_json()),
+            Self::RevokeRole(operation) => OperationJson::RevokeRole(operation.to_json()),
         }
     }
 }
@@ -87,6 +124,15 @@ impl OperationJson {
             Self::ClearRedistribution(json) => json.deadline,
             Self::ContractCall(json) => json.deadline,
             Self::SafeTransaction(json) => json.deadline,
+            Self::TreasuryPay(json) => json.deadline,
+            Self::SetPayee(json) => json.deadline,
+            Self::PauseContract(json) => json.deadline,
+            Self::UnpauseContract(json) => json.deadline,
+            Self::CancelScheduled(json) => json.deadline,
+            Self::CancelTimelocked(json) => json.deadline,
+            Self::SetLimits(json) => json.deadline,
+            Self::GrantRole(json) => json.deadline,
+            Self::RevokeRole(json) => json.deadline,
         }
     }
 }

@@ -23,6 +23,8 @@ mod envelope;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod guard;
+#[cfg(test)]
 mod kinds;
 #[cfg(test)]
 mod limits;
