@@ -50,6 +50,7 @@ mod request;
 mod safe;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
 mod seeds;
 #[cfg(test)]
 mod signature;

@@ -1,4 +1,5 @@
 //! Where fuzzing begins (`make fuzz`): one canonical sample of everything that is decoded. `FIRN_BLESS=1` writes them.
+#![allow(clippy::disallowed_methods, reason = "seeds are committed files, written when asked for")]
 
 use crate::fixture::{act, definition, digest, opinion, pause, signed_as};
 use crate::{calls, change, guard, kinds, safe, samples};
