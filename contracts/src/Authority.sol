@@ -5,15 +5,16 @@ import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManage
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
 import {IAllocationManager} from "./interfaces/IAllocationManager.sol";
 import {Guarded} from "./lib/Guarded.sol";
+import {GuardFactory} from "./GuardFactory.sol";
 import {SlashGate} from "./SlashGate.sol";
 import {TimelockVeto} from "./TimelockVeto.sol";
 import {Treasury} from "./Treasury.sol";
 
 /// @title Deploys and wires the whole authority in one transaction
-/// @notice The constructor creates AccessManager, TimelockController, TimelockVeto, SlashGate and Treasury, in this order,
-/// grants every role, pins the operator sets, lists the payees, and gives up its own power. What remains is five
-/// addresses to read. They follow from this contract's address (CREATE, nonces 1 to 5), which by a CREATE2 deployer
-/// follows from the arguments.
+/// @notice The constructor creates AccessManager, TimelockController and TimelockVeto (by CREATE, nonces 1 to 3), has the
+/// factory create SlashGate and Treasury (by CREATE2, this contract's address as salt), grants every role, pins the
+/// operator sets, lists the payees, and gives up its own power. What remains is five addresses to read. They follow from
+/// this contract's address, which by a CREATE2 deployer follows from the arguments.
 ///
 /// | role            | id | held by            | may                                        | delay           | guardian |
 /// | ADMIN           | 0  | the timelock       | everything else, AVS admin acts            | the timelock's  | VETO, by TimelockVeto |
@@ -94,7 +95,9 @@ contract Authority {
     Treasury public immutable TREASURY_CONTRACT;
 
     /// @notice Deploys and wires everything, and keeps no power.
+    /// @param factory Trusted to create what it says: compare its address with the one that follows from its code.
     constructor(
+        GuardFactory factory,
         IAllocationManager allocationManager,
         Members memory members,
         Delays memory delays,
@@ -107,8 +110,8 @@ contract Authority {
         TimelockController timelock =
             new TimelockController(delays.timelock, new address[](0), new address[](1), address(this));
         TimelockVeto timelockVeto = new TimelockVeto(address(manager), timelock);
-        SlashGate gate = new SlashGate(address(manager), allocationManager);
-        Treasury treasury = new Treasury(address(manager));
+        SlashGate gate = factory.newSlashGate(address(manager), allocationManager);
+        Treasury treasury = factory.newTreasury(address(manager));
         (MANAGER, TIMELOCK, TIMELOCK_VETO, SLASH_GATE, TREASURY_CONTRACT) =
             (manager, timelock, timelockVeto, gate, treasury);
 

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
 import {Authority} from "../src/Authority.sol";
+import {GuardFactory} from "../src/GuardFactory.sol";
 import {Guarded} from "../src/lib/Guarded.sol";
 import {SimModel} from "../src/sim/EigenLayerTypes.sol";
 import {SlashGate} from "../src/SlashGate.sol";
@@ -75,12 +76,25 @@ contract AuthorityTest is AuthoritySetup {
     }
 
     function testAddressesFollowFromTheAuthoritys() external view {
-        address[5] memory parts =
-            [address(manager), address(timelock), address(timelockVeto), address(gate), address(treasury)];
-        for (uint8 nonce = 1; nonce <= 5; ++nonce) {
+        address[3] memory parts = [address(manager), address(timelock), address(timelockVeto)];
+        for (uint8 nonce = 1; nonce <= 3; ++nonce) {
             bytes32 hash = keccak256(abi.encodePacked(hex"d694", address(authority), nonce));
             checkEq(parts[nonce - 1], address(uint160(uint256(hash))), "CREATE address");
         }
+        expectCreate2(address(gate), abi.encodePacked(type(SlashGate).creationCode, abi.encode(manager, sim)));
+        expectCreate2(address(treasury), abi.encodePacked(type(Treasury).creationCode, abi.encode(manager)));
+    }
+
+    function expectCreate2(address actual, bytes memory code) private view {
+        bytes32 salt = bytes32(uint256(uint160(address(authority))));
+        bytes32 hash = keccak256(abi.encodePacked(hex"ff", address(factory), salt, keccak256(code)));
+        checkEq(actual, address(uint160(uint256(hash))), "CREATE2 address");
+    }
+
+    /// @dev EIP-3860 counts arguments as well: what is left is for operator sets (256 bytes) and payees (160).
+    function testCodeFitsIntoATransaction() external pure {
+        check(type(Authority).creationCode.length <= 40_000, "9,152 bytes for arguments");
+        check(type(GuardFactory).creationCode.length <= 24_576, "factory");
     }
 
     function expectMembersRefused(Authority.Members memory m) private {

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
 import {Authority} from "../src/Authority.sol";
+import {GuardFactory} from "../src/GuardFactory.sol";
 import {IAllocationManager} from "../src/interfaces/IAllocationManager.sol";
 import {IStrategy, OperatorSet, SimModel} from "../src/sim/EigenLayerTypes.sol";
 import {SlashGate} from "../src/SlashGate.sol";
@@ -30,6 +31,7 @@ abstract contract AuthoritySetup is Clock {
     address internal vetoer = address(0xBE70);
     address internal vetoSafe = address(0xBE70 + 1);
 
+    GuardFactory internal factory = new GuardFactory();
     Authority internal authority;
     AccessManager internal manager;
     TimelockController internal timelock;
@@ -67,7 +69,7 @@ abstract contract AuthoritySetup is Clock {
         Authority.ListedPayee[] memory payees = new Authority.ListedPayee[](2);
         payees[0] = Authority.ListedPayee(address(token1), PAYEE, Treasury.Terms(10e18, 100e18, 30 days));
         payees[1] = Authority.ListedPayee(address(0), PAYEE, Treasury.Terms(1 ether, 10 ether, 30 days));
-        return new Authority(IAllocationManager(address(sim)), m, d, sets, payees);
+        return new Authority(factory, IAllocationManager(address(sim)), m, d, sets, payees);
     }
 
     function buildAuthority(uint32 resolution, SimModel model) internal {

@@ -33,12 +33,10 @@ interface Vm {
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
     function readFile(string calldata path) external view returns (string memory);
-    function writeFile(string calldata path, string calldata data) external;
     function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
-    function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
-    function toString(uint256 value) external pure returns (string memory);
-    function envOr(string calldata name, bool otherwise) external view returns (bool);
     function cool(address target) external;
+    function snapshotState() external returns (uint256);
+    function revertToState(uint256 snapshot) external returns (bool);
 }
 
 /// @dev What every test contract here starts from.
