@@ -4,7 +4,6 @@ pragma solidity ^0.8.28;
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
 import {Authority} from "../src/Authority.sol";
-import {GuardFactory} from "../src/GuardFactory.sol";
 import {Guarded} from "../src/lib/Guarded.sol";
 import {SimModel} from "../src/sim/EigenLayerTypes.sol";
 import {SlashGate} from "../src/SlashGate.sol";
@@ -89,12 +88,6 @@ contract AuthorityTest is AuthoritySetup {
         bytes32 salt = bytes32(uint256(uint160(address(authority))));
         bytes32 hash = keccak256(abi.encodePacked(hex"ff", address(factory), salt, keccak256(code)));
         checkEq(actual, address(uint160(uint256(hash))), "CREATE2 address");
-    }
-
-    /// @dev EIP-3860 counts arguments as well: what is left is for operator sets (256 bytes) and payees (160).
-    function testCodeFitsIntoATransaction() external pure {
-        check(type(Authority).creationCode.length <= 40_000, "9,152 bytes for arguments");
-        check(type(GuardFactory).creationCode.length <= 24_576, "factory");
     }
 
     function expectMembersRefused(Authority.Members memory m) private {

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
+import {Authority} from "../src/Authority.sol";
 import {FrostAccount} from "../src/FrostAccount.sol";
 import {FrostOwner} from "../src/FrostOwner.sol";
 import {FrostVerifier} from "../src/FrostVerifier.sol";
@@ -193,5 +194,11 @@ contract GasAuthorityTest is AuthoritySetup, SafeSetup {
         used = before - gasleft();
         emit log_named_uint("deploy Authority with two sets and two payees, without calldata", used);
         check(used < 16_000_000, "does not fit into a transaction (EIP-7825: 16,777,216 gas)");
+    }
+
+    /// @dev EIP-3860 counts arguments as well: what is left is for operator sets (256 bytes) and payees (160).
+    function testCodeFitsIntoATransaction() external pure {
+        check(type(Authority).creationCode.length <= 40_000, "9,152 bytes for arguments");
+        check(type(GuardFactory).creationCode.length <= 24_576, "factory");
     }
 }
