@@ -275,4 +275,29 @@ contract SlashGateRulesTest is GateSetup {
         vm.expectRevert(reason0(Guarded.ExpectedPause.selector));
         gate.unpause(id);
     }
+
+    // Storage, as it is documented
+
+    function slot(bytes32 where) private view returns (uint256) {
+        return uint256(vm.load(address(gate), where));
+    }
+
+    function testStorageLayout() external {
+        gate.slash(bytes32("r"), bytes32("e"), AVS, paramsOf(OPERATOR, one(S1), wads1(MIN_WAD)));
+        gate.pause(bytes32("p"), uint64(clock + 1 days));
+        checkEq(address(uint160(slot(0))), gate.authority(), "authority");
+        checkEq(uint40(slot(0) >> 168), clock, "pause's beginning");
+        checkEq(uint40(slot(0) >> 208), clock + 1 days, "pause's end");
+        checkEq(slot(keccak256(abi.encode(bytes32("p"), 1))), 1, "executed");
+        checkEq(slot(keccak256(abi.encode(bytes32("e"), 2))), uint256(bytes32("r")), "evidence");
+        bytes32 key = bytes32(bytes20(AVS)) | bytes32(uint256(SET));
+        bytes32 first = keccak256(abi.encode(key, 3));
+        uint256 packed = uint256(COOL_DOWN) << 224 | uint256(WINDOW) << 192 | uint256(OPERATOR_BUDGET) << 128
+            | uint256(MAX_WAD) << 64 | MIN_WAD;
+        checkEq(slot(first), packed, "limits");
+        packed = uint256(MIN_WAD) << 184 | clock << 72 | SET_BUDGET;
+        checkEq(slot(bytes32(uint256(first) + 1)), packed, "set's budget and use");
+        packed = uint256(MIN_WAD) << 168 | clock << 40 | clock;
+        checkEq(slot(keccak256(abi.encode(OPERATOR, keccak256(abi.encode(key, 4))))), packed, "operator's use");
+    }
 }
