@@ -140,7 +140,7 @@ contracts-check: ## do the committed artifacts match the Solidity sources?
 .PHONY: contracts-test
 contracts-test: ## Solidity tests
 	$(call say,contract tests)
-	@cd contracts && $(FORGE) test
+	@cd contracts && FOUNDRY_PROFILE=quick $(FORGE) test
 
 .PHONY: contracts-mutants
 contracts-mutants: ## Solidity tests on wrong contracts, one change at a time: all have to be noticed
