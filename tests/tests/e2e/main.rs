@@ -15,6 +15,8 @@ mod chain;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]
+mod guard;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod http;
