@@ -148,7 +148,12 @@ contracts-check: ## do the committed artifacts match the Solidity sources?
 .PHONY: contracts-test
 contracts-test: ## Solidity tests
 	$(call say,contract tests)
-	@cd contracts && $(FORGE) test
+	@cd contracts && FOUNDRY_PROFILE=quick $(FORGE) test
+
+.PHONY: contracts-mutants
+contracts-mutants: ## Solidity tests on wrong contracts, one change at a time: all have to be noticed
+	$(call say,contract mutants)
+	@cd contracts && node tools/mutants.js
 
 .PHONY: bench
 bench: setup ## the figures: gas, vault, evaluation, end to end, memory

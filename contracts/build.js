@@ -15,10 +15,19 @@ const ARTIFACTS = path.join(ROOT, 'artifacts');
 const CONTRACTS = {
   FrostVerifier: 'src/FrostVerifier.sol',
   FrostAccount: 'src/FrostAccount.sol',
+  FrostOwner: 'src/FrostOwner.sol',
+  SlashGate: 'src/SlashGate.sol',
+  Treasury: 'src/Treasury.sol',
+  TimelockVeto: 'src/TimelockVeto.sol',
+  GuardFactory: 'src/GuardFactory.sol',
+  Authority: 'src/Authority.sol',
+  AccessManager: '@openzeppelin/contracts/access/manager/AccessManager.sol',
+  TimelockController: '@openzeppelin/contracts/governance/TimelockController.sol',
   EigenLayerSim: 'src/sim/EigenLayerSim.sol',
   TestToken: 'src/sim/TestToken.sol',
 };
 const MAX_RUNTIME_BYTES = 24_576; // EIP-170
+const MAX_CREATION_BYTES = 49_152; // EIP-3860; arguments count as well
 
 /** Reads one `key = value` line of foundry.toml's default profile. */
 function setting(key) {
@@ -62,6 +71,8 @@ function compile() {
     const { abi, evm } = output.contracts[file][contractName];
     const size = evm.deployedBytecode.object.length / 2;
     if (size > MAX_RUNTIME_BYTES) throw new Error(`${contractName}: ${size} bytes of code, EIP-170 allows ${MAX_RUNTIME_BYTES}`);
+    const creation = evm.bytecode.object.length / 2;
+    if (creation > MAX_CREATION_BYTES) throw new Error(`${contractName}: ${creation} bytes of creation code, EIP-3860 allows ${MAX_CREATION_BYTES}`);
     const artifact = {
       contractName,
       abi,

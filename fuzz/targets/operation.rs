@@ -19,7 +19,8 @@ fuzz_target!(|data: &[u8]| {
     }
     let Some((target, calldata)) = data.split_at_checked(20) else { return };
     let call = Call { target: Address::from_slice(target), value: Default::default(), data: calldata.to_vec().into() };
-    let terms = Terms { avs: Default::default(), account: Default::default(), nonce: Default::default(), deadline: 0 };
+    let avs = Address::repeat_byte(0x11);
+    let terms = Terms { avs, account: Default::default(), nonce: Default::default(), deadline: 0 };
     if let Ok(operation) = Operation::decode(&call, &NETWORK, terms) {
         assert_eq!(operation.calls(&NETWORK), [call]);
         drop(operation.render(&NETWORK));

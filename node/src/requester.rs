@@ -158,6 +158,17 @@ mod tests {
         let gas =
             json!({ "safe_tx_gas": "0", "base_gas": "1", "gas_price": "2", "gas_token": b, "refund_receiver": c });
         let safe = json!({ "purpose": "veto", "safe": b, "to": c, "value": "5", "data": "0x", "operation": 0, "safe_nonce": "3" });
+        let reference = json!({ "reference": format!("0x{}", "77".repeat(32)) });
+        let step = json!({ "step": "schedule" });
+        let delay = json!({ "delay": 99 });
+        let pay = json!({ "token": a, "to": c, "amount": "5", "large": true });
+        let payee = json!({ "token": a, "payee": c, "budget": "5", "large_budget": "6", "window": 7 });
+        let which = json!({ "which": "gate" });
+        let cancel = json!({ "caller": b, "target": c, "data": "0x8456cb59" });
+        let id = json!({ "operation_id": format!("0x{}", "88".repeat(32)) });
+        let wads = json!({ "min_wad": "1", "max_wad": "2", "operator_budget": "3", "set_budget": "4" });
+        let times = json!({ "window": 5, "cool_down": 6, "tighten": false });
+        let role = json!({ "role": 1, "member": c });
         let own = BTreeMap::from([
             ("slash_operator", vec![slash]),
             ("update_slasher", vec![set.clone(), json!({ "slasher": c })]),
@@ -166,9 +177,24 @@ mod tests {
             ("accept_admin", vec![]),
             ("set_appointee", vec![appointee.clone()]),
             ("remove_appointee", vec![appointee]),
-            ("clear_redistribution", vec![set, json!({ "slash_id": alloy::primitives::U256::MAX.to_string() })]),
+            (
+                "clear_redistribution",
+                vec![set.clone(), json!({ "slash_id": alloy::primitives::U256::MAX.to_string() })],
+            ),
             ("contract_call", vec![contract]),
             ("safe_transaction", vec![safe, gas]),
+            ("treasury_pay", vec![pay, step.clone(), reference.clone()]),
+            ("set_payee", vec![payee, step.clone(), reference.clone()]),
+            ("pause_contract", vec![which.clone(), reference.clone(), json!({ "until": 1_800_086_400 })]),
+            ("unpause_contract", vec![which, reference.clone()]),
+            ("cancel_scheduled", vec![cancel]),
+            ("cancel_timelocked", vec![id, reference.clone()]),
+            ("set_limits", vec![set, wads, times, step.clone(), delay.clone(), reference.clone()]),
+            (
+                "grant_role",
+                vec![role.clone(), json!({ "execution_delay": 9 }), step.clone(), delay.clone(), reference.clone()],
+            ),
+            ("revoke_role", vec![role, step, delay, reference]),
         ]);
         let operation = |kind: &str| {
             let parts = own[kind].iter().chain([&common]);
@@ -198,6 +224,7 @@ mod tests {
             operator_sets: Vec::new(),
             authorities: Vec::new(),
             calls: Vec::new(),
+            contracts: Vec::new(),
             requesters: Vec::new(),
             policy: Policy::default(),
             quorum: None,

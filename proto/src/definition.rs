@@ -20,11 +20,13 @@ use std::sync::Arc;
 
 mod authority;
 pub mod change;
+mod contracts;
 pub(crate) mod file;
 mod version;
 
 pub use authority::{Authority, ListedCall};
 pub use change::{Change, SignedChange};
+pub use contracts::Contracts;
 
 /// A version of a network's definition, sealed: nothing in it changes, so its digest is computed once.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,6 +59,8 @@ pub struct Content {
     pub authorities: Vec<Authority>,
     /// Functions that may be called though no kind of operation is theirs, ascending.
     pub calls: Vec<ListedCall>,
+    /// Firn's own contracts, an entry per AVS, ascending.
+    pub contracts: Vec<Contracts>,
     /// Who may ask, by name ascending.
     pub requesters: Vec<Requester>,
     /// Who else has a say, and under which conditions operations are signed.
@@ -351,7 +355,8 @@ impl Content {
                     .list(requester.avs.iter(), CanonicalHasher::field)
             });
         let hasher = if self.policy == Policy::default() { hasher } else { hasher.field(self.policy.digest().0) };
-        let hasher = self.authority_digest().into_iter().fold(hasher, |hasher, digest| hasher.field(digest.0));
+        let tables = [self.authority_digest(), self.contracts_digest()];
+        let hasher = tables.into_iter().flatten().fold(hasher, |hasher, digest| hasher.field(digest.0));
         let hasher = match self.quorum {
             None => hasher,
             Some(quorum) => hasher.field("quorum").number(quorum),
@@ -396,6 +401,7 @@ impl Content {
             return Err(invalid(format!("operator set {} of {} names unknown key {}", set.id, set.avs, set.key)));
         }
         self.check_authorities()?;
+        self.check_contracts()?;
         for requester in &self.requesters {
             if let Some(kind) = requester.operations.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
                 return Err(invalid(format!("requester {} names unknown operation {kind}", requester.name)));

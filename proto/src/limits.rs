@@ -39,6 +39,10 @@ pub const REASON_BYTES_MAX: usize = 256;
 /// Most calldata of a listed function in bytes. Nested twice, its 256 words may name 128 x 128 values.
 pub const CALLDATA_BYTES_MAX: usize = 8 * 1024;
 
+/// Most calldata that a veto cancels in bytes: hexadecimal, and with a kilobyte of other fields, it fits a request in JSON.
+/// Ten times what the longest slash has.
+pub const CANCELLED_BYTES_MAX: usize = 15 * 1024;
+
 /// Most listed functions in a definition: each request for one looks through them.
 pub const CALLS_MAX: usize = 500;
 

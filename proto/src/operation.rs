@@ -6,14 +6,13 @@
 
 use crate::account::Call;
 use crate::code::{Code, Refusal};
-use crate::definition::{Definition, KeyDefinition, Purpose};
+use crate::definition::{Contracts, Definition, KeyDefinition, Purpose};
 use crate::ids::{Digest, SubjectId};
 use crate::time::WallTime;
 use crate::wire::signed_request::Operation as Wire;
 use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
 use alloy_sol_types::Eip712Domain;
 use form::Form;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 pub mod appointments;
@@ -22,6 +21,8 @@ pub mod clear_redistribution;
 pub mod contract_call;
 pub mod eigenlayer;
 mod form;
+pub mod guard;
+mod json;
 pub(crate) mod listed_call;
 pub mod safe_transaction;
 pub mod slash_operator;
@@ -33,6 +34,11 @@ pub use appointments::{
 };
 pub use clear_redistribution::{ClearRedistribution, ClearRedistributionJson};
 pub use contract_call::{ContractCall, ContractCallJson};
+pub use guard::limits::SetLimits;
+pub use guard::roles::{GrantRole, RevokeRole};
+pub use guard::treasury::{SetPayee, TreasuryPay};
+pub use guard::veto::{CancelScheduled, CancelTimelocked, PauseContract, UnpauseContract};
+pub use json::OperationJson;
 pub use safe_transaction::{SafeTransaction, SafeTransactionJson};
 pub use slash_operator::{SlashOperator, SlashOperatorJson, sanitised};
 pub use strategies::{AddStrategies, AddStrategiesJson, RemoveStrategies, RemoveStrategiesJson};
@@ -112,7 +118,7 @@ trait Kind: Signed {
 }
 
 /// The stable names of all kinds.
-pub const KINDS: [&str; 10] = [
+pub const KINDS: [&str; 19] = [
     "slash_operator",
     "update_slasher",
     "add_strategies",
@@ -123,6 +129,15 @@ pub const KINDS: [&str; 10] = [
     "clear_redistribution",
     "contract_call",
     "safe_transaction",
+    "treasury_pay",
+    "set_payee",
+    "pause_contract",
+    "unpause_contract",
+    "cancel_scheduled",
+    "cancel_timelocked",
+    "set_limits",
+    "grant_role",
+    "revoke_role",
 ];
 
 /// What a requester asks for.
@@ -148,32 +163,24 @@ pub enum Operation {
     ContractCall(ContractCall),
     /// Approve a transaction of a Safe.
     SafeTransaction(SafeTransaction),
-}
-
-/// An operation in JSON: its fields under the name of its kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum OperationJson {
-    /// Slash an operator.
-    SlashOperator(SlashOperatorJson),
-    /// Name another slasher of an operator set.
-    UpdateSlasher(UpdateSlasherJson),
-    /// Have an operator set take in strategies.
-    AddStrategies(AddStrategiesJson),
-    /// Take strategies out of an operator set.
-    RemoveStrategies(RemoveStrategiesJson),
-    /// Become an admin of an AVS.
-    AcceptAdmin(AcceptAdminJson),
-    /// Let somebody call one function in the AVS's name.
-    SetAppointee(SetAppointeeJson),
-    /// Take such a right back.
-    RemoveAppointee(RemoveAppointeeJson),
-    /// Have what a slash took moved to where it goes.
-    ClearRedistribution(ClearRedistributionJson),
-    /// Call a function that the definition lists.
-    ContractCall(ContractCallJson),
-    /// Approve a transaction of a Safe.
-    SafeTransaction(SafeTransactionJson),
+    /// Pay a listed payee.
+    TreasuryPay(TreasuryPay),
+    /// Say what a payee may be paid.
+    SetPayee(SetPayee),
+    /// Stop gate or treasury.
+    PauseContract(PauseContract),
+    /// End that early.
+    UnpauseContract(UnpauseContract),
+    /// Cancel what is scheduled in the AccessManager.
+    CancelScheduled(CancelScheduled),
+    /// Cancel what is scheduled in the timelock.
+    CancelTimelocked(CancelTimelocked),
+    /// Say what a slash may take.
+    SetLimits(SetLimits),
+    /// Give somebody a role.
+    GrantRole(GrantRole),
+    /// Take a role away.
+    RevokeRole(RevokeRole),
 }
 
 impl Operation {
@@ -191,6 +198,15 @@ impl Operation {
             Self::ClearRedistribution(_) => "clear_redistribution",
             Self::ContractCall(_) => "contract_call",
             Self::SafeTransaction(_) => "safe_transaction",
+            Self::TreasuryPay(_) => "treasury_pay",
+            Self::SetPayee(_) => "set_payee",
+            Self::PauseContract(_) => "pause_contract",
+            Self::UnpauseContract(_) => "unpause_contract",
+            Self::CancelScheduled(_) => "cancel_scheduled",
+            Self::CancelTimelocked(_) => "cancel_timelocked",
+            Self::SetLimits(_) => "set_limits",
+            Self::GrantRole(_) => "grant_role",
+            Self::RevokeRole(_) => "revoke_role",
         }
     }
 
@@ -206,11 +222,21 @@ impl Operation {
             Self::ClearRedistribution(operation) => operation,
             Self::ContractCall(operation) => operation,
             Self::SafeTransaction(operation) => operation,
+            Self::TreasuryPay(operation) => operation,
+            Self::SetPayee(operation) => operation,
+            Self::PauseContract(operation) => operation,
+            Self::UnpauseContract(operation) => operation,
+            Self::CancelScheduled(operation) => operation,
+            Self::CancelTimelocked(operation) => operation,
+            Self::SetLimits(operation) => operation,
+            Self::GrantRole(operation) => operation,
+            Self::RevokeRole(operation) => operation,
         }
     }
 
     /// The operation that makes this calldata, where the selector is of one.
-    fn find(data: &[u8], terms: Terms) -> Result<Option<Self>, Refusal> {
+    fn find(call: &Call, contracts: Option<&Contracts>, terms: Terms) -> Result<Option<Self>, Refusal> {
+        let data = &call.data;
         let found = [
             SlashOperator::decode(data, terms)?.map(Self::SlashOperator),
             UpdateSlasher::decode(data, terms)?.map(Self::UpdateSlasher),
@@ -222,6 +248,7 @@ impl Operation {
             ClearRedistribution::decode(data, terms)?.map(Self::ClearRedistribution),
             ContractCall::decode(data, terms)?.map(Self::ContractCall),
             SafeTransaction::decode(data, terms)?.map(Self::SafeTransaction),
+            guard::decode(call, contracts, terms)?,
         ];
         Ok(found.into_iter().flatten().next())
     }
@@ -258,6 +285,15 @@ impl Operation {
             Wire::ClearRedistribution(wire) => Self::ClearRedistribution(Form::from_wire(wire)?),
             Wire::ContractCall(wire) => Self::ContractCall(Form::from_wire(wire)?),
             Wire::SafeTransaction(wire) => Self::SafeTransaction(Form::from_wire(wire)?),
+            Wire::TreasuryPay(wire) => Self::TreasuryPay(Form::from_wire(wire)?),
+            Wire::SetPayee(wire) => Self::SetPayee(Form::from_wire(wire)?),
+            Wire::PauseContract(wire) => Self::PauseContract(Form::from_wire(wire)?),
+            Wire::UnpauseContract(wire) => Self::UnpauseContract(Form::from_wire(wire)?),
+            Wire::CancelScheduled(wire) => Self::CancelScheduled(Form::from_wire(wire)?),
+            Wire::CancelTimelocked(wire) => Self::CancelTimelocked(Form::from_wire(wire)?),
+            Wire::SetLimits(wire) => Self::SetLimits(Form::from_wire(wire)?),
+            Wire::GrantRole(wire) => Self::GrantRole(Form::from_wire(wire)?),
+            Wire::RevokeRole(wire) => Self::RevokeRole(Form::from_wire(wire)?),
         })
     }
 
@@ -275,66 +311,18 @@ impl Operation {
             Self::ClearRedistribution(operation) => Wire::ClearRedistribution(operation.to_wire()),
             Self::ContractCall(operation) => Wire::ContractCall(operation.to_wire()),
             Self::SafeTransaction(operation) => Wire::SafeTransaction(operation.to_wire()),
+            Self::TreasuryPay(operation) => Wire::TreasuryPay(operation.to_wire()),
+            Self::SetPayee(operation) => Wire::SetPayee(operation.to_wire()),
+            Self::PauseContract(operation) => Wire::PauseContract(operation.to_wire()),
+            Self::UnpauseContract(operation) => Wire::UnpauseContract(operation.to_wire()),
+            Self::CancelScheduled(operation) => Wire::CancelScheduled(operation.to_wire()),
+            Self::CancelTimelocked(operation) => Wire::CancelTimelocked(operation.to_wire()),
+            Self::SetLimits(operation) => Wire::SetLimits(operation.to_wire()),
+            Self::GrantRole(operation) => Wire::GrantRole(operation.to_wire()),
+            Self::RevokeRole(operation) => Wire::RevokeRole(operation.to_wire()),
         }
     }
 
-    /// Reads the JSON form.
-    ///
-    /// # Errors
-    /// `REQUEST_MALFORMED`, naming the field.
-    pub fn from_json(json: &OperationJson) -> Result<Self, Refusal> {
-        Ok(match json {
-            OperationJson::SlashOperator(json) => Self::SlashOperator(Form::from_json(json)?),
-            OperationJson::UpdateSlasher(json) => Self::UpdateSlasher(Form::from_json(json)?),
-            OperationJson::AddStrategies(json) => Self::AddStrategies(Form::from_json(json)?),
-            OperationJson::RemoveStrategies(json) => Self::RemoveStrategies(Form::from_json(json)?),
-            OperationJson::AcceptAdmin(json) => Self::AcceptAdmin(Form::from_json(json)?),
-            OperationJson::SetAppointee(json) => Self::SetAppointee(Form::from_json(json)?),
-            OperationJson::RemoveAppointee(json) => Self::RemoveAppointee(Form::from_json(json)?),
-            OperationJson::ClearRedistribution(json) => Self::ClearRedistribution(Form::from_json(json)?),
-            OperationJson::ContractCall(json) => Self::ContractCall(Form::from_json(json)?),
-            OperationJson::SafeTransaction(json) => Self::SafeTransaction(Form::from_json(json)?),
-        })
-    }
-
-    /// The JSON form.
-    #[must_use]
-    pub fn to_json(&self) -> OperationJson {
-        match self {
-            Self::SlashOperator(operation) => OperationJson::SlashOperator(operation.to_json()),
-            Self::UpdateSlasher(operation) => OperationJson::UpdateSlasher(operation.to_json()),
-            Self::AddStrategies(operation) => OperationJson::AddStrategies(operation.to_json()),
-            Self::RemoveStrategies(operation) => OperationJson::RemoveStrategies(operation.to_json()),
-            Self::AcceptAdmin(operation) => OperationJson::AcceptAdmin(operation.to_json()),
-            Self::SetAppointee(operation) => OperationJson::SetAppointee(operation.to_json()),
-            Self::RemoveAppointee(operation) => OperationJson::RemoveAppointee(operation.to_json()),
-            Self::ClearRedistribution(operation) => OperationJson::ClearRedistribution(operation.to_json()),
-            Self::ContractCall(operation) => OperationJson::ContractCall(operation.to_json()),
-            Self::SafeTransaction(operation) => OperationJson::SafeTransaction(operation.to_json()),
-        }
-    }
-}
-
-impl OperationJson {
-    /// The last second at which it may execute.
-    #[must_use]
-    pub fn deadline(&self) -> u64 {
-        match self {
-            Self::SlashOperator(json) => json.deadline,
-            Self::UpdateSlasher(json) => json.deadline,
-            Self::AddStrategies(json) => json.deadline,
-            Self::RemoveStrategies(json) => json.deadline,
-            Self::AcceptAdmin(json) => json.deadline,
-            Self::SetAppointee(json) => json.deadline,
-            Self::RemoveAppointee(json) => json.deadline,
-            Self::ClearRedistribution(json) => json.deadline,
-            Self::ContractCall(json) => json.deadline,
-            Self::SafeTransaction(json) => json.deadline,
-        }
-    }
-}
-
-impl Operation {
     /// What a key must be for to sign it.
     #[must_use]
     pub fn purpose(&self) -> Purpose {
@@ -426,7 +414,7 @@ impl Operation {
     /// `CALLDATA_INVALID`: no kind has this selector, or it is not the one encoding; `CALL_NOT_LISTED`: another target or a value.
     pub fn decode(call: &Call, definition: &Definition, terms: Terms) -> Result<Self, Refusal> {
         let unknown = || calldata::invalid("no kind of operation has this selector");
-        let operation = Self::find(&call.data, terms)?.ok_or_else(unknown)?;
+        let operation = Self::find(call, definition.contracts_of(terms.avs).ok(), terms)?.ok_or_else(unknown)?;
         operation.check(definition)?;
         match operation.calls(definition).as_slice() {
             [own] if own == call => Ok(operation),

@@ -367,6 +367,7 @@ fn net(t: u16, n: u16) -> Net {
         operator_sets: vec![OperatorSetEntry { avs, id: 0, key: "slash".into() }],
         authorities: Vec::new(),
         calls: Vec::new(),
+        contracts: Vec::new(),
         requesters: vec![Requester {
             name: "avs".into(),
             address: Address::from_public_key(requester().verifying_key()),

@@ -107,6 +107,7 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
         ],
         authorities: Vec::new(),
         calls: Vec::new(),
+        contracts: Vec::new(),
         requesters: vec![Requester {
             name: "avs".into(),
             address: requester_address(),

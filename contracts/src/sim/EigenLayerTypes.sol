@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @dev The ABI of EigenLayer's core (v1.9 and later, with v1.13's additions) as far as the simulation plays it:
-/// types, events and errors with the same names, fields and order, so that selectors and topics agree.
-
-/// @notice A strategy, known by its address alone.
-interface IStrategy {}
-
-/// @notice An operator set: the service (AVS) and its number for the set.
-struct OperatorSet {
-    address avs;
-    uint32 id;
-}
+// The ABI of EigenLayer's core (v1.9 and later, with v1.13's additions) as far as the simulation plays it:
+// types, events and errors with the same names, fields and order, so that selectors and topics agree.
+import {IAllocationManagerTypes, IStrategy, OperatorSet} from "../interfaces/IAllocationManager.sol";
 
 /// @notice Simulation only: which authority slashOperator obeys.
 enum SimModel {
@@ -30,52 +22,6 @@ interface IAVSRegistrar {
 
     /// @notice Whether the registrar serves `avs`.
     function supportsAVS(address avs) external view returns (bool);
-}
-
-/// @notice Types of the AllocationManager. Source: EigenLayer core v1.9, IAllocationManagerTypes.
-interface IAllocationManagerTypes {
-    struct SlashingParams {
-        address operator;
-        uint32 operatorSetId;
-        IStrategy[] strategies;
-        uint256[] wadsToSlash;
-        string description;
-    }
-
-    struct CreateSetParams {
-        uint32 operatorSetId;
-        IStrategy[] strategies;
-    }
-
-    struct CreateSetParamsV2 {
-        uint32 operatorSetId;
-        IStrategy[] strategies;
-        address slasher;
-    }
-
-    struct AllocateParams {
-        OperatorSet operatorSet;
-        IStrategy[] strategies;
-        uint64[] newMagnitudes;
-    }
-
-    struct RegisterParams {
-        address avs;
-        uint32[] operatorSetIds;
-        bytes data;
-    }
-
-    struct DeregisterParams {
-        address operator;
-        address avs;
-        uint32[] operatorSetIds;
-    }
-
-    struct Allocation {
-        uint64 currentMagnitude;
-        int128 pendingDiff;
-        uint32 effectBlock;
-    }
 }
 
 /// @notice Events of the core. No parameter of those that concern slashing is indexed.

@@ -25,6 +25,7 @@ fn definition() -> Definition {
         operator_sets: Vec::new(),
         authorities: Vec::new(),
         calls: Vec::new(),
+        contracts: Vec::new(),
         requesters: Vec::new(),
         policy: firn_proto::policy::Policy::default(),
         quorum: None,

@@ -44,6 +44,7 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
         operator_sets: vec![OperatorSetEntry { avs: AVS, id: 0, key: "slash".to_owned() }],
         authorities: Vec::new(),
         calls: Vec::new(),
+        contracts: Vec::new(),
         requesters: vec![Requester {
             name: "avs".to_owned(),
             address: Address::from_public_key(requester(&REQUESTER).verifying_key()),

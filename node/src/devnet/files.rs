@@ -315,6 +315,7 @@ fn definition(
         operator_sets: vec![OperatorSetEntry { avs: contracts.avs, id: OPERATOR_SET, key: KEY.to_owned() }],
         authorities: Vec::new(),
         calls: Vec::new(),
+        contracts: Vec::new(),
         requesters: vec![Requester {
             name: requester.name.clone(),
             address: requester.address,

@@ -2,7 +2,8 @@
 
 use super::version::Succession;
 use super::{
-    AtMost, Authority, Chain, Content, KeyDefinition, ListedCall, Node, OperatorSetEntry, Purpose, Requester, invalid,
+    AtMost, Authority, Chain, Content, Contracts, KeyDefinition, ListedCall, Node, OperatorSetEntry, Purpose,
+    Requester, invalid,
 };
 use crate::author::AuthorKey;
 use crate::code::Refusal;
@@ -37,6 +38,8 @@ struct File {
     authorities: Vec<FileAuthority>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     calls: Vec<FileCall>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    contracts: Vec<Contracts>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     people: Vec<FilePerson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -182,6 +185,8 @@ pub(super) fn parse(text: &str) -> Result<(Content, Option<Succession>), Refusal
     authorities.sort();
     let mut calls = file.calls.into_iter().map(call).collect::<Result<Vec<_>, _>>()?;
     calls.sort();
+    let mut contracts = file.contracts;
+    contracts.sort();
     let (people, operators, rules, pause) = (file.people, file.operators, file.rules, file.pause);
     let policy = FilePolicy { people, operators, rules, pause };
     let policy = policy::parse(policy)?;
@@ -194,6 +199,7 @@ pub(super) fn parse(text: &str) -> Result<(Content, Option<Succession>), Refusal
         operator_sets,
         authorities,
         calls,
+        contracts,
         requesters,
         policy,
         quorum: file.quorum,
@@ -326,6 +332,7 @@ pub(super) fn write(definition: &Content, succession: Option<&Succession>) -> St
             .collect(),
         authorities: definition.authorities.iter().map(write_authority).collect(),
         calls: definition.calls.iter().map(write_call).collect(),
+        contracts: definition.contracts.clone(),
         requesters: definition
             .requesters
             .iter()

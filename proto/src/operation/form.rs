@@ -6,6 +6,8 @@ use super::{Terms, malformed};
 use crate::code::Refusal;
 use alloy_primitives::{Address, Bytes, FixedBytes, U256};
 use alloy_sol_types::SolStruct;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A kind with its two forms.
 pub(super) trait Form: SolStruct {
@@ -209,5 +211,26 @@ impl Field for u64 {
 
     fn to_json(&self) -> Self {
         *self
+    }
+}
+
+/// Fields of structs that are their own JSON, for `serde(with = "written")`.
+pub(super) mod written {
+    use super::{Deserialize, Deserializer, Error, Field, Serialize, Serializer};
+
+    pub(in crate::operation) fn serialize<T, S>(field: &T, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        T: Field<Json: Serialize>,
+        S: Serializer,
+    {
+        field.to_json().serialize(serializer)
+    }
+
+    pub(in crate::operation) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: Field<Json: Deserialize<'de>>,
+        D: Deserializer<'de>,
+    {
+        T::from_json(&T::Json::deserialize(deserializer)?, "value").map_err(|refusal| D::Error::custom(refusal.detail))
     }
 }

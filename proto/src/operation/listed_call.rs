@@ -5,6 +5,7 @@
 use super::calldata::invalid as malformed;
 use super::slash_operator::is_deceptive;
 use super::{Operation, Terms, selector_of};
+use crate::account::Call;
 use crate::code::{Code, Refusal};
 use crate::definition::{Content, ListedCall, Purpose, invalid, unique};
 use crate::limits::{CALLDATA_BYTES_MAX, CALLS_MAX};
@@ -46,15 +47,20 @@ pub(super) fn read<'a>(
     target: Address,
     data: &[u8],
 ) -> Result<Arguments<'a>, Refusal> {
-    if data.len() > CALLDATA_BYTES_MAX {
-        return Err(malformed(format!("{} bytes, at most {CALLDATA_BYTES_MAX}", data.len())));
-    }
     let (selector, encoded) = data.split_first_chunk::<4>().ok_or_else(|| malformed("no selector"))?;
     let selector = FixedBytes(*selector);
     let hidden = OPAQUE.into_iter().any(|signature| selector_of(signature) == selector);
     let listed = find(definition, purpose, target, selector).filter(|_| !hidden);
     let listed = listed.ok_or_else(|| not_listed(purpose, target, selector))?;
-    let (name, types) = parse(&listed.signature).ok_or_else(|| not_listed(purpose, target, selector))?;
+    arguments(&listed.signature, encoded)
+}
+
+/// Reads what follows the selector of the function with this signature.
+pub(super) fn arguments<'a>(signature: &'a str, encoded: &[u8]) -> Result<Arguments<'a>, Refusal> {
+    if encoded.len() + 4 > CALLDATA_BYTES_MAX {
+        return Err(malformed(format!("{} bytes, at most {CALLDATA_BYTES_MAX}", encoded.len() + 4)));
+    }
+    let (name, types) = parse(signature).ok_or_else(|| malformed("the signature"))?;
     let tuple = DynSolType::Tuple(types.clone());
     let value = tuple.abi_decode_params(encoded).map_err(|_| malformed(name))?;
     // The encoder writes back what lies beside a value in its word.
@@ -193,7 +199,8 @@ pub(crate) fn check(definition: &Content) -> Result<(), Refusal> {
             return wrong("the selector is not the signature's");
         }
         let terms = Terms { avs: Address::ZERO, account: Address::ZERO, nonce: U256::ZERO, deadline: 0 };
-        if !matches!(Operation::find(selector.as_slice(), terms), Ok(None)) {
+        let call = Call { target: *target, value: U256::ZERO, data: selector.to_vec().into() };
+        if !matches!(Operation::find(&call, None, terms), Ok(None)) {
             return wrong("there is a kind of operation for it");
         }
         if selector_of(OPAQUE[1]) == *selector {

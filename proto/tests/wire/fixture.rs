@@ -85,6 +85,7 @@ pub(crate) fn definition() -> Definition {
         ],
         authorities: Vec::new(),
         calls: Vec::new(),
+        contracts: Vec::new(),
         requesters: vec![
             requester("avs", 7, &["slash_operator"], &[AVS]),
             requester("elsewhere", 8, &["slash_operator"], &[Address::repeat_byte(0x99)]),

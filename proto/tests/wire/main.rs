@@ -23,6 +23,8 @@ mod envelope;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod guard;
+#[cfg(test)]
 mod kinds;
 #[cfg(test)]
 mod limits;
@@ -48,6 +50,7 @@ mod request;
 mod safe;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
 mod seeds;
 #[cfg(test)]
 mod signature;

@@ -1,7 +1,8 @@
 //! Where fuzzing begins (`make fuzz`): one canonical sample of everything that is decoded. `FIRN_BLESS=1` writes them.
+#![allow(clippy::disallowed_methods, reason = "seeds are committed files, written when asked for")]
 
 use crate::fixture::{act, definition, digest, opinion, pause, signed_as};
-use crate::{calls, change, kinds, safe, samples};
+use crate::{calls, change, guard, kinds, safe, samples};
 use firn_proto::checkpoint::{Checkpoint, Head, Note};
 use firn_proto::operation::Operation;
 use firn_proto::opinion::Decision;
@@ -13,11 +14,12 @@ use std::{env, fs};
 
 fn operations() -> Vec<Operation> {
     let slash = Operation::SlashOperator(crate::fixture::slash());
-    kinds::samples().into_iter().chain(calls::samples()).chain([slash, safe::sample()]).collect()
+    let listed = kinds::samples().into_iter().chain(calls::samples());
+    listed.chain([slash, safe::sample()]).chain(guard::samples()).collect()
 }
 
 fn seeds() -> BTreeMap<String, Vec<u8>> {
-    let network = calls::listing();
+    let network = guard::guarded();
     let mut seeds = BTreeMap::from([("network.toml".to_owned(), network.to_toml().into_bytes())]);
     let mut add =
         |target: &str, name: &str, parts: &[&[u8]]| _ = seeds.insert(format!("{target}/{name}"), parts.concat());

@@ -79,6 +79,7 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
         operator_sets: vec![OperatorSetEntry { avs: avs(), id: 0, key: KEY_NAME.to_owned() }],
         authorities: Vec::new(),
         calls: Vec::new(),
+        contracts: Vec::new(),
         requesters: (1..=requesters).map(requester).collect(),
         policy: governance::policy(scenario, geography),
         quorum: None,

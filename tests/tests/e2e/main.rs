@@ -17,6 +17,8 @@ mod evidence;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]
+mod guard;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod http;

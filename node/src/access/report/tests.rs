@@ -60,6 +60,7 @@ fn definition() -> Definition {
         operator_sets: Vec::new(),
         authorities: Vec::new(),
         calls: Vec::new(),
+        contracts: Vec::new(),
         requesters: vec![requester],
         policy: Policy {
             people: BTreeMap::from([

@@ -116,7 +116,7 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         Code::ContractNotListed,
         "CONTRACT_NOT_LISTED",
         "the definition does not say where the contract is that the operation calls",
-        "network.toml names it under [chain]; all members must agree on it",
+        "network.toml names it under [chain] or [[contracts]]; all members must agree on it",
     ),
     Entry(
         Code::CalldataInvalid,
