@@ -65,7 +65,8 @@ contract Authority {
     /// @notice A member is missing or has two parts to play.
     error InvalidMembers();
 
-    /// @notice All delays have to be above zero, payLarge's above pay's, and recovery's at least as long as each other.
+    /// @notice All delays have to be above zero, payLarge's above pay's, the timelock's below the longest pause (which has to
+    /// outlast the revocation of a role), and recovery's at least as long as each other.
     error InvalidDelays();
 
     /// @notice May slash, through SlashGate.
@@ -112,6 +113,7 @@ contract Authority {
         TimelockVeto timelockVeto = new TimelockVeto(address(manager), timelock);
         SlashGate gate = factory.newSlashGate(address(manager), allocationManager);
         Treasury treasury = factory.newTreasury(address(manager));
+        if (delays.timelock >= gate.MAX_PAUSE()) revert InvalidDelays();
         (MANAGER, TIMELOCK, TIMELOCK_VETO, SLASH_GATE, TREASURY_CONTRACT) =
             (manager, timelock, timelockVeto, gate, treasury);
 

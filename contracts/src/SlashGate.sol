@@ -17,10 +17,12 @@ import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManage
 /// slashes in different strategies count as if they were in the same: the error is on the side of the operator.
 /// Budgets count in sliding windows, per operator of a set and over all operators of the set.
 ///
-/// Each evidence hash slashes once, ever; the core has no such guard. The request's id is stored under the evidence and
-/// not marked by itself, as by the other functions: the same request carries the same evidence, and another fresh storage
-/// slot would add 22,100 gas to every slash. A slash that names a strategy to which the operator has nothing
-/// allocated is refused, as is one that takes no share: the core lets both pass in silence.
+/// Each evidence hash slashes an operator of a set once, ever; the core has no such guard. One offence of several
+/// operators may have one hash for all of them, and nobody can use up the hash of another's offence. The request's id is
+/// stored there and not marked by itself, as by the other functions: the same request carries the same evidence, and
+/// another fresh storage slot would add 22,100 gas to every slash. A slash that takes no share of any strategy is
+/// refused: the core lets it pass in silence. That some of its strategies are empty is no reason to refuse, or an
+/// operator could escape by emptying one.
 ///
 /// Storage after Guarded's: slot 2 _requests, slot 3 _sets, slot 4 _operators. Sources: EigenLayer core v1.0 to v1.13.
 contract SlashGate is Guarded, IAllocationManagerTypes {
@@ -53,12 +55,13 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
         uint72 current;
     }
 
-    /// @dev One slot.
+    /// @dev One slot. `window` is the one under which the buckets were written.
     struct OperatorState {
         uint40 start;
         uint40 lastSlash;
-        uint88 previous;
-        uint88 current;
+        uint32 window;
+        uint72 previous;
+        uint72 current;
     }
 
     /// @notice An operator was slashed. `slashId` is the core's, or 0 where the core gives none (before v1.5).
@@ -94,7 +97,7 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
     /// @notice Zero is nobody's request.
     error ZeroRequestId();
 
-    /// @notice The evidence was used by another request, or by this one before.
+    /// @notice The evidence was used against this operator of this set, by another request or by this one before.
     error EvidenceAlreadyUsed(bytes32 evidence, bytes32 requestId);
 
     /// @notice No strategy is named, or not one wad per strategy.
@@ -112,10 +115,7 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
     /// @notice The slash would pass the set's budget, of which `left` is left.
     error SetBudgetExceeded(uint256 left);
 
-    /// @notice The operator has nothing allocated to the set in this strategy.
-    error NothingAllocated(IStrategy strategy);
-
-    /// @notice The core took no share in any strategy.
+    /// @notice The core took no share in any strategy; or, where it does not say what it takes, nothing is allocated in any.
     error NothingSlashed();
 
     uint256 private constant WAD = 1e18;
@@ -123,7 +123,11 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
     /// @notice EigenLayer's AllocationManager.
     IAllocationManager public immutable ALLOCATION_MANAGER;
 
-    mapping(bytes32 evidence => bytes32 requestId) private _requests;
+    /// @notice Whether the core said what a slash takes when this gate was created: from v1.5 on. For one that did not, the
+    /// gate asks for allocations before each slash.
+    bool public immutable CORE_RETURNS_SHARES;
+
+    mapping(bytes32 evidenceKey => bytes32 requestId) private _requests;
     mapping(bytes32 setKey => SetState) private _sets;
     mapping(bytes32 setKey => mapping(address operator => OperatorState)) private _operators;
 
@@ -135,9 +139,14 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
             revert AllocationManagerWithoutCode(address(allocationManager));
         }
         ALLOCATION_MANAGER = allocationManager;
+        // Slashes have been counted since v1.5, which is also since when they return what they take.
+        (bool ok, bytes memory count) = address(allocationManager).staticcall(
+            abi.encodeCall(IAllocationManager.getSlashCount, (OperatorSet(address(0), 0)))
+        );
+        CORE_RETURNS_SHARES = ok && count.length == 32;
     }
 
-    /// @notice Slashes an operator of a pinned set, within limits, on evidence not used before.
+    /// @notice Slashes an operator of a pinned set, within limits, on evidence not used against it before.
     /// @dev All state is written before the core is called, and undone if that fails.
     /// Source: EigenLayer core, AllocationManager.slashOperator.
     /// @return slashId The core's number of the slash, or 0 before v1.5.
@@ -148,10 +157,12 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
         returns (uint256 slashId)
     {
         if (requestId == 0) revert ZeroRequestId();
-        if (_requests[evidence] != 0) revert EvidenceAlreadyUsed(evidence, _requests[evidence]);
-        _requests[evidence] = requestId;
+        bytes32 evidenceKey = _evidenceKey(evidence, avs, params.operatorSetId, params.operator);
+        bytes32 usedBy = _requests[evidenceKey];
+        if (usedBy != 0) revert EvidenceAlreadyUsed(evidence, usedBy);
+        _requests[evidenceKey] = requestId;
         uint256 counted = _spend(avs, params);
-        _checkAllocations(avs, params);
+        if (!CORE_RETURNS_SHARES) _checkAllocations(avs, params);
         slashId = _slash(avs, params);
         emit Slashed(requestId, evidence, params.operator, avs, params.operatorSetId, slashId, counted);
     }
@@ -192,9 +203,13 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
         return Limits(s.minWad, s.maxWad, s.operatorBudget, s.setBudget, s.window, s.coolDown);
     }
 
-    /// @notice The request that used this evidence, or 0.
-    function requestOf(bytes32 evidence) external view returns (bytes32) {
-        return _requests[evidence];
+    /// @notice The request that used this evidence against this operator of this set, or 0.
+    function requestOf(bytes32 evidence, address avs, uint32 operatorSetId, address operator)
+        external
+        view
+        returns (bytes32)
+    {
+        return _requests[_evidenceKey(evidence, avs, operatorSetId, operator)];
     }
 
     /// @notice What is used up as of this block: of the set's budget, of the operator's, and when the operator's
@@ -210,7 +225,7 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
         (, uint256 previous, uint256 current) =
             SlidingWindow.roll(s.start, s.previous, s.current, s.window, block.timestamp);
         ofSet = previous + current;
-        (, previous, current) = SlidingWindow.roll(o.start, o.previous, o.current, s.window, block.timestamp);
+        (, previous, current) = SlidingWindow.carry(o.start, o.previous, o.current, o.window, s.window, block.timestamp);
         ofOperator = previous + current;
         coolDownEnd = o.lastSlash == 0 ? 0 : uint256(o.lastSlash) + s.coolDown;
     }
@@ -221,6 +236,11 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
             revert InvalidLimits();
         }
         SetState storage s = _sets[_key(avs, operatorSetId)];
+        if (l.window < s.window) {
+            (uint256 start,, uint256 current) =
+                SlidingWindow.carry(s.start, s.previous, s.current, s.window, l.window, block.timestamp);
+            (s.start, s.previous, s.current) = (uint40(start), 0, uint72(current));
+        }
         (s.minWad, s.maxWad, s.operatorBudget, s.setBudget) = (l.minWad, l.maxWad, l.operatorBudget, l.setBudget);
         (s.window, s.coolDown) = (l.window, l.coolDown);
         emit LimitsSet(requestId, avs, operatorSetId, l);
@@ -237,11 +257,12 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
             revert CoolingDown(uint256(o.lastSlash) + s.coolDown);
         }
         (uint256 start, uint256 previous, uint256 current) =
-            SlidingWindow.roll(o.start, o.previous, o.current, s.window, block.timestamp);
+            SlidingWindow.carry(o.start, o.previous, o.current, o.window, s.window, block.timestamp);
         uint256 left = _left(s.operatorBudget, previous + current);
         if (counted > left) revert OperatorBudgetExceeded(left);
-        _operators[key][params.operator] =
-            OperatorState(uint40(start), uint40(block.timestamp), uint88(previous), uint88(current + counted));
+        _operators[key][params.operator] = OperatorState(
+            uint40(start), uint40(block.timestamp), s.window, uint72(previous), uint72(current + counted)
+        );
 
         (start, previous, current) = SlidingWindow.roll(s.start, s.previous, s.current, s.window, block.timestamp);
         left = _left(s.setBudget, previous + current);
@@ -264,10 +285,9 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
         OperatorSet memory set = OperatorSet(avs, params.operatorSetId);
         for (uint256 i = 0; i < params.strategies.length; ++i) {
             IStrategy strategy = params.strategies[i];
-            if (ALLOCATION_MANAGER.getAllocation(params.operator, set, strategy).currentMagnitude == 0) {
-                revert NothingAllocated(strategy);
-            }
+            if (ALLOCATION_MANAGER.getAllocation(params.operator, set, strategy).currentMagnitude != 0) return;
         }
+        revert NothingSlashed();
     }
 
     /// @dev A core before v1.5 returns nothing; there, the allocations found before must do.
@@ -296,6 +316,14 @@ contract SlashGate is Guarded, IAllocationManagerTypes {
     /// @dev The budget may have been lowered below what is used.
     function _left(uint256 budget, uint256 used) private pure returns (uint256) {
         return used < budget ? budget - used : 0;
+    }
+
+    function _evidenceKey(bytes32 evidence, address avs, uint32 operatorSetId, address operator)
+        private
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(evidence, _key(avs, operatorSetId), operator));
     }
 
     /// @dev avs (20 bytes) || uint96(id), as in the core.

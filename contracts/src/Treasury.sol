@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Guarded} from "./lib/Guarded.sol";
@@ -13,7 +14,8 @@ import {SlidingWindow} from "./lib/SlidingWindow.sol";
 ///
 /// A payee is listed per token, with two budgets, each in a sliding window: a small one that {pay} spends and a large one
 /// that {payLarge} spends. The authority gives the second a longer delay. ETH is the token at address zero.
-/// A payment happens as a whole or reverts, and then has spent neither budget nor request id.
+/// A payment happens as a whole or reverts, and then has spent neither budget nor request id. {pay} and {payLarge} share
+/// their request ids: a request pays once, by whichever.
 ///
 /// Since the address can never change, the treasury can hand over: from then on it pays nobody, and anyone may push
 /// what still arrives on to the successor.
@@ -32,11 +34,12 @@ contract Treasury is Guarded {
         uint32 window;
     }
 
-    /// @dev What was spent of one budget.
+    /// @dev What was spent of one budget. `window` is the one under which the buckets were written.
     struct Use {
         uint128 previous;
         uint128 current;
         uint40 start;
+        uint32 window;
     }
 
     struct Payee {
@@ -77,10 +80,10 @@ contract Treasury is Guarded {
     /// @notice The ETH was not accepted.
     error EthNotAccepted(address to);
 
-    /// @notice The token took nothing from the treasury, or more than the amount.
+    /// @notice The token took nothing from the treasury, or more than the amount and a unit.
     error WrongAmountTaken(uint256 taken, uint256 amount);
 
-    /// @notice The successor has no code, or is the treasury itself.
+    /// @notice The successor is no treasury under an authority, or has a successor itself.
     error InvalidSuccessor(address successor);
 
     /// @notice The treasury was handed over to its successor and pays nobody.
@@ -140,14 +143,17 @@ contract Treasury is Guarded {
 
     /// @notice Makes another contract the successor, for good, and sends it all there is of these tokens. If one of them
     /// fails, everything is undone: leave that token out, and {forward} it once it works.
-    /// @dev A successor may itself be replaced, by another request.
+    /// @dev A successor may itself be replaced, by another request. It has to answer as this contract does: `authority()`
+    /// with an address that has code, and `successor()` with none.
     function handOver(bytes32 requestId, address successor_, address[] calldata tokens)
         external
         restricted
         whenNotPaused
         once(requestId)
     {
-        if (successor_.code.length == 0 || successor_ == address(this)) revert InvalidSuccessor(successor_);
+        bool governed = _ask(successor_, IAccessManaged.authority.selector).code.length != 0;
+        bool last = _ask(successor_, this.successor.selector) == address(0);
+        if (!governed || !last || successor_ == address(this)) revert InvalidSuccessor(successor_);
         successor = successor_;
         emit HandedOver(requestId, successor_);
         for (uint256 i = 0; i < tokens.length; ++i) {
@@ -188,11 +194,12 @@ contract Treasury is Guarded {
         uint256 used = previous + current;
         uint256 left = used < budget ? budget - used : 0;
         if (amount > left) revert BudgetExceeded(left);
-        (u.start, u.previous, u.current) = (uint40(start), uint128(previous), uint128(current + amount));
+        (u.previous, u.current) = (uint128(previous), uint128(current + amount));
+        (u.start, u.window) = (uint40(start), uint32(window));
     }
 
     function _rolled(Use storage u, uint256 window) private view returns (uint256, uint256, uint256) {
-        return SlidingWindow.roll(u.start, u.previous, u.current, window, block.timestamp);
+        return SlidingWindow.carry(u.start, u.previous, u.current, u.window, window, block.timestamp);
     }
 
     function _pay(bytes32 requestId, address token, address to, uint256 amount, bool large) private {
@@ -211,7 +218,8 @@ contract Treasury is Guarded {
     }
 
     /// @dev Of what the receiver of ETH returns nothing is copied, so it cannot make this run out of gas.
-    /// A token may take up to `amount` (a rebasing one may round down); one that takes nothing has not paid.
+    /// A token that keeps balances by a rate may take a unit less than `amount`, or a unit more; one that takes nothing has
+    /// not paid.
     function _send(address token, address to, uint256 amount) private {
         if (token == address(0)) {
             bool ok;
@@ -225,7 +233,19 @@ contract Treasury is Guarded {
         IERC20(token).safeTransfer(to, amount);
         uint256 afterwards = _balance(token, address(this));
         uint256 taken = before > afterwards ? before - afterwards : 0;
-        if (taken == 0 || taken > amount) revert WrongAmountTaken(taken, amount);
+        if (taken == 0 || taken > amount + 1) revert WrongAmountTaken(taken, amount);
+    }
+
+    /// @dev What another contract answers to a function that takes nothing and returns an address. Reverts unless it does.
+    function _ask(address who, bytes4 selector) private view returns (address) {
+        (bool ok, bytes memory answer) = who.staticcall(abi.encodePacked(selector));
+        if (!ok || answer.length != 32) revert InvalidSuccessor(who);
+        return address(uint160(uint256(bytes32(answer))));
+    }
+
+    /// @inheritdoc Guarded
+    function _kind(bytes4 selector) internal pure override returns (bytes4) {
+        return selector == Treasury.payLarge.selector ? Treasury.pay.selector : selector;
     }
 
     function _balance(address token, address who) private view returns (uint256) {

@@ -141,6 +141,15 @@ contract AuthorityTest is AuthoritySetup {
         deployAuthority(members(), Authority.Delays(1, 1, 2, 2, 2, 2, 2));
     }
 
+    /// @dev Or a role could be in force longer than a pause.
+    function testTimelocksDelayIsBelowTheLongestPause() external {
+        Authority.Delays memory d = delays();
+        d.timelock = 21 days;
+        expectDelaysRefused(d);
+        d.timelock = 21 days - 1;
+        deployAuthority(members(), d);
+    }
+
     // A slash: schedule, wait, execute; veto; expiry
 
     function testSlashAfterItsDelayAndNotASecondEarlier() external {
@@ -231,6 +240,15 @@ contract AuthorityTest is AuthoritySetup {
         execute(slashAccount, address(gate), data);
     }
 
+    /// @dev The AccessManager lets who scheduled an operation cancel it: half a slash key is a veto against slashes.
+    function testSlashKeyCancelsItsOwnSlashes() external {
+        bytes memory data = slashData(newId());
+        schedule(slashAccount, address(gate), data);
+        cancel(slashAccount, slashAccount, address(gate), data);
+        skip(SLASH_DELAY);
+        expectExecuteRefused(slashAccount, address(gate), data, NOT_SCHEDULED);
+    }
+
     // Money
 
     function testPaymentsDelays() external {
@@ -271,7 +289,8 @@ contract AuthorityTest is AuthoritySetup {
         bytes memory large = abi.encodeCall(Treasury.payLarge, (newId(), address(token1), PAYEE, 1));
         bytes memory payee =
             abi.encodeCall(Treasury.setPayee, (newId(), address(token1), STRANGER, Treasury.Terms(1, 1, 1)));
-        bytes memory next = abi.encodeCall(Treasury.handOver, (newId(), address(gate), new address[](0)));
+        address successor = address(new Treasury(address(manager)));
+        bytes memory next = abi.encodeCall(Treasury.handOver, (newId(), successor, new address[](0)));
         bytes memory tighter = abi.encodeCall(SlashGate.tightenLimits, (newId(), AVS, SET, limits()));
         expectVetoed(treasuryAccount, address(treasury), pay, TREASURY_DELAY);
         expectVetoed(treasuryAccount, address(treasury), large, LARGE_DELAY);

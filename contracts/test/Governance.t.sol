@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessManager.sol";
+import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
 import {Guarded} from "../src/lib/Guarded.sol";
 import {OperatorSet, SimModel} from "../src/sim/EigenLayerTypes.sol";
 import {SlashGate} from "../src/SlashGate.sol";
@@ -26,9 +27,20 @@ contract GovernanceTest is AuthoritySetup {
         timelockVeto.cancel(id, operation);
     }
 
-    function expectEnactRefused(address target, bytes memory data) private {
-        vm.expectRevert();
+    function expectEnactRefused(address target, bytes memory data, bytes memory reason) private {
+        vm.expectRevert(reason);
         timelock.execute(target, 0, data, 0, 0);
+    }
+
+    /// @dev The timelock's states are bits: 1 waiting, 2 ready.
+    function unexpectedState(bytes32 operation, uint256 expected) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(
+            TimelockController.TimelockUnexpectedOperationState.selector, operation, bytes32(expected)
+        );
+    }
+
+    function notReady(address target, bytes memory data) private view returns (bytes memory) {
+        return unexpectedState(timelock.hashOperation(target, 0, data, 0, 0), 1 << 2);
     }
 
     // Limits
@@ -39,7 +51,7 @@ contract GovernanceTest is AuthoritySetup {
         bytes memory data = abi.encodeCall(SlashGate.setLimits, (newId(), AVS, SET, l));
         propose(address(gate), data);
         skip(TIMELOCK_DELAY - 1);
-        expectEnactRefused(address(gate), data);
+        expectEnactRefused(address(gate), data, notReady(address(gate), data));
         checkEq(gate.limitsOf(AVS, SET).maxWad, 0.1e18, "not yet");
         skip(1);
         enact(address(gate), data);
@@ -51,11 +63,19 @@ contract GovernanceTest is AuthoritySetup {
         bytes32 operation = propose(address(gate), data);
         skip(TIMELOCK_DELAY);
         veto(operation);
-        expectEnactRefused(address(gate), data);
+        expectEnactRefused(address(gate), data, notReady(address(gate), data));
         bytes32 id = newId();
-        vm.expectRevert();
+        vm.expectRevert(unexpectedState(operation, 1 << 1 | 1 << 2));
         vm.prank(vetoer);
         timelockVeto.cancel(id, operation);
+    }
+
+    /// @dev What is ready in the timelock stays so until somebody executes or cancels it.
+    function testTimelocksOperationsDoNotExpire() external {
+        bytes memory data = abi.encodeCall(SlashGate.setLimits, (newId(), AVS, SET, limits()));
+        propose(address(gate), data);
+        skip(1_000 days);
+        enact(address(gate), data);
     }
 
     function testTighterLimitsAndUnpinningTakeAWeek() external {
@@ -125,7 +145,9 @@ contract GovernanceTest is AuthoritySetup {
 
     /// @dev The one who can schedule at the timelock cannot shorten its delay but through it.
     function testTimelocksDelayIsItsOwn() external {
-        vm.expectRevert();
+        vm.expectRevert(
+            abi.encodeWithSelector(TimelockController.TimelockUnauthorizedCaller.selector, governanceAccount)
+        );
         vm.prank(governanceAccount);
         timelock.updateDelay(0);
         decree(address(timelock), abi.encodeCall(timelock.updateDelay, (20 days)));
@@ -211,12 +233,43 @@ contract GovernanceTest is AuthoritySetup {
     function testAdminDoesNotGrantTheVeto() external {
         propose(address(manager), grantData(4, STRANGER, 0));
         skip(TIMELOCK_DELAY);
-        expectEnactRefused(address(manager), grantData(4, STRANGER, 0));
+        bytes memory reason = abi.encodeWithSelector(
+            IAccessManager.AccessManagerUnauthorizedAccount.selector, address(timelock), uint64(6)
+        );
+        expectEnactRefused(address(manager), grantData(4, STRANGER, 0), reason);
         bytes memory data = abi.encodeCall(AccessManager.setRoleAdmin, (4, 0));
         bytes32 operation = propose(address(manager), data);
         veto(operation);
         skip(TIMELOCK_DELAY);
-        expectEnactRefused(address(manager), data);
+        expectEnactRefused(address(manager), data, notReady(address(manager), data));
+    }
+
+    /// @dev grantRole has no request id; one at the calldata's end makes operations of their own and is ignored.
+    function testRecoveryCarriesARequestIdAtItsEnd() external {
+        bytes memory first = bytes.concat(grantData(4, NEW_VETOER, 0), newId());
+        bytes memory second = bytes.concat(grantData(4, NEW_VETOER, 0), newId());
+        schedule(governanceAccount, address(manager), first);
+        schedule(governanceAccount, address(manager), second);
+        cancel(governanceAccount, governanceAccount, address(manager), first);
+        skip(RECOVERY_DELAY);
+        expectExecuteRefused(governanceAccount, address(manager), first, NOT_SCHEDULED);
+        execute(governanceAccount, address(manager), second);
+        check(holds(4, NEW_VETOER), "granted");
+    }
+
+    /// @dev The veto asleep: payee and payment are scheduled together, and a week later the treasury is empty.
+    function testGovernanceAndTreasuryTogetherTakeAWeek() external {
+        token1.mint(address(treasury), 500e18);
+        bytes memory list = abi.encodeCall(
+            Treasury.setPayee, (newId(), address(token1), STRANGER, Treasury.Terms(0, 500e18, 1))
+        );
+        bytes memory take = abi.encodeCall(Treasury.payLarge, (newId(), address(token1), STRANGER, 500e18));
+        schedule(governanceAccount, address(treasury), list);
+        schedule(treasuryAccount, address(treasury), take);
+        skip(GOVERNANCE_DELAY);
+        execute(governanceAccount, address(treasury), list);
+        execute(treasuryAccount, address(treasury), take);
+        checkEq(token1.balanceOf(STRANGER), 500e18, "all of it");
     }
 
     /// @dev A pause of the longest kind, at once followed by the next that is allowed: a week of work in four, in which
@@ -236,24 +289,37 @@ contract GovernanceTest is AuthoritySetup {
         }
     }
 
-    /// @dev A stolen slash key floods; a pause holds until governance has taken the role away.
+    /// @dev A stolen slash key floods, with slashes that are ready when the pause ends; governance has taken the role away by
+    /// then, and without that they would pass.
     function testPauseOutlastsTheRevocation() external {
         vm.prank(vetoer);
         gate.pause(newId(), uint64(clock + 21 days));
         propose(address(manager), revokeData(1, slashAccount));
-        bytes memory data;
+        skip(15 days);
+        bytes[5] memory flood;
         for (uint256 i = 0; i < 5; ++i) {
-            data = slashData(newId());
-            schedule(slashAccount, address(gate), data);
+            flood[i] = slashData(newId());
+            schedule(slashAccount, address(gate), flood[i]);
+            skip(0.5 days);
         }
-        skip(TIMELOCK_DELAY);
-        enact(address(manager), revokeData(1, slashAccount));
-        skip(21 days - TIMELOCK_DELAY);
+        uint256 snapshot = vm.snapshotState();
+        skip(3.5 days);
         check(!gate.paused(), "over");
-        vm.expectRevert();
-        execute(slashAccount, address(gate), data);
-        vm.expectRevert();
-        schedule(slashAccount, address(gate), slashData(newId()));
+        execute(slashAccount, address(gate), flood[4]);
+        checkEq(sim.getSlashCount(set()), 1, "slashed by who was not stopped");
+        vm.revertToState(snapshot);
+        enact(address(manager), revokeData(1, slashAccount));
+        check(gate.paused(), "revoked in the pause");
+        bytes memory reason = abi.encodeWithSelector(
+            IAccessManager.AccessManagerUnauthorizedCall.selector, slashAccount, address(gate), SlashGate.slash.selector
+        );
+        for (uint256 i = 0; i < 5; ++i) {
+            vm.expectRevert(reason);
+            execute(slashAccount, address(gate), flood[i]);
+        }
+        bytes memory data = slashData(newId());
+        vm.expectRevert(reason);
+        schedule(slashAccount, address(gate), data);
     }
 
     // Succession of the treasury

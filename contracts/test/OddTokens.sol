@@ -37,10 +37,16 @@ contract FeeToken is OddToken {
     }
 }
 
-/// @dev The sender pays one unit more than it sends.
+/// @dev The sender pays some units more than it sends: one, as of aTokens that round up.
 contract SurchargeToken is OddToken {
+    uint256 public surcharge;
+
+    function setSurcharge(uint256 surcharge_) external {
+        surcharge = surcharge_;
+    }
+
     function transfer(address to, uint256 amount) public override returns (bool) {
-        _burn(msg.sender, 1);
+        _burn(msg.sender, surcharge);
         return super.transfer(to, amount);
     }
 }
@@ -86,6 +92,19 @@ contract BombToken is OddToken {
             mstore(0, 1)
             return(0, 1000000)
         }
+    }
+}
+
+/// @dev Answers every question with the same bytes.
+contract Answers {
+    bytes private _answer;
+
+    constructor(bytes memory answer) {
+        _answer = answer;
+    }
+
+    fallback(bytes calldata) external returns (bytes memory) {
+        return _answer;
     }
 }
 

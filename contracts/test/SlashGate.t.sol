@@ -16,7 +16,7 @@ abstract contract SlashGateTests is GateSetup {
         uint256 slashId = gate.slash(bytes32("r"), bytes32("e"), AVS, paramsOf(OPERATOR, both(), wads2(0.1e18, 0.05e18)));
         checkEq(slashId, 1, "the core's number");
         checkEq(before - shares(S1), DEPOSIT / 20, "a tenth of the half allocated");
-        checkEq(gate.requestOf(bytes32("e")), bytes32("r"), "evidence used by the request");
+        checkEq(gate.requestOf(bytes32("e"), AVS, SET, OPERATOR), bytes32("r"), "evidence used by the request");
         Vm.Log[] memory logs = vm.getRecordedLogs();
         Vm.Log memory log = logs[logs.length - 1];
         checkEq(log.topics[0], keccak256("Slashed(bytes32,bytes32,address,address,uint32,uint256,uint256)"), "event");
@@ -151,6 +151,26 @@ abstract contract SlashGateTests is GateSetup {
         checkEq(sim.getSlashCount(set()), 1, "slashed once");
     }
 
+    /// @dev One offence of two operators slashes each of them once; an operator's slash uses up nobody else's evidence.
+    function testEvidenceOncePerOperator() external {
+        enrol(OPERATOR2);
+        SlashingParams memory params = paramsOf(OPERATOR2, one(S1), wads1(MIN_WAD));
+        gate.slash(bytes32("a"), bytes32("e"), AVS, params);
+        checkEq(gate.requestOf(bytes32("e"), AVS, SET, OPERATOR), 0, "unused against the other");
+        gate.slash(bytes32("a"), bytes32("e"), AVS, paramsOf(OPERATOR, one(S1), wads1(MIN_WAD)));
+        skip(COOL_DOWN);
+        vm.expectRevert(abi.encodeWithSelector(SlashGate.EvidenceAlreadyUsed.selector, bytes32("e"), bytes32("a")));
+        gate.slash(bytes32("b"), bytes32("e"), AVS, params);
+    }
+
+    /// @dev A set is known by the service as well: the same number under another service has evidence of its own.
+    function testEvidenceOncePerSet() external {
+        gate.slash(bytes32("a"), bytes32("e"), AVS, paramsOf(OPERATOR, one(S1), wads1(MIN_WAD)));
+        checkEq(gate.requestOf(bytes32("e"), AVS, SET + 1, OPERATOR), 0, "another set");
+        checkEq(gate.requestOf(bytes32("e"), STRANGER, SET, OPERATOR), 0, "another service");
+        checkEq(gate.requestOf(bytes32("f"), AVS, SET, OPERATOR), 0, "another evidence");
+    }
+
     function testZeroRequestIdIsRefused() external {
         SlashingParams memory params = paramsOf(OPERATOR, one(S1), wads1(MIN_WAD));
         vm.expectRevert(reason0(SlashGate.ZeroRequestId.selector));
@@ -173,10 +193,23 @@ abstract contract SlashGateTests is GateSetup {
     function testStrategyWithoutAllocationIsRefused() external {
         vm.prank(AVS);
         sim.addStrategiesToOperatorSet(AVS, SET, one(S3));
-        bytes memory nothing = abi.encodeWithSelector(SlashGate.NothingAllocated.selector, S3);
-        expectRefused(paramsOf(OPERATOR, one(S3), wads1(MIN_WAD)), nothing);
-        expectRefused(paramsOf(OPERATOR, two(S1, S3), wads2(MIN_WAD, MIN_WAD)), nothing);
+        expectRefused(paramsOf(OPERATOR, one(S3), wads1(MIN_WAD)), reason0(SlashGate.NothingSlashed.selector));
         slashOne(OPERATOR, MIN_WAD);
+    }
+
+    /// @dev An operator does not escape by taking its allocation out of one of the strategies.
+    function testEmptyStrategyProtectsNoOther() external {
+        vm.prank(AVS);
+        sim.addStrategiesToOperatorSet(AVS, SET, one(S3));
+        uint256 before = shares(S1);
+        gate.slash(newId(), bytes32("e"), AVS, paramsOf(OPERATOR, two(S1, S3), wads2(MAX_WAD, MAX_WAD)));
+        checkEq(before - shares(S1), DEPOSIT / 20, "the other is slashed");
+        skip(COOL_DOWN);
+        allocate(S2, 0);
+        vm.roll(block.number + DEALLOCATION + 1);
+        before = shares(S1);
+        gate.slash(newId(), bytes32("f"), AVS, paramsOf(OPERATOR, both(), wads2(MIN_WAD, MIN_WAD)));
+        check(shares(S1) < before, "after a deallocation too");
     }
 
     function testAllocationWithoutStakeIsRefused() external {

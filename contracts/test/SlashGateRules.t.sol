@@ -8,7 +8,7 @@ import {Guarded} from "../src/lib/Guarded.sol";
 import {SlashGate} from "../src/SlashGate.sol";
 import {GateSetup} from "./GateSetup.sol";
 
-/// @dev Stands before a core and returns nothing from slashOperator, as cores before v1.5.
+/// @dev Stands before a core, returns nothing from slashOperator and counts no slashes, as cores before v1.5.
 contract SilentCore {
     address private immutable CORE;
 
@@ -17,6 +17,7 @@ contract SilentCore {
     }
 
     fallback() external {
+        if (msg.sig == IAllocationManager.getSlashCount.selector) revert();
         (bool ok, bytes memory result) = CORE.call(msg.data);
         if (ok && msg.sig == IAllocationManager.slashOperator.selector) return;
         assembly {
@@ -59,16 +60,22 @@ contract SlashGateRulesTest is GateSetup {
         register(SET);
         SilentCore silent = new SilentCore(address(sim));
         empower(address(silent));
+        check(gate.CORE_RETURNS_SHARES(), "this one does");
         gate = new SlashGate(address(new AccessManager(address(this))), IAllocationManager(address(silent)));
+        check(!gate.CORE_RETURNS_SHARES(), "and this one does not");
         gate.setLimits(newId(), AVS, SET, limits());
         uint256 before = shares(S1);
         checkEq(slashOne(OPERATOR, MAX_WAD), 0, "no number");
         checkEq(before - shares(S1), DEPOSIT / 20, "slashed");
         skip(COOL_DOWN);
+        IStrategy empty = IStrategy(address(0x1000));
         vm.prank(AVS);
-        sim.addStrategiesToOperatorSet(AVS, SET, one(S3));
-        bytes memory nothing = abi.encodeWithSelector(SlashGate.NothingAllocated.selector, S3);
-        expectRefused(paramsOf(OPERATOR, one(S3), wads1(MIN_WAD)), nothing);
+        sim.addStrategiesToOperatorSet(AVS, SET, one(empty));
+        expectRefused(paramsOf(OPERATOR, one(empty), wads1(MIN_WAD)), reason0(SlashGate.NothingSlashed.selector));
+        before = shares(S2);
+        gate.slash(newId(), bytes32("partly"), AVS, paramsOf(OPERATOR, two(empty, S2), wads2(MIN_WAD, 0.05e18)));
+        checkEq(before - shares(S2), DEPOSIT / 40, "what there is");
+        skip(COOL_DOWN);
         deregister(SET);
         vm.roll(block.number + DEALLOCATION + 1);
         expectSlashRefused(OPERATOR, MIN_WAD, reason0(OperatorNotSlashable.selector));
@@ -188,22 +195,99 @@ contract SlashGateRulesTest is GateSetup {
         check(ofSet == MAX_WAD && ofOperator == MAX_WAD && end == clock + COOL_DOWN, "use survives");
     }
 
-    function testRequestsOnlyOnce() external {
+    function testRequestsOnlyOncePerFunction() external {
         bytes32 id = newId();
         bytes memory reason = abi.encodeWithSelector(Guarded.RequestAlreadyExecuted.selector, id);
         gate.setLimits(id, AVS, SET, limits());
-        check(gate.executed(id), "marked");
+        check(gate.executed(gate.setLimits.selector, id), "marked");
+        check(!gate.executed(gate.tightenLimits.selector, id), "for this function alone");
         vm.expectRevert(reason);
         gate.setLimits(id, AVS, SET, limits());
-        vm.expectRevert(reason);
         gate.tightenLimits(id, AVS, SET, limits());
         vm.expectRevert(reason);
+        gate.tightenLimits(id, AVS, SET, limits());
         gate.unpin(id, AVS, SET);
+        check(gate.executed(gate.unpin.selector, id), "marked");
+        gate.setLimits(newId(), AVS, SET, limits());
         vm.expectRevert(reason);
-        gate.pause(id, uint64(clock + 1));
-        gate.pause(newId(), uint64(clock + 1));
-        vm.expectRevert(reason);
+        gate.unpin(id, AVS, SET);
+    }
+
+    /// @dev Whoever may pause uses up no request id: it is not scheduled, and all others are.
+    function testPausesUseUpNoRequest() external {
+        bytes32 id = newId();
+        gate.pause(id, uint64(clock + 2));
         gate.unpause(id);
+        gate.pause(id, uint64(clock + 3));
+        gate.unpause(id);
+        check(!gate.executed(gate.pause.selector, id) && !gate.executed(gate.unpause.selector, id), "not marked");
+        gate.setLimits(id, AVS, SET, limits());
+        gate.tightenLimits(id, AVS, SET, limits());
+        gate.slash(id, id, AVS, paramsOf(OPERATOR, one(S1), wads1(MIN_WAD)));
+        gate.unpin(id, AVS, SET);
+    }
+
+    // Windows that become shorter
+
+    /// @dev What was used under the longer window counts on for one of the shorter, and not for less.
+    function testShorterWindowForgetsNoUse() external {
+        slashOne(OPERATOR, MAX_WAD);
+        skip(WINDOW);
+        slashOne(OPERATOR, MAX_WAD);
+        skip(10 days);
+        SlashGate.Limits memory l = limits();
+        l.window = 1 days;
+        gate.setLimits(newId(), AVS, SET, l);
+        (uint256 ofSet, uint256 ofOperator,) = gate.usage(AVS, SET, OPERATOR);
+        check(ofSet == OPERATOR_BUDGET && ofOperator == OPERATOR_BUDGET, "use survives");
+        expectSlashRefused(OPERATOR, MIN_WAD, reason1(SlashGate.OperatorBudgetExceeded.selector, 0));
+        enrol(OPERATOR2);
+        slashOne(OPERATOR2, MAX_WAD);
+        enrol(address(0x0903));
+        expectSlashRefused(address(0x0903), MIN_WAD, reason1(SlashGate.SetBudgetExceeded.selector, 0));
+        skip(1 days - 1);
+        (ofSet,,) = gate.usage(AVS, SET, OPERATOR);
+        checkEq(ofSet, SET_BUDGET, "to the last second");
+        skip(1 days + 1);
+        (ofSet,,) = gate.usage(AVS, SET, OPERATOR);
+        checkEq(ofSet, 0, "and no longer than two of the new window");
+    }
+
+    /// @dev The operator's buckets go over to the shorter window with its next slash.
+    function testOperatorsUseIsCarriedIntoItsNextBucket() external {
+        slashOne(OPERATOR, MAX_WAD);
+        SlashGate.Limits memory l = limits();
+        l.window = 2 days;
+        gate.setLimits(newId(), AVS, SET, l);
+        skip(10 days);
+        slashOne(OPERATOR, MIN_WAD);
+        (, uint256 ofOperator,) = gate.usage(AVS, SET, OPERATOR);
+        checkEq(ofOperator, uint256(MAX_WAD) + MIN_WAD, "both count");
+        skip(4 days - 1);
+        (, ofOperator,) = gate.usage(AVS, SET, OPERATOR);
+        checkEq(ofOperator, uint256(MAX_WAD) + MIN_WAD, "for two of the new windows");
+        skip(1);
+        (, ofOperator,) = gate.usage(AVS, SET, OPERATOR);
+        checkEq(ofOperator, 0, "and no longer");
+    }
+
+    /// @dev Unpinning in between is no way round it.
+    function testUnpinningBeforeAShorterWindowForgetsNoUse() external {
+        slashOne(OPERATOR, MAX_WAD);
+        gate.unpin(newId(), AVS, SET);
+        skip(10 days);
+        SlashGate.Limits memory l = limits();
+        l.window = 1 days;
+        gate.setLimits(newId(), AVS, SET, l);
+        (uint256 ofSet, uint256 ofOperator,) = gate.usage(AVS, SET, OPERATOR);
+        check(ofSet == MAX_WAD && ofOperator == MAX_WAD, "use survives");
+        skip(60 days);
+        slashOne(OPERATOR, MIN_WAD);
+        l.window = WINDOW;
+        gate.setLimits(newId(), AVS, SET, l);
+        skip(WINDOW - 1);
+        (ofSet, ofOperator,) = gate.usage(AVS, SET, OPERATOR);
+        check(ofSet == MIN_WAD && ofOperator == MIN_WAD, "a longer window counts for longer");
     }
 
     // Pause
@@ -248,32 +332,45 @@ contract SlashGateRulesTest is GateSetup {
     }
 
     function testPauseNeedsARestAfterwards() external {
-        uint64 end = uint64(clock + 1 days);
-        gate.pause(newId(), end);
-        skip(1 days);
-        uint64 earliest = end + gate.PAUSE_REST();
-        expectPauseRefused(uint64(clock + 1), reason1(Guarded.PauseTooSoon.selector, earliest));
+        uint64 latest = uint64(clock) + gate.MAX_PAUSE();
+        gate.pause(newId(), latest);
+        skip(gate.MAX_PAUSE());
+        bytes memory tooSoon = reason1(Guarded.PauseTooSoon.selector, latest + gate.PAUSE_REST());
+        expectPauseRefused(uint64(clock + 1), tooSoon);
         skip(gate.PAUSE_REST() - 1);
-        expectPauseRefused(uint64(clock + 2), reason1(Guarded.PauseTooSoon.selector, earliest));
+        expectPauseRefused(uint64(clock + 2), tooSoon);
         slashOne(OPERATOR, MIN_WAD);
         skip(1);
         gate.pause(newId(), uint64(clock) + gate.MAX_PAUSE());
         check(gate.paused(), "again");
+        (uint64 since,) = gate.pausedBetween();
+        checkEq(since, clock, "from now on");
     }
 
-    function testEarlyEndShortensNoRest() external {
+    /// @dev One vetoer's early end takes no pause from the others: the days run from the first pause's beginning.
+    function testPauseAgainAfterAnEarlyEnd() external {
         bytes32 id = newId();
         vm.expectRevert(reason0(Guarded.ExpectedPause.selector));
         gate.unpause(id);
+        uint64 latest = uint64(clock) + gate.MAX_PAUSE();
         gate.pause(newId(), uint64(clock + 5 days));
         skip(1 days);
         gate.unpause(newId());
         slashOne(OPERATOR, MIN_WAD);
-        uint64 earliest = uint64(clock) + gate.PAUSE_REST();
-        expectPauseRefused(uint64(clock + 1), reason1(Guarded.PauseTooSoon.selector, earliest));
-        id = newId();
         vm.expectRevert(reason0(Guarded.ExpectedPause.selector));
         gate.unpause(id);
+        gate.pause(newId(), uint64(clock + 1));
+        expectSlashRefused(OPERATOR, MIN_WAD, reason1(Guarded.EnforcedPause.selector, clock + 1));
+        skip(19 days);
+        expectPauseRefused(latest + 1, invalidEnd(latest + 1, latest));
+        gate.pause(newId(), latest);
+        skip(1 days - 1);
+        gate.unpause(newId());
+        gate.pause(newId(), latest);
+        skip(1);
+        slashOne(OPERATOR, MIN_WAD);
+        bytes memory tooSoon = reason1(Guarded.PauseTooSoon.selector, latest + gate.PAUSE_REST());
+        expectPauseRefused(uint64(clock + 1), tooSoon);
     }
 
     // Storage, as it is documented
@@ -288,16 +385,18 @@ contract SlashGateRulesTest is GateSetup {
         checkEq(address(uint160(slot(0))), gate.authority(), "authority");
         checkEq(uint40(slot(0) >> 168), clock, "pause's beginning");
         checkEq(uint40(slot(0) >> 208), clock + 1 days, "pause's end");
-        checkEq(slot(keccak256(abi.encode(bytes32("p"), 1))), 1, "executed");
-        checkEq(slot(keccak256(abi.encode(bytes32("e"), 2))), uint256(bytes32("r")), "evidence");
+        bytes32 ofKind = keccak256(abi.encode(gate.setLimits.selector, 1));
+        checkEq(slot(keccak256(abi.encode(bytes32(uint256(1)), ofKind))), 1, "executed");
         bytes32 key = bytes32(bytes20(AVS)) | bytes32(uint256(SET));
+        bytes32 evidenceKey = keccak256(abi.encode(bytes32("e"), key, OPERATOR));
+        checkEq(slot(keccak256(abi.encode(evidenceKey, 2))), uint256(bytes32("r")), "evidence");
         bytes32 first = keccak256(abi.encode(key, 3));
         uint256 packed = uint256(COOL_DOWN) << 224 | uint256(WINDOW) << 192 | uint256(OPERATOR_BUDGET) << 128
             | uint256(MAX_WAD) << 64 | MIN_WAD;
         checkEq(slot(first), packed, "limits");
         packed = uint256(MIN_WAD) << 184 | clock << 72 | SET_BUDGET;
         checkEq(slot(bytes32(uint256(first) + 1)), packed, "set's budget and use");
-        packed = uint256(MIN_WAD) << 168 | clock << 40 | clock;
+        packed = uint256(MIN_WAD) << 184 | uint256(WINDOW) << 80 | clock << 40 | clock;
         checkEq(slot(keccak256(abi.encode(OPERATOR, keccak256(abi.encode(key, 4))))), packed, "operator's use");
     }
 }

@@ -4,8 +4,11 @@ pragma solidity ^0.8.28;
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {TestToken} from "../src/sim/TestToken.sol";
 import {Guarded} from "../src/lib/Guarded.sol";
+import {IAllocationManager} from "../src/interfaces/IAllocationManager.sol";
+import {SlashGate} from "../src/SlashGate.sol";
 import {Treasury} from "../src/Treasury.sol";
 import {
+    Answers,
     BlockingToken,
     BombOnEth,
     BombToken,
@@ -61,7 +64,7 @@ contract TreasuryTest is Clock {
         bytes32 id = newId();
         vm.expectRevert(reason);
         treasury.pay(id, token_, to, amount);
-        check(!treasury.executed(id), "request unused");
+        check(!treasury.executed(treasury.pay.selector, id), "request unused");
     }
 
     function exceeded(uint256 left) private pure returns (bytes memory) {
@@ -82,7 +85,7 @@ contract TreasuryTest is Clock {
         vm.recordLogs();
         treasury.pay(bytes32("r"), address(token), PAYEE, 60);
         checkEq(token.balanceOf(PAYEE), 60, "paid");
-        check(treasury.executed(bytes32("r")), "request used");
+        check(treasury.executed(treasury.pay.selector, bytes32("r")), "request used");
         Vm.Log[] memory logs = vm.getRecordedLogs();
         Vm.Log memory log = logs[logs.length - 1];
         checkEq(log.topics[0], keccak256("Paid(bytes32,address,address,uint256,uint256,bool)"), "event");
@@ -144,21 +147,35 @@ contract TreasuryTest is Clock {
         treasury.pay(newId(), address(token), PAYEE, SMALL);
     }
 
-    function testRequestsOnlyOnce() external {
+    /// @dev A payment happens once, by whichever of the two; other functions have request ids of their own.
+    function testRequestsOnlyOncePerFunction() external {
         bytes32 id = newId();
         treasury.pay(id, address(token), PAYEE, 1);
-        bytes memory reason = abi.encodeWithSelector(Guarded.RequestAlreadyExecuted.selector, id);
-        expectUsed(id, abi.encodeCall(treasury.pay, (id, address(token), PAYEE, 1)), reason);
-        expectUsed(id, abi.encodeCall(treasury.payLarge, (id, address(token), PAYEE, 1)), reason);
-        expectUsed(id, abi.encodeCall(treasury.setPayee, (id, ETH, PAYEE, Treasury.Terms(1, 1, 1))), reason);
-        expectUsed(id, abi.encodeCall(treasury.handOver, (id, address(this), new address[](0))), reason);
-        expectUsed(id, abi.encodeCall(treasury.pause, (id, uint64(clock + 1))), reason);
+        expectUsed(id, abi.encodeCall(treasury.pay, (id, address(token), PAYEE, 1)));
+        expectUsed(id, abi.encodeCall(treasury.payLarge, (id, address(token), PAYEE, 1)));
+        check(treasury.executed(treasury.payLarge.selector, id), "one kind");
         checkEq(token.balanceOf(PAYEE), 1, "paid once");
+        treasury.setPayee(id, ETH, PAYEE, Treasury.Terms(1, 1, 1));
+        expectUsed(id, abi.encodeCall(treasury.setPayee, (id, ETH, PAYEE, Treasury.Terms(1, 1, 1))));
+        address next = address(new Treasury(address(manager)));
+        treasury.handOver(id, next, new address[](0));
+        expectUsed(id, abi.encodeCall(treasury.handOver, (id, next, new address[](0))));
     }
 
-    function expectUsed(bytes32, bytes memory data, bytes memory reason) private {
+    function expectUsed(bytes32 id, bytes memory data) private {
+        bytes memory reason = abi.encodeWithSelector(Guarded.RequestAlreadyExecuted.selector, id);
         (bool ok, bytes memory answer) = address(treasury).call(data);
         check(!ok && keccak256(answer) == keccak256(reason), "the request was executed before");
+    }
+
+    /// @dev A stolen veto key cannot use up the ids of payments, nor make an unpaid one look paid.
+    function testPausesUseUpNoPayment() external {
+        bytes32 id = newId();
+        treasury.pause(id, uint64(clock + 1));
+        treasury.unpause(id);
+        check(!treasury.executed(treasury.pay.selector, id), "nothing was paid");
+        treasury.pay(id, address(token), PAYEE, 1);
+        checkEq(token.balanceOf(PAYEE), 1, "paid");
     }
 
     function testUnlistedPayeeTokenAndNothingAreRefused() external {
@@ -202,6 +219,26 @@ contract TreasuryTest is Clock {
         expectPayRefused(ETH, PAYEE, 1, notListed(ETH, PAYEE));
         list(ETH, PAYEE);
         expectPayRefused(ETH, PAYEE, 51, exceeded(50));
+    }
+
+    /// @dev What was spent under the longer window counts on for one of the shorter, and not for less.
+    function testShorterWindowForgetsNoUse() external {
+        treasury.pay(newId(), ETH, PAYEE, 50);
+        treasury.payLarge(newId(), ETH, PAYEE, 500);
+        skip(10 days);
+        treasury.setPayee(newId(), ETH, PAYEE, Treasury.Terms(0, 0, 0));
+        (uint256 small, uint256 large) = used(ETH);
+        check(small == 50 && large == 500, "use survives");
+        treasury.setPayee(newId(), ETH, PAYEE, Treasury.Terms(SMALL, LARGE, 1 days));
+        expectPayRefused(ETH, PAYEE, 51, exceeded(50));
+        bytes32 id = newId();
+        vm.expectRevert(exceeded(500));
+        treasury.payLarge(id, ETH, PAYEE, 501);
+        treasury.pay(newId(), ETH, PAYEE, 50);
+        skip(1 days - 1);
+        expectPayRefused(ETH, PAYEE, 1, exceeded(0));
+        skip(1 days + 1);
+        treasury.pay(newId(), ETH, PAYEE, SMALL);
     }
 
     // ETH
@@ -290,9 +327,16 @@ contract TreasuryTest is Clock {
         checkEq(small, SMALL, "what left the treasury counts");
     }
 
-    function testTokenThatChargesTheSender() external {
-        address t = odd(new SurchargeToken());
-        expectPayRefused(t, PAYEE, 5, abi.encodeWithSelector(Treasury.WrongAmountTaken.selector, 6, 5));
+    /// @dev A unit more is rounding; two are a fee.
+    function testTokenThatTakesMoreFromTheSender() external {
+        SurchargeToken t = new SurchargeToken();
+        odd(t);
+        t.setSurcharge(2);
+        expectPayRefused(address(t), PAYEE, 5, abi.encodeWithSelector(Treasury.WrongAmountTaken.selector, 7, 5));
+        t.setSurcharge(1);
+        treasury.pay(newId(), address(t), PAYEE, 5);
+        checkEq(t.balanceOf(PAYEE), 5, "paid");
+        checkEq(t.balanceOf(address(treasury)), 10_000 - 6, "and a unit rounded up");
     }
 
     function testTokenThatRebases() external {
@@ -382,6 +426,34 @@ contract TreasuryTest is Clock {
         treasury.handOver(id, address(treasury), new address[](0));
         vm.expectRevert(abi.encodePacked(Treasury.NoSuccessor.selector));
         treasury.forward(address(token));
+    }
+
+    function expectSuccessorRefused(address next) private {
+        bytes32 id = newId();
+        vm.expectRevert(abi.encodeWithSelector(Treasury.InvalidSuccessor.selector, next));
+        treasury.handOver(id, next, new address[](0));
+    }
+
+    /// @dev Code is not enough: a token, a manager and a gate would keep what they get.
+    function testSuccessorIsATreasury() external {
+        expectSuccessorRefused(address(token));
+        expectSuccessorRefused(address(manager));
+        expectSuccessorRefused(address(this));
+        expectSuccessorRefused(address(new Answers(hex"")));
+        expectSuccessorRefused(address(new Answers(abi.encode(address(manager), 1))));
+        expectSuccessorRefused(address(new Answers(abi.encode(0))));
+        expectSuccessorRefused(address(new Answers(abi.encode(address(manager)))));
+        expectSuccessorRefused(address(new SlashGate(address(manager), IAllocationManager(address(token)))));
+        expectSuccessorRefused(address(new Treasury(STRANGER)));
+    }
+
+    /// @dev Two treasuries cannot hand over to each other.
+    function testSuccessorHasNone() external {
+        Treasury next = new Treasury(address(manager));
+        treasury.handOver(newId(), address(next), new address[](0));
+        bytes32 id = newId();
+        vm.expectRevert(abi.encodeWithSelector(Treasury.InvalidSuccessor.selector, address(treasury)));
+        next.handOver(id, address(treasury), new address[](0));
     }
 
     function testOneFailingTokenUndoesTheHandOver() external {

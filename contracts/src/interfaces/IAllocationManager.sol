@@ -59,7 +59,7 @@ interface IAllocationManagerTypes {
     }
 }
 
-/// @notice The two functions of the AllocationManager that the gate uses.
+/// @notice The three functions of the AllocationManager that the gate uses.
 interface IAllocationManager is IAllocationManagerTypes {
     /// @notice Slashes shares of the operator's allocations to a set. Source: EigenLayer core v1.5.
     function slashOperator(address avs, SlashingParams calldata params)
@@ -71,4 +71,7 @@ interface IAllocationManager is IAllocationManagerTypes {
         external
         view
         returns (Allocation memory allocation);
+
+    /// @notice How often operators of the set were slashed. Source: EigenLayer core v1.5.
+    function getSlashCount(OperatorSet memory operatorSet) external view returns (uint256);
 }

@@ -6,11 +6,13 @@ import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManage
 /// @title What SlashGate and Treasury share: an authority, request ids, and a pause that ends by itself
 /// @notice Every restricted function takes a request id first. Two operations that differ in nothing else have
 /// different calldata by it, hence different ids in the AccessManager, and cancelling one does not touch the other.
+/// An id is used up by function: who may call one cannot use up the ids of another. Pausing uses up none: it has no
+/// delay, so nothing of it is scheduled, and the accounts' nonces keep it from being replayed.
 ///
-/// A pause is bounded twice, so that whoever may pause cannot hold the contract for ransom: it lasts at most
-/// {MAX_PAUSE} from its beginning, however often it is prolonged, and after its end, early or not, {PAUSE_REST} has to
-/// pass before the next. MAX_PAUSE is longer than the 17.5 days that governance needs to take a role away, so a key that
-/// was stolen can be stopped until it is powerless.
+/// A pause is bounded twice, so that whoever may pause cannot hold the contract for ransom. From the first pause on there
+/// are {MAX_PAUSE} in which pausing, ending a pause and pausing again are free; none of it lasts beyond them; and then
+/// {PAUSE_REST} without any. MAX_PAUSE is longer than the delay after which governance can take a role away, so a key
+/// that was stolen can be stopped until it is powerless.
 ///
 /// Storage: slot 0 holds AccessManaged's authority (bytes 0 to 19) and its flag (byte 20), then _pausedSince (21 to 25)
 /// and _pausedUntil (26 to 30), so that one read serves both checks. Slot 1 is _executed.
@@ -21,7 +23,7 @@ abstract contract Guarded is AccessManaged {
     /// @notice The pause was ended early, by this request.
     event Unpaused(bytes32 indexed requestId);
 
-    /// @notice The request was executed before.
+    /// @notice The request was executed before, by this function.
     error RequestAlreadyExecuted(bytes32 requestId);
 
     /// @notice Paused until this time (exclusive).
@@ -33,23 +35,24 @@ abstract contract Guarded is AccessManaged {
     /// @notice A pause has to end after now, later than the one it prolongs, and at `latest` at the latest.
     error InvalidPauseEnd(uint64 until, uint64 latest);
 
-    /// @notice The last pause ended too short a time ago.
+    /// @notice The days for pausing are over, and those without are not.
     error PauseTooSoon(uint64 earliest);
 
-    /// @notice The longest pause, from its beginning, in seconds.
+    /// @notice How long there may be pauses, from the beginning of the first, in seconds.
     uint64 public constant MAX_PAUSE = 21 days;
 
-    /// @notice How long after a pause the next one may begin, in seconds.
+    /// @notice How long there is no pause afterwards, in seconds.
     uint64 public constant PAUSE_REST = 7 days;
 
     uint40 private _pausedSince;
     uint40 private _pausedUntil;
-    mapping(bytes32 requestId => bool) private _executed;
+    mapping(bytes4 kind => mapping(bytes32 requestId => bool)) private _executed;
 
-    /// @dev Lets a request through once. If the function reverts, the request is as unused as before.
+    /// @dev Lets a request through once for each kind of function. If it reverts, the request is as unused as before.
     modifier once(bytes32 requestId) {
-        if (_executed[requestId]) revert RequestAlreadyExecuted(requestId);
-        _executed[requestId] = true;
+        mapping(bytes32 => bool) storage ofKind = _executed[_kind(msg.sig)];
+        if (ofKind[requestId]) revert RequestAlreadyExecuted(requestId);
+        ofKind[requestId] = true;
         _;
     }
 
@@ -59,28 +62,30 @@ abstract contract Guarded is AccessManaged {
     }
 
     /// @notice Stops everything that moves or takes stake, until `until`; or prolongs the pause that is on.
-    function pause(bytes32 requestId, uint64 until) external restricted once(requestId) {
-        uint64 earliest = block.timestamp < _pausedUntil ? _pausedUntil + 1 : uint64(block.timestamp) + 1;
-        if (block.timestamp >= _pausedUntil) {
-            if (_pausedUntil != 0 && block.timestamp < _pausedUntil + PAUSE_REST) {
-                revert PauseTooSoon(_pausedUntil + PAUSE_REST);
-            }
-            _pausedSince = uint40(block.timestamp);
-        }
+    function pause(bytes32 requestId, uint64 until) external restricted {
+        uint64 time = uint64(block.timestamp);
         uint64 latest = _pausedSince + MAX_PAUSE;
-        if (until < earliest || until > latest) revert InvalidPauseEnd(until, latest);
+        if (_pausedSince == 0 || time >= latest + PAUSE_REST) {
+            _pausedSince = uint40(time);
+            latest = time + MAX_PAUSE;
+        } else if (time >= latest) {
+            revert PauseTooSoon(latest + PAUSE_REST);
+        }
+        uint64 after_ = time < _pausedUntil ? _pausedUntil : time;
+        if (until <= after_ || until > latest) revert InvalidPauseEnd(until, latest);
         _pausedUntil = uint40(until);
         emit Paused(requestId, until);
     }
 
-    /// @notice Ends the pause now. The rest before the next one begins now, too.
-    function unpause(bytes32 requestId) external restricted once(requestId) {
+    /// @notice Ends the pause now. Within {MAX_PAUSE} of the first one's beginning there may be another at once.
+    function unpause(bytes32 requestId) external restricted {
         if (block.timestamp >= _pausedUntil) revert ExpectedPause();
         _pausedUntil = uint40(block.timestamp);
         emit Unpaused(requestId);
     }
 
-    /// @notice When the current pause, or else the last one, began and ends or ended; zeros if there never was one.
+    /// @notice When the first pause began from which {MAX_PAUSE} count, and when the last one ends or ended; zeros if there
+    /// never was one.
     function pausedBetween() external view returns (uint64 since, uint64 until) {
         return (_pausedSince, _pausedUntil);
     }
@@ -90,8 +95,14 @@ abstract contract Guarded is AccessManaged {
         return block.timestamp < _pausedUntil;
     }
 
-    /// @notice Whether this request was executed. A slash is marked under its evidence instead.
-    function executed(bytes32 requestId) external view returns (bool) {
-        return _executed[requestId];
+    /// @notice Whether this request was executed by this function. A slash is marked under its evidence instead, and pauses
+    /// nowhere.
+    function executed(bytes4 selector, bytes32 requestId) external view returns (bool) {
+        return _executed[_kind(selector)][requestId];
+    }
+
+    /// @dev Functions of one kind share their request ids.
+    function _kind(bytes4 selector) internal pure virtual returns (bytes4) {
+        return selector;
     }
 }
