@@ -76,7 +76,7 @@ impl Engine {
         // Facts of a block at which another version is in force: that version decides.
         let checked = self.subjects.get(&id).and_then(|state| state.checked).map_or(0, |block| block.number);
         let superseded = self.is_superseded_at(checked.max(package.block.number)).then_some(Code::ChainBehind);
-        if let Some(code) = self.halted(id).or(superseded).or(self.evidence_stands(id).err()) {
+        if let Some(code) = self.halted(id).or(superseded).or_else(|| self.evidence_stands(id).err()) {
             return self.refuse_package(id, &package, code);
         }
         let (hash, coordinator) = (package.hash(), package.coordinator);

@@ -111,7 +111,7 @@ impl Ground {
     fn learn(&mut self, world: &World, id: ProcessId) {
         let Some(process) = world.process(id) else { return };
         for request in process.engine.requests() {
-            self.known.entry(request.id).or_default().entry(id.node).or_insert(world.now());
+            self.known.entry(request.id).or_default().entry(id.node).or_insert_with(|| world.now());
         }
         if process.engine.keys().iter().any(|key| key.state == "active") {
             self.ready.insert(id.node);

@@ -9,13 +9,13 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 /// A verifier that says it does not know, and from then on accepts; and what it was asked.
 fn endpoint() -> (SocketAddr, Receiver<Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let (asked, questions) = channel();
+    let (asked, questions) = sync_channel(64);
     std::thread::spawn(move || {
         let mut status = "503 Service Unavailable";
         for mut stream in listener.incoming().flatten() {
