@@ -5,6 +5,7 @@ use alloy::primitives::Address;
 use alloy::providers::Provider;
 use alloy::rpc::types::{Filter, Log};
 use alloy::sol_types::SolEvent;
+use firn_proto::Code;
 use firn_proto::message::BlockReference;
 use firn_proto::operation::eigenlayer::IAllocationManager::{
     OperatorAddedToOperatorSet, OperatorRemovedFromOperatorSet,
@@ -32,8 +33,9 @@ impl Chain {
         }));
         let mut last = 0;
         for allocation in allocations.await {
-            // Whether the strategy is in the set at all is another fact's matter.
-            last = last.max(allocated_until(&or_absent(allocation.map(Some))?));
+            // It answers for every strategy: what does not read is a bad answer, and not an allocation of nothing.
+            let allocation = allocation.map_err(|_| Trouble::Unavailable(Code::ChainUnavailable))?;
+            last = last.max(allocated_until(&allocation));
         }
         Ok(last.min(self.registered_until(operator, set, block).await?))
     }
@@ -62,16 +64,24 @@ impl Chain {
                 vec![OperatorAddedToOperatorSet::SIGNATURE_HASH, OperatorRemovedFromOperatorSet::SIGNATURE_HASH];
             let filter = Filter::new().address(manager).event_signature(events).topic1(operator.into_word());
             let logs = self.provider.get_logs(&filter.from_block(first).to_block(last)).await.map_err(unavailable)?;
+            // No endpoint is believed that answers something else than it was asked.
+            let is_asked = |log: &Log| {
+                let block = log.block_number.is_some_and(|block| (first..=last).contains(&block));
+                block && log.address() == manager && !log.removed && log.topics().get(1) == Some(&operator.into_word())
+            };
+            if !logs.iter().all(is_asked) {
+                return Err(Trouble::Unavailable(Code::ChainUnavailable));
+            }
             until = logs.iter().filter_map(|log| left(log, set, delay)).next_back().unwrap_or(until);
-            first = last + 1;
+            let Some(next) = last.checked_add(1) else { break };
+            first = next;
         }
         Ok(until)
     }
 }
 
 /// The last block at which anything is allocated; an allocation that only begins later counts, as its request may wait for it.
-fn allocated_until(allocation: &Option<Allocation>) -> u64 {
-    let Some(allocation) = allocation else { return 0 };
+fn allocated_until(allocation: &Allocation) -> u64 {
     let after = i128::from(allocation.currentMagnitude).saturating_add(allocation.pendingDiff);
     match (allocation.currentMagnitude, after > 0) {
         (_, true) => u64::MAX,
@@ -97,18 +107,13 @@ mod tests {
     #[test]
     fn r17_an_allocation_lasts_until_the_block_before_it_is_gone() {
         let until = |current, difference, block| {
-            allocated_until(&Some(Allocation {
-                currentMagnitude: current,
-                pendingDiff: difference,
-                effectBlock: block,
-            }))
+            allocated_until(&Allocation { currentMagnitude: current, pendingDiff: difference, effectBlock: block })
         };
         assert_eq!(until(10, 0, 0), u64::MAX);
         assert_eq!(until(10, -9, 500), u64::MAX, "something is left");
         assert_eq!(until(10, -10, 500), 499);
         assert_eq!(until(0, 0, 0), 0);
         assert_eq!(until(0, 10, 500), u64::MAX, "it begins later");
-        assert_eq!(allocated_until(&None), 0);
     }
 
     #[test]
