@@ -88,7 +88,7 @@ coverage: ## the requirements of the threat model and how many tests have each
 	@scripts/coverage
 
 .PHONY: mutants
-mutants: build ## break safety code on purpose, a variant at a time, and see its test fail; a quarter of an hour
+mutants: build ## break safety code on purpose, a variant at a time, and see its test fail; half an hour and more
 	$(call say,mutants)
 	@$(CARGO_TARGET_DIR)/debug/examples/mutants $(ONLY)
 
@@ -115,7 +115,7 @@ SECONDS := 10
 TIME ?= 10m
 
 .PHONY: sim
-sim: build ## all scenarios and the corpus twice, every crash point, 600 seeds of the commit; four minutes
+sim: build ## all scenarios and the corpus twice, every crash point, 600 seeds of the commit; ten minutes
 	$(call say,scenarios and corpus)
 	@$(SIM) run sim/scenarios sim/corpus --twice
 	$(call say,crash points)

@@ -163,6 +163,11 @@ impl State {
         self.request().map_or(Address::ZERO, Request::requester)
     }
 
+    /// The request, if it is for a slash.
+    pub(crate) fn slash_request(&self) -> Option<&Request> {
+        self.request().filter(|request| request.operation().slash().is_some())
+    }
+
     pub(crate) fn request(&self) -> Option<&Request> {
         match &self.subject {
             Subject::Request(request) => Some(request),
@@ -237,12 +242,8 @@ impl Engine {
             Err(status) => {
                 self.not_permitted(id, status);
                 // What cannot make it in time is refused before anybody waits for it.
-                let unseen = |state: &State| {
-                    state.is_open()
-                        && state.window.is_none()
-                        && state.request().is_some_and(|r| r.operation().slash().is_some())
-                };
-                if self.subjects.get(&id).is_some_and(unseen) {
+                let state = self.subjects.get(&id).filter(|state| state.is_open() && state.window.is_none());
+                if state.and_then(State::slash_request).is_some() {
                     self.ask_chain(id);
                 }
             }
@@ -308,14 +309,14 @@ impl Engine {
         if !state.is_open() {
             return;
         }
-        if let ChainAnswer::Slash(facts) = &answer {
-            let window = (self.earliest(id, facts.block.number), facts.last_block);
-            if let Some(state) = self.subjects.get_mut(&id) {
-                state.window = Some(window);
-            }
-        }
         let (verdict, block, history) = match answer {
-            ChainAnswer::Slash(facts) => (self.judge_slash(id, &facts), facts.block, facts.history),
+            ChainAnswer::Slash(facts) => {
+                let earliest = self.earliest(id, facts.block.number);
+                if let Some(state) = self.subjects.get_mut(&id) {
+                    state.window = Some((earliest, facts.last_block));
+                }
+                (self.judge_slash(id, &facts, earliest), facts.block, facts.history)
+            }
             ChainAnswer::Account(facts) => (self.judge_calls(id, &facts), facts.block, None),
             ChainAnswer::Unavailable(code) => (Err(code), BlockReference::default(), None),
             ChainAnswer::NonceUsed { .. } => return,
@@ -341,8 +342,8 @@ impl Engine {
         }
     }
 
-    /// Holds the chain's facts against a slash (EIGENLAYER.md section 1).
-    fn judge_slash(&self, id: SubjectId, facts: &SlashFacts) -> Result<BlockReference, Code> {
+    /// Holds the chain's facts against a slash that can execute at this block (EIGENLAYER.md section 1).
+    fn judge_slash(&self, id: SubjectId, facts: &SlashFacts, earliest: u64) -> Result<BlockReference, Code> {
         let request = self.judge_account(id, facts.signer.as_ref(), facts.nonce_used)?;
         let slash = request.operation().slash().ok_or(Code::ChainUnavailable)?;
         if facts.slasher != slash.account {
@@ -357,7 +358,7 @@ impl Engine {
         if facts.last_block == 0 {
             return Err(Code::SlashTakesNothing);
         }
-        if self.earliest(id, facts.block.number) > facts.last_block {
+        if earliest > facts.last_block {
             return Err(Code::SlashTooLate);
         }
         match self.history_needed(request) {

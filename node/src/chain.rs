@@ -219,7 +219,8 @@ impl Chain {
         };
         let set = || OperatorSet { avs: *avs, id: *operator_set_id };
         let manager = self.allocation_manager;
-        let (signer, nonce_used, slasher, slashable, strategies) = futures::join!(
+        let operator_set = set();
+        let (signer, nonce_used, slasher, slashable, strategies, last_block) = futures::join!(
             self.read(*account, IFrostAccount::signerCall {}, block),
             self.read(*account, IFrostAccount::nonceUsedCall { nonce: *nonce }, block),
             self.read(manager, IAllocationManager::getSlasherCall { operatorSet: set() }, block),
@@ -229,16 +230,16 @@ impl Chain {
                 block
             ),
             self.read(manager, IAllocationManager::getStrategiesInOperatorSetCall { operatorSet: set() }, block),
+            self.last_block(*operator, &operator_set, named, block),
         );
         let history = match history_seconds {
             // What cannot be read is no empty history: the core takes it for a budget that is spent.
             Some(seconds) => self.history.up_to(&self.provider, block, time, *seconds).await.ok(),
             None => None,
         };
-        let last_block = self.last_block(*operator, &set(), named, block).await?;
         Ok(SlashFacts {
             block,
-            last_block,
+            last_block: last_block?,
             signer: or_absent(signer.map(Some))?,
             nonce_used: or_absent(nonce_used)?,
             slasher: or_absent(slasher)?,

@@ -7,8 +7,8 @@ pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 /// Most members of one key. Costs grow with the square (docs/spec/keygen.md); 100 is what was measured.
 pub const MEMBERS_MAX: usize = 100;
 
-/// How often the search for signers that meet a key's `per_...` limits tries another one. A step costs some 30 us at 100 members,
-/// and rules that people write take a few per member.
+/// How often the search for signers that meet a key's `per_...` limits tries another one: twenty times for
+/// each of the most members that a key has.
 pub const SEARCH_STEPS_MAX: usize = 2_000;
 
 /// How long unused nonce commitments are valid, in seconds. Refreshing a pool of 16 costs one message of 4 kB an hour;

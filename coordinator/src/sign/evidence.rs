@@ -35,7 +35,7 @@ impl Engine {
     pub(crate) fn check_evidence(&mut self, id: SubjectId) {
         let now = self.now.monotonic;
         let Some(state) = self.subjects.get_mut(&id).filter(|_| self.checks_evidence) else { return };
-        let Some(request) = state.request().filter(|request| request.operation().slash().is_some()) else { return };
+        let Some(request) = state.slash_request() else { return };
         let request = Box::new(request.clone());
         let check = &mut state.evidence;
         if check.verdict.is_none() && !check.asking && check.due <= now {
@@ -72,7 +72,7 @@ impl Engine {
 
     /// What evidence says to our lending a share: it must be nobody else's, and our verifier must accept it.
     pub(super) fn evidence_permits(&self, id: SubjectId, state: &State) -> Result<(), Status> {
-        let Some(request) = state.request().filter(|request| request.operation().slash().is_some()) else {
+        let Some(request) = state.slash_request() else {
             return Ok(());
         };
         if let Some(hash) = request.evidence() {

@@ -122,7 +122,7 @@ impl Engine {
     /// That it is a slash is enough for its record: a later version may have a budget that it counts for. False for the rest.
     pub(crate) fn hold_buckets(&mut self, id: SubjectId) -> bool {
         let Some(state) = self.subjects.get_mut(&id) else { return false };
-        let Some(request) = state.request().filter(|request| request.operation().slash().is_some()) else {
+        let Some(request) = state.slash_request() else {
             return false;
         };
         let buckets = self.definition.policy.buckets(&self.definition, request);

@@ -28,7 +28,7 @@ struct KeyCheck {
     forgery_holds_against: usize,
     /// Corrupted members against whom one of two rivals is signed and no budget is passed: 2t - n - 1, since two quorums share 2t - n.
     rivals_hold_against: usize,
-    /// Members that may be away: n - t, less where the diversity rule needs them.
+    /// Members that may be away at most: n - t, whichever of them the diversity rule can spare.
     away_max: usize,
     /// The fewest organisations whose members together are t.
     organisations_to_forge: usize,
@@ -156,7 +156,11 @@ fn as_text(checked: &Checked) -> String {
             "  rivals and budgets hold against {} corrupted members (2t - n - 1); beyond that the caps on chain are the guarantee",
             key.rivals_hold_against
         );
-        let _ = writeln!(text, "  signing            goes on with {} members away", key.away_max);
+        let _ = writeln!(
+            text,
+            "  signing            takes {} members, so that at most {} may be away",
+            key.threshold, key.away_max
+        );
         let places = if key.indispensable.is_empty() { "none".to_owned() } else { key.indispensable.join(", ") };
         let _ = writeln!(text, "  indispensable      {places}");
     }
