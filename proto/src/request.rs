@@ -3,12 +3,13 @@
 use crate::account::{Execute, execute_digest, nonce_of};
 use crate::code::{Code, Refusal};
 use crate::definition::{Definition, KeyDefinition};
+use crate::digest::CanonicalHasher;
 use crate::ids::{Digest, SubjectId};
 use crate::limits::REQUEST_LIFETIME_SECONDS_MAX;
 use crate::operation::Operation;
 use crate::time::WallTime;
 use crate::wire;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, U256};
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use secp256k1::{Message, SECP256K1};
 
@@ -126,10 +127,14 @@ impl Request {
         self.operation().nonce()
     }
 
-    /// The hash of the evidence that a slash names.
+    /// What a slash with evidence has to itself: its hash against one operator in one operator set, as `SlashGate` has it. By the
+    /// hash alone, a requester of another set could use it up.
     #[must_use]
-    pub fn evidence(&self) -> Option<B256> {
-        self.operation().slash()?.evidence()
+    pub fn evidence(&self) -> Option<Digest> {
+        let slash = self.operation().slash()?;
+        let hash = slash.evidence()?;
+        let hasher = CanonicalHasher::new("firn/evidence/v1").field(slash.avs).number(slash.operatorSetId);
+        Some(hasher.field(slash.operator).field(hash).finish())
     }
 
     /// The last second at which it may execute.

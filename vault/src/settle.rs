@@ -62,7 +62,7 @@ impl Vault {
         let payload = request.payload_digest(&self.definition);
         let lock = |kind: Kind, parts: &[&[u8]]| (kind, kind.key(parts), payload);
         let [account, intent] = [nonce_of(request.id()), request.nonce()].map(|nonce| nonce.to_be_bytes::<32>());
-        let evidence = request.evidence().map(|hash| lock(Kind::EvidenceLock, &[hash.as_slice()]));
+        let evidence = request.evidence().map(|evidence| lock(Kind::EvidenceLock, &[&evidence.0]));
         let intent = lock(Kind::RequesterLock, &[request.requester().as_slice(), &intent]);
         let mut locks = vec![lock(Kind::AccountLock, &[request.account().as_slice(), &account])];
         let buckets = self.definition.policy.buckets(&self.definition, request).into_iter();

@@ -8,11 +8,9 @@ use crate::api::{Effect, EvidenceVerdict, Observation};
 use crate::audit::AuditNote;
 use crate::engine::Engine;
 use crate::limits::{EVIDENCE_TRIES_MAX, RECHECK_MS};
-use alloy_primitives::B256;
-use firn_proto::digest::CanonicalHasher;
 use firn_proto::message::Status;
 use firn_proto::time::MonotonicTime;
-use firn_proto::{Code, Digest, SubjectId};
+use firn_proto::{Code, SubjectId};
 
 /// Where a request stands with our verifier.
 #[derive(Default, Debug)]
@@ -23,11 +21,6 @@ pub(crate) struct Check {
     /// How often there was no answer, and when it is asked again.
     failures: u32,
     due: MonotonicTime,
-}
-
-/// What the open payloads of a piece of evidence hold: a bucket that no rule has.
-pub(super) fn bucket(hash: B256) -> Digest {
-    CanonicalHasher::new("firn/evidence/v1").field(hash).finish()
 }
 
 impl Engine {
@@ -75,11 +68,11 @@ impl Engine {
         let Some(request) = state.slash_request() else {
             return Ok(());
         };
-        if let Some(hash) = request.evidence() {
-            if self.limits.decided.get(&hash).is_some_and(|executed| *executed != id) {
+        if let Some(evidence) = request.evidence() {
+            if self.limits.decided.get(&evidence).is_some_and(|executed| *executed != id) {
                 return Err(Status::Declined(Code::EvidenceLocked));
             }
-            let holders = self.limits.holders.get(&bucket(hash));
+            let holders = self.limits.holders.get(&evidence);
             if holders.is_some_and(|holders| holders.iter().any(|holder| *holder != id)) {
                 return Err(Status::NotYet(Code::EvidenceLocked));
             }
@@ -103,9 +96,9 @@ impl Engine {
 
     /// The chain has executed a slash: its evidence is used for ever.
     pub(crate) fn decide_evidence(&mut self, id: SubjectId) {
-        let hash = self.subjects.get(&id).and_then(|state| state.request()?.evidence());
-        if let Some(hash) = hash {
-            self.limits.decided.insert(hash, id);
+        let evidence = self.subjects.get(&id).and_then(|state| state.request()?.evidence());
+        if let Some(evidence) = evidence {
+            self.limits.decided.insert(evidence, id);
         }
     }
 }

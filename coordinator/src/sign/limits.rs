@@ -3,10 +3,10 @@
 //! A bucket's holder is a request that our vault lent a share for and whose end the finalised chain has not shown: the vault
 //! lends none for another (docs/adr/0015-budgets.md), and we say so before anybody asks it.
 
-use super::{State, evidence};
+use super::State;
 use crate::engine::Engine;
 use crate::limits::EXECUTION_SECONDS;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::Address;
 use firn_proto::limits::BLOCK_SECONDS;
 use firn_proto::message::Status;
 use firn_proto::policy::{Moment, Waited};
@@ -20,7 +20,7 @@ pub(crate) struct Limits {
     /// By bucket, and by evidence.
     pub(super) holders: BTreeMap<Digest, BTreeSet<SubjectId>>,
     /// Which executed request had a piece of evidence: none other ever has it.
-    pub(super) decided: BTreeMap<B256, SubjectId>,
+    pub(super) decided: BTreeMap<Digest, SubjectId>,
     /// The newest block at which one of our requests was found executed. An older one may not show what it slashed.
     floor: u64,
     /// The latest time of the finalised chain that we have seen in any of our boots; zero before the first.
@@ -126,7 +126,7 @@ impl Engine {
             return false;
         };
         let buckets = self.definition.policy.buckets(&self.definition, request);
-        let evidence = request.evidence().map(evidence::bucket);
+        let evidence = request.evidence();
         state.lent = true;
         for bucket in buckets.into_iter().chain(evidence) {
             self.limits.holders.entry(bucket).or_default().insert(id);

@@ -10,10 +10,10 @@ use firn_proto::{Code, Request};
 const KEY: [u8; 32] = [7; 32];
 
 impl Bench {
-    /// A slash of an operator of its own for this evidence.
+    /// A slash for this evidence.
     fn evidenced(&self, nonce: u8, hash: u8) -> Request {
         let mut slash = self.slash(nonce.into(), 5);
-        (slash.operator, slash.evidenceHash) = (Address::with_last_byte(nonce), B256::repeat_byte(hash));
+        (slash.operator, slash.evidenceHash) = (Address::with_last_byte(1), B256::repeat_byte(hash));
         self.signed(&KEY, Operation::SlashOperator(slash))
     }
 

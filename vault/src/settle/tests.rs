@@ -162,12 +162,16 @@ fn r14_the_lock_of_a_budget_dies_with_its_payload() {
     assert_eq!(answer(&mut net, &certificate, &second), None);
 }
 
-/// A slash of another operator under each nonce, all for the same evidence.
+/// A slash of an operator without a budget, for this evidence.
 fn evidenced(net: &Net, certificate: &KeyCertificate, nonce: u64, hash: u8) -> Subject {
+    evidenced_against(net, certificate, nonce, hash, 1)
+}
+
+fn evidenced_against(net: &Net, certificate: &KeyCertificate, nonce: u64, hash: u8, operator: u8) -> Subject {
     let account = account_address(certificate.group_key());
     net.request_with(|slash| {
         (slash.account, slash.nonce) = (account, U256::from(nonce));
-        slash.operator = Address::with_last_byte(u8::try_from(nonce).unwrap());
+        slash.operator = Address::with_last_byte(operator);
         slash.evidenceHash = B256::repeat_byte(hash);
     })
 }
@@ -195,6 +199,15 @@ fn r12_one_piece_of_evidence_is_lent_to_one_payload() {
     net.restart(NodeId(11));
     assert_eq!(answer(&mut net, &certificate, &second), None, "the lock died with its payload");
     assert_eq!(answer(&mut net, &certificate, &first), Some(Code::EvidenceLocked));
+}
+
+#[test]
+fn r14_evidence_against_one_operator_is_not_used_up_by_a_slash_of_another() {
+    let (mut net, certificate) = Net::certified(2, 3);
+    let [first, other] = [(1, 1), (2, 2)].map(|(nonce, of)| evidenced_against(&net, &certificate, nonce, 7, of));
+    for slash in [&first, &other] {
+        assert_eq!(answer(&mut net, &certificate, slash), None);
+    }
 }
 
 #[test]
