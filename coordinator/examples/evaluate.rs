@@ -125,6 +125,8 @@ impl Member {
             account: slash.account,
             nonce: firn_proto::account::nonce_of(request.id()),
             history_seconds: None,
+            slasher: slash.account,
+            gate: None,
         };
         let ChainAnswer::Slash(facts) = self.bench.answer(&query) else { panic!("facts") };
         facts

@@ -1,22 +1,23 @@
 //! Events into the engine and effects out of it: the contract between core and world (docs/spec/engine.md).
 
-use alloy_primitives::{Address, B256, Bytes, U256};
-use firn_proto::account::{Call, Execute};
+use alloy_primitives::{Address, B256, Bytes};
+use firn_proto::account::Execute;
 use firn_proto::certificate::KeyProposal;
 use firn_proto::definition::Change;
 use firn_proto::limits::REASON_BYTES_MAX;
 use firn_proto::message::BlockReference;
 use firn_proto::operation::sanitised;
 use firn_proto::pause::{Act, Pause};
-use firn_proto::policy::SlashHistory;
 use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{
     Code, Digest, Incarnation, KeyId, Message, NetworkId, NodeId, Opinion, Request, SessionId, SubjectId, Verified,
 };
 use firn_vault::api::{Reply, Request as VaultRequest};
 
+mod chain;
 mod observation;
 
+pub use chain::{AccountFacts, ChainAnswer, ChainQuery, GateFacts, GateQuery, SlashFacts};
 pub use observation::Observation;
 
 /// Something that happened. [`crate::Engine::step`] is total over all of these, in any order.
@@ -334,97 +335,6 @@ pub enum Timer {
         /// The subject.
         subject: SubjectId,
     },
-}
-
-/// Facts to read, all at one finalised block.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ChainQuery {
-    /// Everything that decides over a slash.
-    Slash {
-        /// The AVS.
-        avs: Address,
-        /// The operator.
-        operator: Address,
-        /// The operator set.
-        operator_set_id: u32,
-        /// The strategies that the slash names.
-        strategies: Vec<Address>,
-        /// The account that shall call.
-        account: Address,
-        /// The account nonce of the request.
-        nonce: U256,
-        /// How far back the network's slashes are to be read, where rules ask for it.
-        history_seconds: Option<u64>,
-    },
-    /// Whether an account can make these calls: everything that decides over the other kinds of operation.
-    Account {
-        /// The account that shall call.
-        account: Address,
-        /// The account nonce of the request.
-        nonce: U256,
-        /// What it shall call.
-        calls: Vec<Call>,
-    },
-    /// Whether an account has used a nonce.
-    NonceUsed {
-        /// The account.
-        account: Address,
-        /// The nonce.
-        nonce: U256,
-    },
-}
-
-/// What the chain says.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ChainAnswer {
-    /// Facts for [`ChainQuery::Slash`].
-    Slash(SlashFacts),
-    /// Facts for [`ChainQuery::Account`].
-    Account(AccountFacts),
-    /// The answer to [`ChainQuery::NonceUsed`].
-    NonceUsed {
-        /// At which block.
-        block: BlockReference,
-        /// Used or invalidated.
-        used: bool,
-    },
-    /// No answer, or none at a finalised block.
-    Unavailable(Code),
-}
-
-/// Facts about a slash at one finalised block.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SlashFacts {
-    /// The block.
-    pub block: BlockReference,
-    /// `getSlasher` of the set.
-    pub slasher: Address,
-    /// `isOperatorSlashable`.
-    pub slashable: bool,
-    /// `getStrategiesInOperatorSet`.
-    pub strategies: Vec<Address>,
-    /// `signer()` of the account: verifier || key; `None` where there is no contract.
-    pub signer: Option<Bytes>,
-    /// Whether the request's nonce is used or invalidated.
-    pub nonce_used: bool,
-    /// What was slashed up to the block, where it was asked for and could be read in full.
-    pub history: Option<SlashHistory>,
-    /// The last block at which it takes anything, as things stand: the operator may have left the set or freed its stake. Zero
-    /// where there is nothing to take, and the greatest number where no end is in sight.
-    pub last_block: u64,
-}
-
-/// Facts about an account and its calls at one finalised block.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AccountFacts {
-    /// The block.
-    pub block: BlockReference,
-    /// `signer()` of the account: verifier || key; `None` where there is no contract.
-    pub signer: Option<Bytes>,
-    /// Whether the request's nonce is used or invalidated.
-    pub nonce_used: bool,
-    /// Whether each call, made by the account in that block, goes through.
-    pub calls_succeed: bool,
 }
 
 /// What came of a relayed transaction.

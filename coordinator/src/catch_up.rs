@@ -5,10 +5,11 @@ use crate::engine::{Engine, Inbound};
 use crate::keygen::Phase;
 use crate::limits::{ANTI_ENTROPY_MS, CATCH_UP_MS, OPINIONS_TOLD_MAX, TELL_AGAIN_MS};
 use crate::sign::State;
-use crate::view::{KeyView, MemberView, PeerView, SubjectView};
+use crate::view::{KeyView, MemberView, PeerView, ScheduleView, SubjectView};
 use firn_proto::account::account_address;
 use firn_proto::limits::HEADS_MAX;
 use firn_proto::message::{Heads, Status, Willingness};
+use firn_proto::request::second_of;
 use firn_proto::{Code, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId};
 use firn_vault::api::Subject;
 use std::collections::BTreeSet;
@@ -184,7 +185,9 @@ impl Engine {
         }
     }
 
+    /// A request, and what people say to it. A second session is begun by nobody but the chain.
     pub(crate) fn tell_request(&mut self, id: SubjectId, to: NodeId) {
+        let id = self.asked(id);
         let Some(state) = self.subjects.get(&id) else { return };
         let Some(request) = state.request() else { return };
         let message = Message::RequestSpread { request: Box::new(request.clone()), origin: state.origin };
@@ -247,19 +250,31 @@ impl Engine {
     /// All requests.
     #[must_use]
     pub fn requests(&self) -> Vec<SubjectView> {
-        self.subjects.keys().filter_map(|id| self.request(*id)).collect()
+        let is_first =
+            |(id, state): &(&SubjectId, &State)| state.request().is_some_and(|request| request.asked() == **id);
+        self.subjects.iter().filter(is_first).filter_map(|(id, _)| self.request(*id)).collect()
     }
 
     /// One request.
     #[must_use]
     pub fn request(&self, id: SubjectId) -> Option<SubjectView> {
-        let state = self.subjects.get(&id)?;
-        let request = state.request()?;
+        let first = self.subjects.get(&id)?;
+        let request = first.request()?;
         let key = request.key(&self.definition)?;
+        // Of two sessions the second one tells how things are.
+        let second = self.subjects.get(&second_of(id));
+        let state = second.unwrap_or(first);
         Some(SubjectView {
             id,
             request: request.clone(),
             state: self.state_name(id, state),
+            schedule: second.map(|second| ScheduleView {
+                signature: first.signature,
+                signers: first.signers.clone(),
+                transaction: first.transaction,
+                block: first.executed_at,
+                ready: second.ready.map(|ready| ready.0),
+            }),
             origin: state.origin,
             received: state.received.0,
             threshold: key.threshold,
@@ -270,7 +285,7 @@ impl Engine {
             code: state.closed,
             window: state.window,
             evidence: state.evidence.verdict.clone(),
-            opinions: state.opinions.clone(),
+            opinions: first.opinions.clone(),
             waited: self.waited(state),
             history: state.history.clone(),
         })
@@ -344,6 +359,7 @@ impl Engine {
             State { closed: Some(Code::RequestExpired), .. } => "expired",
             State { signature: Some(_), .. } => "signed",
             State { closed: Some(_), .. } => "refused",
+            State { status: Some(Status::NotYet(Code::ScheduleWaits)), .. } => "scheduled",
             State { status: None, .. } => "checking",
             _ if self.is_signing(id) => "signing",
             _ => "waiting",

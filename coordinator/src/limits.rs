@@ -142,6 +142,10 @@ pub const EVIDENCE_TRIES_MAX: u32 = 6;
 /// What signing and relaying take, in seconds: a minute for people and machines, and the turns of two relayers.
 pub const EXECUTION_SECONDS: u64 = 120;
 
+/// How far the newest block is believed to be ahead of the finalised one, in seconds: two epochs of 384 s are usual on mainnet,
+/// and one more passes when a few proposers fail.
+pub const FINALITY_SECONDS: u64 = 1_200;
+
 /// The relayer of rank k submits k times this long after the signature: two slots of 12 s, and the receipt.
 pub const RELAY_MS: u64 = 30_000;
 

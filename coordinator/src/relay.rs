@@ -10,6 +10,7 @@ use crate::limits::{
 use firn_proto::account::nonce_of;
 use firn_proto::limits::EXECUTION_GRACE_SECONDS;
 use firn_proto::message::BlockReference;
+use firn_proto::request::second_of;
 use firn_proto::time::WallTime;
 use firn_proto::{Code, SubjectId};
 use firn_vault::api::{Request as VaultRequest, Settlement};
@@ -101,8 +102,10 @@ impl Engine {
         self.limits.see_executed(block.number);
         self.decide_evidence(id);
         self.reindex(id);
+        self.begin_second(id);
         self.persist_subject(id, "request-executed", None, &[]);
         self.observe(Observation::Subject { subject: id, state: "executed", code: None });
+        self.evaluate(second_of(id));
     }
 
     /// The finalised chain shows the request's nonce as unused: where its validity is over, for ever.
@@ -120,7 +123,9 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id).filter(|state| !state.settled) else { return };
         state.settled = true;
         let Some(request) = state.request().cloned() else { return };
-        self.free_buckets(id);
+        if settlement != Settlement::Executed || request.second(&self.definition).is_none() {
+            self.free_buckets(id);
+        }
         self.ask_vault(VaultRequest::Settle { request: Box::new(request), settlement });
     }
 }

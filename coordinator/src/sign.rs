@@ -3,7 +3,7 @@
 //! Every member decides for itself: it checks the request, the key and the chain's finalised facts, says whether it is
 //! willing, and checks again when it is handed a package. The coordinator's part is in [`crate::roast`].
 
-use crate::api::{AccountFacts, ChainAnswer, ChainQuery, Effect, Observation, SlashFacts, Timer};
+use crate::api::{Observation, Timer};
 use crate::audit::AuditNote;
 use crate::election;
 use crate::engine::{Engine, Inbound};
@@ -12,8 +12,8 @@ use crate::limits::{CLOSED_SUBJECTS_MAX, COORDINATOR_BURST, COORDINATOR_MS, RECH
 use crate::pace::Pace;
 use crate::roast::Coordinator;
 use crate::sign::ranks::Ranks;
-use alloy_primitives::{Address, B256, Bytes};
-use firn_proto::account::{account_address, nonce_of, verifier_address};
+use alloy_primitives::{Address, B256};
+use firn_proto::account::account_address;
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{BlockReference, SigningPackage, Status, Willingness};
@@ -26,6 +26,7 @@ use firn_vault::api::Subject;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) mod evidence;
+mod facts;
 pub(crate) mod index;
 pub(crate) mod intake;
 pub(crate) mod lent;
@@ -34,6 +35,7 @@ pub(crate) mod offer;
 mod people;
 pub(crate) mod ranks;
 mod release;
+pub(crate) mod second;
 mod store;
 
 /// One subject as this node sees it.
@@ -64,6 +66,8 @@ pub(crate) struct State {
     releasing: BTreeMap<Digest, NodeId>,
     /// The first block at which it can execute, and the last at which that takes anything.
     pub(crate) window: Option<(u64, u64)>,
+    /// When what its first payload scheduled can be executed, by the chain's clock.
+    pub(crate) ready: Option<WallTime>,
     /// What our verifier says of its evidence.
     pub(crate) evidence: evidence::Check,
     /// What people say to it.
@@ -109,6 +113,7 @@ impl State {
             packages: BTreeMap::new(),
             releasing: BTreeMap::new(),
             window: None,
+            ready: None,
             evidence: evidence::Check::default(),
             opinions: Opinions::default(),
             heard: BTreeSet::new(),
@@ -199,7 +204,9 @@ impl Engine {
     /// Drops the longest-known closed requests from memory where there are too many; their records stay. What holds a budget is
     /// still to be settled.
     pub(crate) fn forget_closed(&mut self) {
-        while let Some(id) = self.index.oldest_beyond(CLOSED_SUBJECTS_MAX, |id| self.limits.is_holder(id)) {
+        while let Some(id) =
+            self.index.oldest_beyond(CLOSED_SUBJECTS_MAX, |id| self.limits.is_holder(id) || self.is_waited_for(id))
+        {
             self.subjects.remove(&id);
             self.reindex(id);
         }
@@ -274,122 +281,6 @@ impl Engine {
         if !std::mem::replace(&mut state.rechecking, true) {
             self.set_timer(Timer::Recheck { subject: id }, RECHECK_MS);
         }
-    }
-
-    fn ask_chain(&mut self, id: SubjectId) {
-        let Some(request) = self.subjects.get(&id).and_then(State::request) else { return };
-        let (account, nonce) = (request.account(), nonce_of(id));
-        let query = match request.operation().slash() {
-            Some(slash) => ChainQuery::Slash {
-                avs: slash.avs,
-                operator: slash.operator,
-                operator_set_id: slash.operatorSetId,
-                strategies: slash.strategies.clone(),
-                account,
-                nonce,
-                history_seconds: self.history_needed(request).map(|(seconds, _)| seconds),
-            },
-            None => ChainQuery::Account { account, nonce, calls: request.operation().calls(&self.definition) },
-        };
-        let Some(state) = self.subjects.get_mut(&id) else { return };
-        if !std::mem::replace(&mut state.asking, true) {
-            self.effect(Effect::AskChain { subject: id, query });
-        }
-    }
-
-    pub(crate) fn chain_replied(&mut self, id: SubjectId, answer: ChainAnswer) {
-        if let ChainAnswer::NonceUsed { used: true, block } = answer {
-            return self.executed(id, block);
-        }
-        if matches!(answer, ChainAnswer::NonceUsed { .. }) {
-            return self.not_executed(id);
-        }
-        let Some(state) = self.subjects.get_mut(&id) else { return };
-        state.asking = false;
-        if !state.is_open() {
-            return;
-        }
-        let (verdict, block, history) = match answer {
-            ChainAnswer::Slash(facts) => {
-                let earliest = self.earliest(id, facts.block.number);
-                if let Some(state) = self.subjects.get_mut(&id) {
-                    state.window = Some((earliest, facts.last_block));
-                }
-                (self.judge_slash(id, &facts, earliest), facts.block, facts.history)
-            }
-            ChainAnswer::Account(facts) => (self.judge_calls(id, &facts), facts.block, None),
-            ChainAnswer::Unavailable(code) => (Err(code), BlockReference::default(), None),
-            ChainAnswer::NonceUsed { .. } => return,
-        };
-        match verdict {
-            Ok(block) => {
-                if let Some(state) = self.subjects.get_mut(&id) {
-                    (state.checked, state.history) = (Some(block), history);
-                }
-                // People may have spoken while the chain was asked.
-                match self.permitted_by(id, true) {
-                    Ok(()) => self.declare(id, Status::Willing),
-                    Err(status) => self.not_permitted(id, status),
-                }
-            }
-            Err(Code::NonceUsed) => self.executed(id, block),
-            Err(code @ (Code::SlashTooLate | Code::SlashTakesNothing)) => self.close(id, code),
-            Err(code) => {
-                let status = self.permitted(id).err().unwrap_or(Status::NotYet(code));
-                self.declare(id, status);
-                self.recheck_later(id);
-            }
-        }
-    }
-
-    /// Holds the chain's facts against a slash that can execute at this block (EIGENLAYER.md section 1).
-    fn judge_slash(&self, id: SubjectId, facts: &SlashFacts, earliest: u64) -> Result<BlockReference, Code> {
-        let request = self.judge_account(id, facts.signer.as_ref(), facts.nonce_used)?;
-        let slash = request.operation().slash().ok_or(Code::ChainUnavailable)?;
-        if facts.slasher != slash.account {
-            return Err(Code::SlasherMismatch);
-        }
-        if !facts.slashable {
-            return Err(Code::OperatorNotSlashable);
-        }
-        if slash.strategies.iter().any(|strategy| !facts.strategies.contains(strategy)) {
-            return Err(Code::StrategyNotInSet);
-        }
-        if facts.last_block == 0 {
-            return Err(Code::SlashTakesNothing);
-        }
-        if earliest > facts.last_block {
-            return Err(Code::SlashTooLate);
-        }
-        match self.history_needed(request) {
-            // What was executed later than this block, and freed its budget since, would be missing.
-            Some((_, floor)) if facts.block.number < floor => Err(Code::ChainBehind),
-            Some(_) if facts.history.is_none() => Err(Code::SlashHistoryUnavailable),
-            _ => Ok(facts.block),
-        }
-    }
-
-    /// Holds them against an operation of another kind, whose calls tell whether they may be made. A slash has its own facts.
-    fn judge_calls(&self, id: SubjectId, facts: &AccountFacts) -> Result<BlockReference, Code> {
-        let request = self.judge_account(id, facts.signer.as_ref(), facts.nonce_used)?;
-        if request.operation().slash().is_some() {
-            return Err(Code::ChainUnavailable);
-        }
-        if facts.calls_succeed { Ok(facts.block) } else { Err(Code::CallReverts) }
-    }
-
-    /// The request, if its account is our key's and has not executed it.
-    fn judge_account(&self, id: SubjectId, signer: Option<&Bytes>, nonce_used: bool) -> Result<&Request, Code> {
-        let request = self.subjects.get(&id).and_then(State::request).ok_or(Code::RequestUnknown)?;
-        let (_, group_key) = self.usable_key(request.key_name()).ok_or(Code::KeyNotReady)?;
-        if nonce_used {
-            return Err(Code::NonceUsed);
-        }
-        let expected = [verifier_address().as_slice(), &group_key.x(), &group_key.y()].concat();
-        if signer.map(AsRef::as_ref) != Some(expected.as_slice()) {
-            return Err(Code::AccountNotDeployed);
-        }
-        Ok(request)
     }
 
     /// Makes our answer known where it is new. Packages that waited for it go first: their shares are what others wait for.

@@ -63,8 +63,10 @@ pub struct SubjectView {
     pub id: SubjectId,
     /// The request.
     pub request: Request,
-    /// received, checking, waiting, signing, signed, executed, refused, expired.
+    /// received, checking, waiting, signing, signed, scheduled, executed, refused, expired.
     pub state: &'static str,
+    /// What came of its first payload, where it has two and the second one's session has begun: the rest is of that.
+    pub schedule: Option<ScheduleView>,
     /// Which node took it in.
     pub origin: NodeId,
     /// When this node first saw it, in seconds since the epoch.
@@ -91,6 +93,21 @@ pub struct SubjectView {
     pub waited: Waited,
     /// What was slashed before, where its rules ask for it.
     pub history: Option<SlashHistory>,
+}
+
+/// The first of a request's two payloads, which has executed: what it schedules waits on chain.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ScheduleView {
+    /// Its signature.
+    pub signature: Option<GroupSignature>,
+    /// Who signed, where this node coordinated.
+    pub signers: Vec<NodeId>,
+    /// Hash of the transaction, where this node relayed it.
+    pub transaction: Option<B256>,
+    /// The finalised block at which this node saw that it had executed.
+    pub block: u64,
+    /// When it can be executed, in seconds by the chain's clock.
+    pub ready: Option<u64>,
 }
 
 /// One member's standing with a request.

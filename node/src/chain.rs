@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+mod gate;
 mod history;
 mod window;
 
@@ -70,6 +71,7 @@ pub(crate) struct Chain {
     relayer: Option<(DynProvider, Address)>,
     chain_id: u64,
     allocation_manager: Address,
+    permission_controller: Option<Address>,
     history: History,
 }
 
@@ -100,6 +102,7 @@ impl Chain {
             relayer,
             chain_id: definition.chain.id,
             allocation_manager: definition.chain.allocation_manager,
+            permission_controller: definition.chain.permission_controller,
             history: History::new(definition),
         }
     }
@@ -201,7 +204,7 @@ impl Chain {
             ChainQuery::Account { account, nonce, calls } => {
                 self.account_facts(*account, *nonce, calls, block).await.map(ChainAnswer::Account)
             }
-            ChainQuery::Slash { .. } => self.slash_facts(query, block, time).await.map(ChainAnswer::Slash),
+            ChainQuery::Slash { .. } => Box::pin(self.slash_facts(query, block, time)).await.map(ChainAnswer::Slash),
         }
     }
 
@@ -212,18 +215,36 @@ impl Chain {
         block: BlockReference,
         time: WallTime,
     ) -> Result<SlashFacts, Trouble> {
-        let ChainQuery::Slash { avs, operator, operator_set_id, strategies: named, account, nonce, history_seconds } =
-            query
+        let ChainQuery::Slash {
+            avs,
+            operator,
+            operator_set_id,
+            strategies: named,
+            account,
+            nonce,
+            history_seconds,
+            slasher,
+            gate,
+        } = query
         else {
             return Err(Trouble::Reverted);
         };
         let set = || OperatorSet { avs: *avs, id: *operator_set_id };
         let manager = self.allocation_manager;
         let operator_set = set();
-        let (signer, nonce_used, slasher, slashable, strategies, last_block) = futures::join!(
+        let gate = async {
+            match gate {
+                Some(gate) => {
+                    let facts = self.gate_facts(gate, *account, (*operator, &operator_set), (block, time));
+                    facts.await.map(Some)
+                }
+                None => Ok(None),
+            }
+        };
+        let (signer, nonce_used, slasher, slashable, strategies, last_block, head, gate) = futures::join!(
             self.read(*account, IFrostAccount::signerCall {}, block),
             self.read(*account, IFrostAccount::nonceUsedCall { nonce: *nonce }, block),
-            self.read(manager, IAllocationManager::getSlasherCall { operatorSet: set() }, block),
+            self.slasher(set(), *slasher, block),
             self.read(
                 manager,
                 IAllocationManager::isOperatorSlashableCall { operator: *operator, operatorSet: set() },
@@ -231,6 +252,8 @@ impl Chain {
             ),
             self.read(manager, IAllocationManager::getStrategiesInOperatorSetCall { operatorSet: set() }, block),
             self.last_block(*operator, &operator_set, named, block),
+            self.provider.get_block_number(),
+            gate,
         );
         let history = match history_seconds {
             // What cannot be read is no empty history: the core takes it for a budget that is spent.
@@ -242,10 +265,12 @@ impl Chain {
             last_block: last_block?,
             signer: or_absent(signer.map(Some))?,
             nonce_used: or_absent(nonce_used)?,
-            slasher: or_absent(slasher)?,
+            slasher: slasher?,
             slashable: or_absent(slashable)?,
             strategies: or_absent(strategies)?,
             history,
+            head: head.map_err(unavailable)?,
+            gate: gate?,
         })
     }
 
@@ -257,17 +282,13 @@ impl Chain {
         calls: &[Call],
         block: BlockReference,
     ) -> Result<AccountFacts, Trouble> {
-        let tried = futures::future::join_all(calls.iter().map(|call| {
-            let request = TransactionRequest::default().with_from(account).with_to(call.target).with_value(call.value);
-            self.call(request.with_input(call.data.clone()), block)
-        }));
+        let tried = futures::future::join_all(calls.iter().map(|call| self.try_call(account, call, block)));
         let (signer, nonce_used, tried) = futures::join!(
             self.read(account, IFrostAccount::signerCall {}, block),
             self.read(account, IFrostAccount::nonceUsedCall { nonce }, block),
             tried,
         );
-        let succeeded =
-            tried.into_iter().map(|answer| or_absent(answer.map(|_| true))).collect::<Result<Vec<_>, _>>()?;
+        let succeeded = tried.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(AccountFacts {
             block,
             signer: or_absent(signer.map(Some))?,

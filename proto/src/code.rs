@@ -262,6 +262,12 @@ pub enum Code {
     EvidenceUnchecked = 178,
     /// The operator's stake is free before the slash can execute.
     SlashTooLate = 179,
+    /// What was scheduled is no longer: cancelled, expired, or executed by somebody else.
+    ScheduleGone = 210,
+    /// What was scheduled cannot be executed before its delay is over.
+    ScheduleWaits = 211,
+    /// The delay on chain ends after the request's deadline.
+    DeadlineTooEarly = 212,
 }
 
 impl Code {

@@ -283,7 +283,7 @@ impl Definition {
         now: WallTime,
     ) -> Result<(), Code> {
         request.check_time(now)?;
-        if !opinions.verify(request.id(), self) {
+        if !opinions.verify(request.asked(), self) {
             return Err(Code::VaultRefused);
         }
         self.permits(node, request, opinions, now).err().and_then(Status::code).map_or(Ok(()), Err)

@@ -34,6 +34,7 @@ pub use appointments::{
 };
 pub use clear_redistribution::{ClearRedistribution, ClearRedistributionJson};
 pub use contract_call::{ContractCall, ContractCallJson};
+pub use guard::gate::Scheduled;
 pub use guard::limits::SetLimits;
 pub use guard::roles::{GrantRole, RevokeRole};
 pub use guard::treasury::{SetPayee, TreasuryPay};
@@ -102,8 +103,13 @@ trait Kind: Signed {
     /// Checks what needs neither clock nor chain (R4).
     fn check(&self, definition: &Definition) -> Result<(), Refusal>;
 
-    /// What the account shall do.
+    /// What the account shall do, at once or as the first of two payloads.
     fn call(&self, definition: &Definition) -> Call;
+
+    /// What its first payload schedules and its second one executes, where the chain has it wait.
+    fn scheduled(&self, _: &Definition) -> Option<Scheduled> {
+        None
+    }
 
     /// What it means, for people.
     fn render(&self, definition: &Definition) -> Rendering;
@@ -395,10 +401,16 @@ impl Operation {
         self.rules().check(definition)
     }
 
-    /// What the account shall do, in order and all or nothing.
+    /// What the account shall do, in order and all or nothing: at once, or as the first of two payloads.
     #[must_use]
     pub fn calls(&self, definition: &Definition) -> Vec<Call> {
         vec![self.rules().call(definition)]
+    }
+
+    /// What its first payload schedules and its second one executes, where the chain has it wait.
+    #[must_use]
+    pub fn scheduled(&self, definition: &Definition) -> Option<Scheduled> {
+        self.rules().scheduled(definition)
     }
 
     /// What it means, for people.

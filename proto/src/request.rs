@@ -26,6 +26,8 @@ pub struct SignedRequest {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
     id: SubjectId,
+    /// What its requester signed. Another than the id for the second of two payloads.
+    asked: SubjectId,
     signed: SignedRequest,
     requester: Address,
     key_name: String,
@@ -43,7 +45,7 @@ impl SignedRequest {
         let requester = recover(&self.signature, id.0, Code::RequestSignatureInvalid)?;
         self.operation.may_be_asked_by(requester, definition)?;
         let key_name = key.name.clone();
-        Ok(Request { id, signed: self, requester, key_name })
+        Ok(Request { id, asked: id, signed: self, requester, key_name })
     }
 
     /// What was taken in under some version: the request, and why the version in force would refuse it, if it would.
@@ -79,10 +81,52 @@ impl SignedRequest {
 }
 
 impl Request {
-    /// The request's id: the digest that its requester signed.
+    /// What its session is about: the request's id or, for the second of its payloads, [`second_of`] it.
     #[must_use]
     pub fn id(&self) -> SubjectId {
         self.id
+    }
+
+    /// The request's id: the digest that its requester signed.
+    #[must_use]
+    pub fn asked(&self) -> SubjectId {
+        self.asked
+    }
+
+    /// Whether this is the second of its payloads, which executes what the first one scheduled.
+    #[must_use]
+    pub fn is_second(&self) -> bool {
+        self.id != self.asked
+    }
+
+    /// The first or only one of its payloads.
+    #[must_use]
+    pub fn first(&self) -> Self {
+        Self { id: self.asked, ..self.clone() }
+    }
+
+    /// The payload that comes after this one, if there is one.
+    #[must_use]
+    pub fn second(&self, definition: &Definition) -> Option<Self> {
+        let waits = !self.is_second() && self.operation().scheduled(definition).is_some();
+        waits.then(|| Self { id: second_of(self.asked), ..self.clone() })
+    }
+
+    /// The same payload of the same request as read anew: for whoever believes nobody.
+    ///
+    /// # Errors
+    /// Those of [`SignedRequest::verify`]; `REQUEST_MALFORMED` for a second payload where there is one only.
+    pub fn verify_anew(&self, definition: &Definition) -> Result<Self, Refusal> {
+        self.signed.clone().verify(definition)?.step(self.is_second(), definition)
+    }
+
+    /// Its first or its second payload.
+    ///
+    /// # Errors
+    /// `REQUEST_MALFORMED`: there is one only.
+    pub fn step(self, second: bool, definition: &Definition) -> Result<Self, Refusal> {
+        let only = || Refusal::new(Code::RequestMalformed, "it has one payload");
+        if second { self.second(definition).ok_or_else(only) } else { Ok(self) }
     }
 
     /// The operation.
@@ -161,7 +205,10 @@ impl Request {
     #[must_use]
     pub fn execute(&self, definition: &Definition) -> Execute {
         Execute {
-            calls: self.operation().calls(definition),
+            calls: match self.operation().scheduled(definition) {
+                Some(scheduled) => vec![scheduled.call(self.is_second()).clone()],
+                None => self.operation().calls(definition),
+            },
             nonce: nonce_of(self.id),
             validAfter: 0,
             validUntil: self.deadline().0,
@@ -173,6 +220,12 @@ impl Request {
     pub fn payload_digest(&self, definition: &Definition) -> Digest {
         execute_digest(definition.chain.id, self.account(), &self.execute(definition))
     }
+}
+
+/// What the session is about that signs a request's second payload.
+#[must_use]
+pub fn second_of(request: SubjectId) -> SubjectId {
+    SubjectId(CanonicalHasher::new("firn/second-payload/v1").field(request.0.0).finish())
 }
 
 /// The signer of an EIP-712 digest; `code` is what a bad signature is refused with. Refuses the second encoding that ECDSA allows (high s) and recovery ids other than 27 and 28.

@@ -169,7 +169,7 @@ impl Vault {
 
     /// Checks a request anew against our own definition, and names the locks that it takes.
     fn check_request(&self, held: &HeldKey, request: &Request, ask: &ReleaseRequest) -> Result<Vec<Lock>, Denial> {
-        let (lasting, mut locks) = self.locks_of(request, &request.signed().clone().verify(&self.definition)?)?;
+        let (lasting, mut locks) = self.locks_of(request, &request.verify_anew(&self.definition)?)?;
         locks.extend(lasting);
         let key = request.key(&self.definition).ok_or(Code::KeyUnknown)?;
         if key.name != held.facts.proposal.key_name || key.purpose != request.operation().purpose() {

@@ -23,20 +23,21 @@ impl Vault {
         settlement: Settlement,
         rng: &mut R,
     ) -> Result<Decision, Denial> {
-        let (verified, _) = request.signed().clone().verify_known(&self.definition)?;
-        let (lasting, _) = self.locks_of(request, &verified)?;
+        let (known, _) = request.signed().clone().verify_known(&self.definition)?;
+        let (lasting, _) = self.locks_of(request, &known.step(request.is_second(), &self.definition)?)?;
         let over = request.deadline().0.saturating_add(EXECUTION_GRACE_SECONDS);
         if matches!(settlement, Settlement::Lapsed { now } if now.0 <= over) {
             return Err(Code::VaultRefused.into());
         }
-        // Before evidence and intents, which may stay, are the locks that it holds only while it is open, by the rules of any time.
-        let payload = request.payload_digest(&self.definition);
-        let open = self.locks.range(..Kind::EvidenceLock.key(&[])).filter(|(_, holder)| **holder == payload);
-        let mut ended: Vec<_> = open.map(|(key, _)| key.clone()).collect();
-        let mut writes = Vec::new();
-        for (kind, lock, _) in lasting {
+        let (executed, mut writes) = (settlement == Settlement::Executed, Vec::new());
+        // Before evidence and intents, which may stay, are the locks that it holds only while it is open: so it is between two payloads.
+        let goes_on = executed && request.second(&self.definition).is_some();
+        let payloads = [request.clone(), request.first()].map(|request| request.payload_digest(&self.definition));
+        let open = self.locks.range(..Kind::EvidenceLock.key(&[])).filter(|(_, holder)| payloads.contains(holder));
+        let mut ended: Vec<_> = open.filter(|_| !goes_on).map(|(key, _)| key.clone()).collect();
+        for (kind, lock, payload) in lasting {
             match self.locks.get(&lock) == Some(&payload) {
-                held if settlement != Settlement::Executed => ended.extend(held.then_some(lock)),
+                held if !executed => ended.extend(held.then_some(lock)),
                 true => {}
                 // Ours or a rival's before, now it is the payload's that the chain has: none other may ever follow it.
                 false => {
@@ -45,26 +46,25 @@ impl Vault {
                 }
             }
         }
-        for key in &ended {
-            self.locks.remove(key);
-        }
+        ended.iter().map(|key| self.locks.remove(key)).for_each(drop);
         let markers = self.markers.remove(&request.id()).unwrap_or_default();
         writes.extend(ended.into_iter().chain(markers).map(|key| Write::Delete { key }));
         Ok(Decision { writes, reply: Reply::Settled { subject: request.id() } })
     }
 
     /// The locks of a request on its evidence and its requester's nonce, and those on its account's and on the buckets of its
-    /// budgets and cool-downs, if it is what its own signature says.
+    /// budgets and cool-downs, if it is what its own signature says. All but the account's are its first payload's for both.
     pub(crate) fn locks_of(&self, request: &Request, verified: &Request) -> Result<(Vec<Lock>, Vec<Lock>), Denial> {
         if verified != request {
             return Err(Code::VaultRefused.into());
         }
-        let payload = request.payload_digest(&self.definition);
-        let lock = |kind: Kind, parts: &[&[u8]]| (kind, kind.key(parts), payload);
+        let holder = request.first().payload_digest(&self.definition);
+        let lock = |kind: Kind, parts: &[&[u8]]| (kind, kind.key(parts), holder);
         let [account, intent] = [nonce_of(request.id()), request.nonce()].map(|nonce| nonce.to_be_bytes::<32>());
         let evidence = request.evidence().map(|evidence| lock(Kind::EvidenceLock, &[&evidence.0]));
         let intent = lock(Kind::RequesterLock, &[request.requester().as_slice(), &intent]);
-        let mut locks = vec![lock(Kind::AccountLock, &[request.account().as_slice(), &account])];
+        let account = Kind::AccountLock.key(&[request.account().as_slice(), &account]);
+        let mut locks = vec![(Kind::AccountLock, account, request.payload_digest(&self.definition))];
         let buckets = self.definition.policy.buckets(&self.definition, request).into_iter();
         locks.extend(buckets.map(|bucket| lock(Kind::BucketLock, &[&bucket.0])));
         Ok((evidence.into_iter().chain([intent]).collect(), locks))

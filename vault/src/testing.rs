@@ -8,7 +8,9 @@ use firn_proto::account::account_address;
 use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{KeyCertificate, KeyProposal};
 use firn_proto::commitments::Commitments;
-use firn_proto::definition::{AtMost, Chain, Content, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{
+    AtMost, Chain, Content, Contracts, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester,
+};
 use firn_proto::message::{BlockReference, KeyComplaint, KeyRound1, KeyShares, SigningPackage};
 use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::opinion::Opinions;
@@ -26,6 +28,8 @@ use zeroize::Zeroizing;
 pub(crate) const EPOCH: Epoch = Epoch(0);
 pub(crate) const NOW: WallTime = WallTime(1_800_000_000);
 pub(crate) const AVS: Address = Address::repeat_byte(0xa5);
+/// An AVS with a gate, whose slashes have two payloads.
+pub(crate) const GATED: Address = Address::repeat_byte(0xa6);
 
 pub(crate) struct Host {
     pub(crate) vault: Vault,
@@ -104,15 +108,23 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
         operator_sets: vec![
             OperatorSetEntry { avs: AVS, id: 0, key: "slash".into() },
             OperatorSetEntry { avs: AVS, id: 1, key: "other".into() },
+            OperatorSetEntry { avs: GATED, id: 0, key: "slash".into() },
         ],
         authorities: Vec::new(),
         calls: Vec::new(),
-        contracts: Vec::new(),
+        contracts: vec![Contracts {
+            avs: GATED,
+            manager: Address::with_last_byte(1),
+            timelock: Address::with_last_byte(2),
+            timelock_veto: Address::with_last_byte(3),
+            gate: Address::with_last_byte(4),
+            treasury: Address::with_last_byte(5),
+        }],
         requesters: vec![Requester {
             name: "avs".into(),
             address: requester_address(),
             operations: vec!["slash_operator".into()],
-            avs: vec![AVS],
+            avs: vec![AVS, GATED],
             expires: None,
         }],
         policy: crate::tests::people::policy(),

@@ -2,7 +2,8 @@
 
 use super::{Player, reply};
 use crate::api::{
-    AccountFacts, ChainAnswer, Command, Event, EvidenceVerdict, Family, Record, SlashFacts, SubmissionOutcome, Timer,
+    AccountFacts, ChainAnswer, Command, Event, EvidenceVerdict, Family, GateFacts, Record, SlashFacts,
+    SubmissionOutcome, Timer,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_proto::certificate::KeyProposal;
@@ -241,6 +242,8 @@ fn chain_to(subject: SubjectId, answer: &ChainAnswer) -> wire::JournalChain {
                 deployed: facts.signer.is_some(),
                 history: facts.history.as_ref().map(history_to),
                 last_block: facts.last_block,
+                head: facts.head,
+                gate: facts.gate.as_ref().map(gate_to),
             });
         }
         ChainAnswer::Account(facts) => {
@@ -272,6 +275,11 @@ fn chain_from(chain: wire::JournalChain) -> Option<ChainAnswer> {
                 None => None,
             },
             last_block: slash.last_block,
+            head: slash.head,
+            gate: match slash.gate {
+                Some(gate) => Some(gate_from(&gate)?),
+                None => None,
+            },
         }),
         (None, Some(account)) => ChainAnswer::Account(AccountFacts {
             block,
@@ -280,6 +288,26 @@ fn chain_from(chain: wire::JournalChain) -> Option<ChainAnswer> {
             calls_succeed: account.calls_succeed,
         }),
         (Some(_), Some(_)) => return None,
+    })
+}
+
+fn gate_to(gate: &GateFacts) -> wire::JournalGate {
+    wire::JournalGate {
+        time: gate.time.0,
+        delay: gate.delay,
+        ready: gate.ready.map(|ready| ready.0),
+        used_by: gate.used_by.to_vec(),
+        call_succeeds: gate.call_succeeds,
+    }
+}
+
+fn gate_from(gate: &wire::JournalGate) -> Option<GateFacts> {
+    Some(GateFacts {
+        time: WallTime(gate.time),
+        delay: gate.delay,
+        ready: gate.ready.map(WallTime),
+        used_by: B256::try_from(gate.used_by.as_slice()).ok()?,
+        call_succeeds: gate.call_succeeds,
     })
 }
 

@@ -64,16 +64,16 @@ impl Engine {
     }
 
     /// What evidence says to our lending a share: it must be nobody else's, and our verifier must accept it.
-    pub(super) fn evidence_permits(&self, id: SubjectId, state: &State) -> Result<(), Status> {
+    pub(super) fn evidence_permits(&self, state: &State) -> Result<(), Status> {
         let Some(request) = state.slash_request() else {
             return Ok(());
         };
         if let Some(evidence) = request.evidence() {
-            if self.limits.decided.get(&evidence).is_some_and(|executed| *executed != id) {
+            if self.limits.decided.get(&evidence).is_some_and(|executed| *executed != request.asked()) {
                 return Err(Status::Declined(Code::EvidenceLocked));
             }
             let holders = self.limits.holders.get(&evidence);
-            if holders.is_some_and(|holders| holders.iter().any(|holder| *holder != id)) {
+            if holders.is_some_and(|holders| holders.iter().any(|holder| *holder != request.asked())) {
                 return Err(Status::NotYet(Code::EvidenceLocked));
             }
         }
@@ -88,7 +88,7 @@ impl Engine {
     /// The same when a share would leave.
     pub(super) fn evidence_stands(&self, id: SubjectId) -> Result<(), Code> {
         let Some(state) = self.subjects.get(&id) else { return Ok(()) };
-        self.evidence_permits(id, state).map_err(|status| match status {
+        self.evidence_permits(state).map_err(|status| match status {
             Status::Declined(code) | Status::NotYet(code) => code,
             Status::Willing => Code::EvidenceUnchecked,
         })
@@ -96,9 +96,9 @@ impl Engine {
 
     /// The chain has executed a slash: its evidence is used for ever.
     pub(crate) fn decide_evidence(&mut self, id: SubjectId) {
-        let evidence = self.subjects.get(&id).and_then(|state| state.request()?.evidence());
-        if let Some(evidence) = evidence {
-            self.limits.decided.insert(evidence, id);
+        let Some(request) = self.subjects.get(&id).and_then(State::request) else { return };
+        if let Some(evidence) = request.evidence().filter(|_| request.second(&self.definition).is_none()) {
+            self.limits.decided.insert(evidence, request.asked());
         }
     }
 }

@@ -4,13 +4,14 @@
 //! lends none for another (docs/adr/0015-budgets.md), and we say so before anybody asks it.
 
 use super::State;
+use crate::api::SlashFacts;
 use crate::engine::Engine;
-use crate::limits::EXECUTION_SECONDS;
+use crate::limits::{EXECUTION_SECONDS, FINALITY_SECONDS};
 use alloy_primitives::Address;
 use firn_proto::limits::BLOCK_SECONDS;
 use firn_proto::message::Status;
 use firn_proto::policy::{Moment, Waited};
-use firn_proto::request::Request;
+use firn_proto::request::{Request, second_of};
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, SubjectId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,9 +70,9 @@ impl Engine {
             waited: Some(self.waited(state)),
             history: state.history.as_ref().filter(|_| facts),
         };
-        self.definition.permits(self.me, request, &state.opinions, moment)?;
-        self.evidence_permits(id, state)?;
-        if self.has_rival(id, request) { Err(Status::NotYet(Code::BudgetLocked)) } else { Ok(()) }
+        self.definition.permits(self.me, request, self.opinions_of(id, state), moment)?;
+        self.evidence_permits(state)?;
+        if self.has_rival(request) { Err(Status::NotYet(Code::BudgetLocked)) } else { Ok(()) }
     }
 
     /// Before the first block that is final after it came in, no time passes.
@@ -81,22 +82,27 @@ impl Engine {
         Waited { received, now }
     }
 
-    /// The first block at which a request can execute, seen from a finalised one: after what its rules still have it wait, and the
-    /// time that signing and relaying take.
-    pub(crate) fn earliest(&self, id: SubjectId, block: u64) -> u64 {
-        let Some(state) = self.subjects.get(&id) else { return block };
+    /// The first block at which a slash can execute, seen from the finalised one and from the newest: after what its rules and the
+    /// chain still have it wait, and the time that signing and relaying take.
+    pub(crate) fn earliest(&self, id: SubjectId, facts: &SlashFacts) -> (u64, u64) {
+        let finalised = facts.block.number;
+        let seconds = self.definition.chain.block_seconds.unwrap_or(BLOCK_SECONDS).max(1);
+        let head = facts.head.clamp(finalised, finalised.saturating_add(FINALITY_SECONDS.div_ceil(seconds)));
+        let Some(state) = self.subjects.get(&id) else { return (finalised, head) };
         let Waited { received, now } = self.waited(state);
         let waited = now.0.saturating_sub(received.0);
+        let first = state.request().filter(|request| !request.is_second());
         let left =
             state.request().map_or(0, |request| self.definition.policy.delay_left(&self.definition, request, waited));
-        let seconds = self.definition.chain.block_seconds.unwrap_or(BLOCK_SECONDS).max(1);
-        block.saturating_add(left.saturating_add(EXECUTION_SECONDS).div_ceil(seconds))
+        let scheduled = facts.gate.as_ref().filter(|_| first.is_some()).map_or(0, |gate| gate.delay);
+        let left = left.saturating_add(scheduled).saturating_add(EXECUTION_SECONDS).div_ceil(seconds);
+        (finalised.saturating_add(left), head.saturating_add(left))
     }
 
-    fn has_rival(&self, id: SubjectId, request: &Request) -> bool {
+    fn has_rival(&self, request: &Request) -> bool {
         let buckets = self.definition.policy.buckets(&self.definition, request);
         let held = buckets.iter().filter_map(|bucket| self.limits.holders.get(bucket));
-        held.flatten().any(|holder| *holder != id)
+        held.flatten().any(|holder| *holder != request.asked())
     }
 
     /// How far back the chain must be read for a request, and from which block on.
@@ -126,23 +132,27 @@ impl Engine {
             return false;
         };
         let buckets = self.definition.policy.buckets(&self.definition, request);
-        let evidence = request.evidence();
+        let (evidence, holder) = (request.evidence(), request.asked());
         state.lent = true;
         for bucket in buckets.into_iter().chain(evidence) {
-            self.limits.holders.entry(bucket).or_default().insert(id);
+            self.limits.holders.entry(bucket).or_default().insert(holder);
         }
         true
     }
 
     /// The chain has shown its end, and our vault is told.
     pub(crate) fn free_buckets(&mut self, id: SubjectId) {
-        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.lent) else { return };
-        state.lent = false;
+        let holder = self.asked(id);
+        for id in [holder, second_of(holder)] {
+            if let Some(state) = self.subjects.get_mut(&id).filter(|state| state.lent) {
+                state.lent = false;
+                self.unwritten.extend(self.subject_record(id));
+            }
+        }
         self.limits.holders.retain(|_, holders| {
-            holders.remove(&id);
+            holders.remove(&holder);
             !holders.is_empty()
         });
-        self.unwritten.extend(self.subject_record(id));
     }
 
     // ---- rates ----

@@ -6,6 +6,7 @@ use crate::api::{Class, Effect, Observation};
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
 use firn_proto::opinion::{Decision, Opinion};
+use firn_proto::request::second_of;
 use firn_proto::{Code, Message, NodeId, SubjectId};
 
 impl Engine {
@@ -36,8 +37,9 @@ impl Engine {
 
     fn take_opinion(&mut self, opinion: &Opinion) -> Result<(), Code> {
         let id = opinion.request();
+        let undecided = self.is_undecided(id);
         let state = self.subjects.get_mut(&id).ok_or(Code::RequestUnknown)?;
-        if !state.is_open() {
+        if !undecided {
             return Err(Code::OpinionTooLate);
         }
         if !state.opinions.is_news(opinion) {
@@ -56,11 +58,13 @@ impl Engine {
         self.write();
         self.observe(Observation::Subject { subject: id, state: event, code: None });
         self.evaluate(id);
+        self.evaluate(second_of(id));
         Ok(())
     }
 
     /// Brings a member the opinions that it may lack: once, until there is another or it has another boot.
     pub(crate) fn tell_opinions(&mut self, id: SubjectId, to: NodeId) {
+        let id = self.asked(id);
         let Some(state) = self.subjects.get_mut(&id).filter(|state| !state.opinions.is_empty()) else { return };
         if to == self.me || !state.heard.insert(to) {
             return;

@@ -91,7 +91,8 @@ impl Engine {
         };
         let Some(state) = self.subjects.get_mut(&id) else { return };
         state.releasing.insert(hash, coordinator);
-        let (subject, opinions) = (state.subject.clone(), state.opinions.clone());
+        let Some(state) = self.subjects.get(&id) else { return };
+        let (subject, opinions) = (state.subject.clone(), self.opinions_of(id, state).clone());
         // A share says that we are willing.
         self.is_informed(id, coordinator, Status::Willing);
         // In one batch with our approval before it and the vault's marker after it: the host syncs neighbouring writes once.

@@ -69,6 +69,7 @@ impl Engine {
             lent: state.lent,
             evidence,
             evidence_reason,
+            second: request.is_second(),
         };
         Some(record::put(Family::Requests, id.0, &stored))
     }
@@ -82,6 +83,7 @@ impl Engine {
         let request = SignedRequest::from_wire(stored.request.as_ref()?).ok()?;
         // What a later version would not take stays known, so that its locks come free, and is over where it was open.
         let (request, refused) = request.verify_known(&self.definition).ok()?;
+        let request = request.step(stored.second, &self.definition).ok()?;
         let node = |id: u32| u16::try_from(id).ok().map(NodeId);
         let (id, origin) = (request.id(), node(stored.origin)?);
         if record_key != id.0.0 {
@@ -117,7 +119,9 @@ impl Engine {
         state.signers = stored.signers.iter().map(|id| node(*id)).collect::<Option<_>>()?;
         self.subjects.insert(id, state);
         self.reindex(id);
-        self.count_intake(id, WallTime(stored.received_chain));
+        if !stored.second {
+            self.count_intake(id, WallTime(stored.received_chain));
+        }
         if stored.executed {
             self.decide_evidence(id);
         }

@@ -3,9 +3,9 @@
 use crate::host::{Host, boot};
 use crate::network::definition;
 use crate::show;
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_coordinator::api::{
-    AccountFacts, ChainAnswer, ChainQuery, Command, Effect, Event, Observation, SlashFacts, Timer,
+    AccountFacts, ChainAnswer, ChainQuery, Command, Effect, Event, GateFacts, Observation, SlashFacts, Timer,
 };
 use firn_proto::account::{account_address, verifier_address};
 use firn_proto::certificate::KeyProposal;
@@ -22,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(crate) const REQUESTER: [u8; 32] = [7; 32];
 pub(crate) const WALL: u64 = 1_800_000_000;
 pub(crate) const AVS: Address = Address::repeat_byte(0x11);
+/// How long the AccessManager has slashes wait, in seconds.
+pub(crate) const GATE_DELAY: u64 = 3_600;
 
 /// A message on its way.
 #[derive(Clone)]
@@ -57,6 +59,8 @@ pub(crate) struct Bench {
     /// What the chain shows as slashed.
     pub(crate) slashes: Vec<PastSlash>,
     pub(crate) facts: fn(&mut SlashFacts),
+    /// When what is scheduled in the AccessManager can be executed.
+    pub(crate) ready: Option<WallTime>,
     pub(crate) account_facts: fn(&mut AccountFacts),
     /// Milliseconds there and back.
     pub(crate) distance: fn(u16, u16) -> u64,
@@ -94,6 +98,7 @@ impl Bench {
             block: 10,
             slashes: Vec::new(),
             facts: |_| {},
+            ready: None,
             account_facts: |_| {},
             distance: |_, _| 0,
             chain_silent: false,
@@ -319,15 +324,21 @@ impl Bench {
         }
     }
 
+    fn gate_facts(&self, time: WallTime) -> GateFacts {
+        GateFacts { time, delay: GATE_DELAY, ready: self.ready, used_by: B256::ZERO, call_succeeds: true }
+    }
+
     pub(crate) fn answer(&self, query: &ChainQuery) -> ChainAnswer {
         let block = BlockReference { number: self.block, hash: Digest::default() };
         let signer = |key: Point| Bytes::from([verifier_address().as_slice(), &key.x(), &key.y()].concat());
         match query {
-            ChainQuery::Slash { account, history_seconds, .. } => {
+            ChainQuery::Slash { slasher, history_seconds, gate, .. } => {
                 let time = WallTime(WALL + self.now / 1000);
                 let mut facts = SlashFacts {
                     block,
-                    slasher: *account,
+                    head: block.number,
+                    gate: gate.as_ref().map(|_| self.gate_facts(time)),
+                    slasher: *slasher,
                     slashable: true,
                     strategies: vec![Address::repeat_byte(0x33)],
                     signer: self.account.map(signer),

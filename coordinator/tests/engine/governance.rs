@@ -112,6 +112,8 @@ fn facts_of_another_kind_decide_nothing() {
         nonce_used: false,
         history: None,
         last_block: u64::MAX,
+        head: block.number,
+        gate: None,
     };
     for id in 1..=3 {
         let answer = ChainAnswer::Slash(facts.clone());

@@ -40,6 +40,8 @@ mod restore;
 #[cfg(test)]
 mod script;
 #[cfg(test)]
+mod second;
+#[cfg(test)]
 mod settling;
 #[cfg(test)]
 mod show;

@@ -43,7 +43,7 @@ impl Bench {
     }
 
     /// A person speaks at a node.
-    fn speak(&mut self, node: u16, person: u16, request: &Request, decision: Decision, number: u64) {
+    pub(crate) fn speak(&mut self, node: u16, person: u16, request: &Request, decision: Decision, number: u64) {
         let opinion = Box::new(self.opinion(person, request.id(), decision, number));
         self.event(node, Event::Opined { opinion });
     }

@@ -58,6 +58,8 @@ fn slash_query(request: &Request) -> firn_coordinator::api::ChainQuery {
         account: request.account(),
         nonce: firn_proto::account::nonce_of(request.id()),
         history_seconds: None,
+        slasher: request.account(),
+        gate: None,
     }
 }
 

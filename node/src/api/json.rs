@@ -131,8 +131,11 @@ pub(crate) struct Requests {
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct RequestView {
     pub(crate) id: String,
-    /// checking, waiting, signing, signed, executed, refused or expired.
+    /// checking, waiting, signing, signed, scheduled, executed, refused or expired.
     pub(crate) state: String,
+    /// What came of the first of two payloads: answers, signature and transaction are then the second one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) schedule: Option<ScheduleView>,
     /// Why it is refused or expired.
     pub(crate) code: Option<String>,
     pub(crate) operation: OperationJson,
@@ -163,6 +166,20 @@ pub(crate) struct RequestView {
     pub(crate) opinions: Vec<OpinionView>,
     /// What the rules say to it at this moment.
     pub(crate) policy: Vec<FindingView>,
+}
+
+/// The first payload of two, which has executed: what it scheduled waits on chain, where it can be cancelled.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ScheduleView {
+    pub(crate) signature: Option<String>,
+    /// Who signed, where this node coordinated.
+    pub(crate) signers: Vec<String>,
+    /// Where this node relayed it.
+    pub(crate) transaction: Option<String>,
+    /// The finalised block at which this node saw that it had executed.
+    pub(crate) block: u64,
+    /// When it can be executed, in seconds since the Unix epoch; absent where it was cancelled or has expired.
+    pub(crate) ready: Option<u64>,
 }
 
 /// An evidence verifier's answer.

@@ -2,7 +2,7 @@
 
 use super::json::{
     AuditEntryView, Check, FindingView, Frames, HeadView, HeadsView, KeyView, MemberView, OpinionView, PeerView,
-    RequestView, VerdictView,
+    RequestView, ScheduleView, VerdictView,
 };
 use crate::chain::Health;
 use crate::net::PeerStatus;
@@ -24,6 +24,13 @@ pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> Requ
     RequestView {
         id: view.id.to_string(),
         state: view.state.to_owned(),
+        schedule: view.schedule.as_ref().map(|schedule| ScheduleView {
+            signature: schedule.signature.map(|signature| signature.to_string()),
+            signers: schedule.signers.iter().map(|node| name(*node)).collect(),
+            transaction: schedule.transaction.map(|hash| hash.to_string()),
+            block: schedule.block,
+            ready: schedule.ready,
+        }),
         code: view.code.map(|code| code.as_str().to_owned()),
         operation: view.request.operation().to_json(),
         rendering: view.request.operation().render(definition).into(),

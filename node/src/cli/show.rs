@@ -141,6 +141,17 @@ pub(super) fn request_text(request: &RequestView, now: u64) -> String {
     for opinion in &request.opinions {
         let _ = writeln!(text, "    {} of {}: {}", opinion.person, opinion.organisation, opinion.decision);
     }
+    if let Some(schedule) = &request.schedule {
+        let by = schedule.transaction.as_ref().map(|hash| format!(" by transaction {hash}")).unwrap_or_default();
+        let _ = writeln!(text, "    scheduled on chain, seen at block {}{by}", schedule.block);
+        if let Some(ready) = schedule.ready {
+            let _ = writeln!(
+                text,
+                "    can be executed from {ready} on ({}), until then be cancelled",
+                remaining(ready, now)
+            );
+        }
+    }
     let willing = request.members.iter().filter(|member| member.status == "willing").count();
     let _ = writeln!(text, "    {willing} of {} members willing, {} needed", request.members.len(), request.threshold);
     // Nobody is missed any more once the signature is there.

@@ -15,6 +15,7 @@ use crate::wire;
 use alloy_sol_types::{SolStruct, SolValue};
 
 mod contracts;
+pub mod gate;
 pub mod limits;
 pub mod roles;
 pub mod treasury;

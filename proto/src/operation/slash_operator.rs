@@ -2,10 +2,11 @@
 
 use super::eigenlayer::{IAllocationManager, SlashingParams};
 use super::form::{Field, Form};
-use super::{Kind, Rendering, Terms, calldata, strategies};
+use super::guard::gate;
+use super::{Kind, Rendering, Scheduled, Signed, Terms, calldata, domain, strategies};
 use crate::account::Call;
 use crate::code::{Code, Refusal};
-use crate::definition::{Definition, KeyDefinition, Purpose};
+use crate::definition::{Contracts, Definition, KeyDefinition, Purpose};
 use crate::limits::{DESCRIPTION_BYTES_MAX, LOCATION_BYTES_MAX};
 use crate::wire;
 use alloy_primitives::{B256, Bytes, U256};
@@ -143,7 +144,7 @@ impl Kind for SlashOperator {
     }
 
     /// EIGENLAYER.md section 1: what `slashOperator` itself would refuse, and what should not reach an event log.
-    fn check(&self, _: &Definition) -> Result<(), Refusal> {
+    fn check(&self, definition: &Definition) -> Result<(), Refusal> {
         let refuse = |code, detail: String| Err(Refusal::new(code, detail));
         if !self.strategies.is_empty() && self.strategies.len() != self.wadsToSlash.len() {
             return refuse(
@@ -158,11 +159,17 @@ impl Kind for SlashOperator {
         if self.description.len() > DESCRIPTION_BYTES_MAX || self.description.chars().any(is_deceptive) {
             return refuse(Code::DescriptionInvalid, format!("{} bytes", self.description.len()));
         }
+        if definition.contracts_of(self.avs).is_ok() && self.evidence().is_none() {
+            return refuse(Code::EvidenceMissing, "the gate takes each piece of evidence once".to_owned());
+        }
         self.check_evidence()
     }
 
-    /// One call of `slashOperator`.
+    /// One call of `slashOperator`; with a gate, what schedules that.
     fn call(&self, definition: &Definition) -> Call {
+        if let Some(scheduled) = self.scheduled(definition) {
+            return scheduled.call(false).clone();
+        }
         let params = SlashingParams {
             operator: self.operator,
             operatorSetId: self.operatorSetId,
@@ -174,7 +181,13 @@ impl Kind for SlashOperator {
         Call { target: definition.chain.allocation_manager, value: U256::ZERO, data: Bytes::from(data) }
     }
 
-    fn render(&self, _: &Definition) -> Rendering {
+    /// Through the gate, where the AVS has one.
+    fn scheduled(&self, definition: &Definition) -> Option<Scheduled> {
+        let contracts = definition.contracts_of(self.avs).ok()?;
+        Some(gate::slash(contracts, self.signing_hash(&domain(definition)), self))
+    }
+
+    fn render(&self, definition: &Definition) -> Rendering {
         let shares = || self.strategies.iter().zip(&self.wadsToSlash);
         let share = |(strategy, wad)| format!("{} in strategy {strategy}", percentage(wad));
         let evidence = self.evidence().map(|hash| match self.evidenceLocation.as_str() {
@@ -190,7 +203,12 @@ impl Kind for SlashOperator {
         };
         Rendering {
             title: format!("slash operator {} of AVS {}, set {}", self.operator, self.avs, self.operatorSetId),
-            details: shares().map(share).chain([format!("\"{}\"", self.description)]).chain(evidence).collect(),
+            details: shares()
+                .map(share)
+                .chain([format!("\"{}\"", self.description)])
+                .chain(evidence)
+                .chain(definition.contracts_of(self.avs).ok().map(through))
+                .collect(),
             warnings: shares().filter_map(warning).collect(),
         }
     }
@@ -239,6 +257,13 @@ impl SlashOperator {
 
 /// Where evidence can be.
 const SCHEMES: [&str; 3] = ["https://", "http://", "ipfs://"];
+
+fn through(contracts: &Contracts) -> String {
+    format!(
+        "through gate {}: scheduled first, executed once its delay has passed, until then to be cancelled",
+        contracts.gate
+    )
+}
 
 fn no_evidence() -> String {
     B256::ZERO.to_string()

@@ -129,6 +129,9 @@ const PINNED: &[(u32, &str)] = &[
     (177, "EVIDENCE_REJECTED"),
     (178, "EVIDENCE_UNCHECKED"),
     (179, "SLASH_TOO_LATE"),
+    (210, "SCHEDULE_GONE"),
+    (211, "SCHEDULE_WAITS"),
+    (212, "DEADLINE_TOO_EARLY"),
 ];
 
 #[test]

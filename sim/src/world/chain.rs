@@ -94,6 +94,8 @@ impl Chain {
         };
         match query {
             ChainQuery::Slash { account, nonce, history_seconds, .. } => ChainAnswer::Slash(SlashFacts {
+                head: block.number,
+                gate: None,
                 block,
                 slasher: self.slasher,
                 slashable: true,

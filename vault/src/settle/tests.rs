@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::{Request as Ask, Subject};
-use crate::testing::{NOW, Net, release};
+use crate::testing::{GATED, NOW, Net, release};
 use crate::tests::people::BUDGETED;
 use alloy_primitives::{Address, B256, U256};
 use firn_proto::account::account_address;
@@ -225,4 +225,68 @@ fn r12_evidence_of_an_executed_slash_is_used_for_ever() {
     }
     net.ask(NodeId(11), settle(&first, lapsed(OVER + 1)));
     assert_eq!(answer(&mut net, &certificate, &third), Some(Code::EvidenceLocked));
+}
+
+/// Both payloads of a slash through a gate.
+fn scheduled(net: &Net, certificate: &KeyCertificate, nonce: u64, hash: u8) -> [Subject; 2] {
+    let account = account_address(certificate.group_key());
+    let first = net.request_with(|slash| {
+        (slash.account, slash.nonce, slash.avs) = (account, U256::from(nonce), GATED);
+        slash.evidenceHash = B256::repeat_byte(hash);
+    });
+    let Subject::Request(request) = &first else { panic!("a request") };
+    let second = Subject::Request(Box::new(request.second(&net.definition).expect("a second payload")));
+    [first, second]
+}
+
+#[test]
+fn r12_both_payloads_of_a_request_have_its_evidence_until_the_second_ends() {
+    let (mut net, certificate) = Net::certified(2, 3);
+    let ([first, second], [rival, _]) = (scheduled(&net, &certificate, 1, 7), scheduled(&net, &certificate, 2, 7));
+    assert_eq!(answer(&mut net, &certificate, &first), None);
+    net.ask(NodeId(11), settle(&first, Settlement::Executed));
+    for _ in 0..2 {
+        assert_eq!(answer(&mut net, &certificate, &rival), Some(Code::EvidenceLocked), "what is scheduled has it");
+        net.restart(NodeId(11));
+    }
+    assert_eq!(answer(&mut net, &certificate, &second), None, "its own");
+    net.refuses(NodeId(11), settle(&second, lapsed(OVER)), Code::VaultRefused);
+    net.ask(NodeId(11), settle(&second, lapsed(OVER + 1)));
+    assert_eq!(kinds(&mut net), [], "cancelled on chain, it ends with its deadline");
+    assert_eq!(answer(&mut net, &certificate, &rival), None);
+}
+
+#[test]
+fn r12_what_the_chain_has_scheduled_holds_evidence_where_no_share_was_lent_and_once_executed_for_ever() {
+    let (mut net, certificate) = Net::certified(2, 3);
+    let ([first, second], [rival, _]) = (scheduled(&net, &certificate, 1, 7), scheduled(&net, &certificate, 2, 7));
+    net.ask(NodeId(11), settle(&first, Settlement::Executed));
+    assert_eq!(answer(&mut net, &certificate, &rival), Some(Code::EvidenceLocked));
+    net.ask(NodeId(11), settle(&second, Settlement::Executed));
+    net.restart(NodeId(11));
+    assert_eq!(answer(&mut net, &certificate, &rival), Some(Code::EvidenceLocked));
+    assert_eq!(
+        kinds(&mut net),
+        [Kind::EvidenceLock, Kind::RequesterLock],
+        "and the nonce of its account is the chain's"
+    );
+}
+
+#[test]
+fn r12_a_second_payload_is_the_requests_own_and_of_no_request_that_has_one_only() {
+    let (mut net, certificate) = Net::certified(2, 3);
+    let [first, second] = scheduled(&net, &certificate, 1, 7);
+    let [digests, nonces] = [[&first, &second].map(|subject| subject.digest(&net.definition).0), {
+        let nonce = |subject: &Subject| {
+            let Subject::Request(request) = subject else { panic!("a request") };
+            request.execute(&net.definition).nonce.to_be_bytes::<32>()
+        };
+        [nonce(&first), nonce(&second)]
+    }];
+    assert!(digests[0] != digests[1] && nonces[0] != nonces[1]);
+    let Subject::Request(plain) = net.request(certificate.group_key(), 2, 5) else { panic!("a request") };
+    assert_eq!(plain.step(true, &net.definition).unwrap_err().code, Code::RequestMalformed);
+    let Subject::Request(request) = &second else { panic!("a request") };
+    assert_eq!(request.verify_anew(&net.definition).as_ref(), Ok(&**request));
+    assert_eq!(answer(&mut net, &certificate, &second), None);
 }

@@ -340,4 +340,22 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "the operator's stake is out of reach before the slash can execute",
         "`firn request show` has both blocks; ask for strategies that stay allocated, if there are any",
     ),
+    Entry(
+        Code::ScheduleGone,
+        "SCHEDULE_GONE",
+        "what the request scheduled on chain was cancelled, has expired, or was executed by somebody else",
+        "see who cancelled it (`OperationCanceled` of the AccessManager) and why; a new request is needed to try again",
+    ),
+    Entry(
+        Code::ScheduleWaits,
+        "SCHEDULE_WAITS",
+        "what the request scheduled on chain waits for its delay to end",
+        "nothing to do: shares for its execution are lent once the finalised chain shows it ready and not cancelled",
+    ),
+    Entry(
+        Code::DeadlineTooEarly,
+        "DEADLINE_TOO_EARLY",
+        "the request's deadline is before its execution, which the delay on chain makes wait",
+        "ask again with a deadline later than the delay of the role, plus the time for two rounds of signing",
+    ),
 ];

@@ -2,6 +2,13 @@
 #![allow(missing_docs, reason = "names and meaning are the contracts' own")]
 
 alloy_sol_types::sol! {
+    struct SlashingParams {
+        address operator;
+        uint32 operatorSetId;
+        address[] strategies;
+        uint256[] wadsToSlash;
+        string description;
+    }
     struct Limits {
         uint64 minWad;
         uint64 maxWad;
@@ -16,6 +23,7 @@ alloy_sol_types::sol! {
         uint32 window;
     }
     interface ISlashGate {
+        function slash(bytes32 requestId, bytes32 evidence, address avs, SlashingParams calldata params) external returns (uint256);
         function setLimits(bytes32 requestId, address avs, uint32 operatorSetId, Limits calldata limits) external;
         function tightenLimits(bytes32 requestId, address avs, uint32 operatorSetId, Limits calldata limits) external;
     }
