@@ -156,7 +156,7 @@ impl Engine {
             self.tell_opinions(*id, to);
         }
         for (id, is_signed) in ids {
-            if !known.contains(&id) {
+            if !known.contains(&id) && !known.contains(&self.asked(id)) {
                 self.tell_request(id, to);
             }
             if is_signed && !signed.contains(&id) {
@@ -258,6 +258,7 @@ impl Engine {
     /// One request.
     #[must_use]
     pub fn request(&self, id: SubjectId) -> Option<SubjectView> {
+        let id = self.asked(id);
         let first = self.subjects.get(&id)?;
         let request = first.request()?;
         let key = request.key(&self.definition)?;

@@ -4,6 +4,7 @@
 use crate::api::{ChainQuery, Effect, Observation, SubmissionOutcome, Timer};
 use crate::audit::AuditNote;
 use crate::engine::Engine;
+use crate::sign::State;
 use crate::limits::{
     EXPIRY_GRACE_SECONDS, QUERIES_PER_BLOCK, RELAY_LOST_MS, RELAY_MS, RELAY_RETRY_MS, SETTLED_PER_BLOCK,
 };
@@ -82,14 +83,16 @@ impl Engine {
                     queries.push((*id, query));
                 }
                 (_, None, None) if is_past(EXPIRY_GRACE_SECONDS) => expired.push(*id),
-                // Open ones as well: who holds a signature back may have it executed.
+                // Open ones as well: who holds a signature back may have it executed. And what others may have scheduled.
                 (_, None, _) => queries.push((*id, query)),
+                _ if request.second(&self.definition).is_some() => queries.push((*id, query)),
                 _ => {}
             }
         }
         for (subject, query) in queries {
             self.effect(Effect::AskChain { subject, query });
         }
+        self.look_at_scheduled();
         expired.into_iter().for_each(|id| self.close(id, Code::RequestExpired));
         executed.into_iter().for_each(|id| self.settle(id, Settlement::Executed));
     }
@@ -123,7 +126,12 @@ impl Engine {
         let Some(state) = self.subjects.get_mut(&id).filter(|state| !state.settled) else { return };
         state.settled = true;
         let Some(request) = state.request().cloned() else { return };
-        if settlement != Settlement::Executed || request.second(&self.definition).is_none() {
+        if settlement == Settlement::Executed && request.second(&self.definition).is_some() {
+            // What is scheduled holds what it has until the second payload ends; of what has ended, nobody needs to be told.
+            if self.subjects.get(&second_of(id)).is_none_or(State::is_settled) {
+                return;
+            }
+        } else {
             self.free_buckets(id);
         }
         self.ask_vault(VaultRequest::Settle { request: Box::new(request), settlement });

@@ -205,7 +205,7 @@ impl Engine {
     /// still to be settled.
     pub(crate) fn forget_closed(&mut self) {
         while let Some(id) =
-            self.index.oldest_beyond(CLOSED_SUBJECTS_MAX, |id| self.limits.is_holder(id) || self.is_waited_for(id))
+            self.index.oldest_beyond(CLOSED_SUBJECTS_MAX, |id| self.limits.is_holder(self.asked(id)))
         {
             self.subjects.remove(&id);
             self.reindex(id);

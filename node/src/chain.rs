@@ -306,7 +306,9 @@ impl Chain {
     async fn call(&self, request: TransactionRequest, block: BlockReference) -> Result<Bytes, Trouble> {
         let at = BlockId::hash(B256::from(block.hash.0));
         self.provider.call(request).block(at).await.map_err(|error| {
-            if error.as_error_resp().is_some_and(|resp| resp.as_revert_data().is_some()) {
+            // Some leave the data of a revert without any away.
+            let reverted = |resp: &ErrorPayload| resp.as_revert_data().is_some() || resp.message.contains("revert");
+            if error.as_error_resp().is_some_and(reverted) {
                 Trouble::Reverted
             } else {
                 unavailable(error)

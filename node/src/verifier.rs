@@ -100,7 +100,7 @@ impl Verifier {
             "schema": "firn.evidence-check.v1",
             "network": self.definition.network_id().0.to_string(),
             "chain": self.definition.chain.id,
-            "request": request.id().to_string(),
+            "request": request.asked().to_string(),
             "requester": request.requester(),
             "operation": request.operation().to_json(),
             "title": rendering.title,

@@ -36,14 +36,14 @@ impl Vault {
         let open = self.locks.range(..Kind::EvidenceLock.key(&[])).filter(|(_, holder)| payloads.contains(holder));
         let mut ended: Vec<_> = open.filter(|_| !goes_on).map(|(key, _)| key.clone()).collect();
         for (kind, lock, payload) in lasting {
-            match self.locks.get(&lock) == Some(&payload) {
-                held if !executed => ended.extend(held.then_some(lock)),
-                true => {}
-                // Ours or a rival's before, now it is the payload's that the chain has: none other may ever follow it.
-                false => {
-                    writes.push(self.put(kind, lock.clone(), &payload.0, rng));
-                    self.locks.insert(lock, payload);
-                }
+            let holder = self.locks.get(&lock).copied();
+            if !executed {
+                ended.extend((holder == Some(payload)).then_some(lock));
+            } else if holder != Some(payload) && !(goes_on && holder.is_some()) {
+                // Ours or a rival's before, now it is the payload's that the chain has: none other may ever follow it. A rival of what
+                // is scheduled only may still be what executes.
+                writes.push(self.put(kind, lock.clone(), &payload.0, rng));
+                self.locks.insert(lock, payload);
             }
         }
         ended.iter().map(|key| self.locks.remove(key)).for_each(drop);

@@ -52,12 +52,13 @@ impl Engine {
         }
         let (verdict, block, history) = match answer {
             ChainAnswer::Slash(facts) => {
-                let earliest = self.earliest(id, &facts);
+                let seconds = self.seconds_left(id, &facts);
+                let earliest = self.earliest(seconds, &facts);
                 if let Some(state) = self.subjects.get_mut(&id) {
                     state.window = Some((earliest.1, facts.last_block));
                     state.ready = facts.gate.as_ref().and_then(|gate| gate.ready);
                 }
-                (self.judge_slash(id, &facts, earliest), facts.block, facts.history)
+                (self.judge_slash(id, &facts, earliest, seconds.1), facts.block, facts.history)
             }
             ChainAnswer::Account(facts) => (self.judge_calls(id, &facts).map_err(Status::NotYet), facts.block, None),
             ChainAnswer::Unavailable(code) => (Err(Status::NotYet(code)), BlockReference::default(), None),
@@ -79,13 +80,22 @@ impl Engine {
             Err(status) => {
                 let status = self.permitted(id).err().unwrap_or(status);
                 self.declare(id, status);
-                self.recheck_later(id);
+                // What waits on chain changes with the finalised block, which has it looked at.
+                if status != Status::NotYet(Code::ScheduleWaits) {
+                    self.recheck_later(id);
+                }
             }
         }
     }
 
     /// Holds the chain's facts against a slash that can execute at these blocks (EIGENLAYER.md section 1).
-    fn judge_slash(&self, id: SubjectId, facts: &SlashFacts, earliest: (u64, u64)) -> Result<BlockReference, Status> {
+    fn judge_slash(
+        &self,
+        id: SubjectId,
+        facts: &SlashFacts,
+        earliest: (u64, u64),
+        seconds: u64,
+    ) -> Result<BlockReference, Status> {
         let refuse = |code| Err(Status::NotYet(code));
         let request = self.judge_account(id, facts.signer.as_ref(), facts.nonce_used).map_err(Status::NotYet)?;
         let Some(slash) = request.operation().slash() else { return refuse(Code::ChainUnavailable) };
@@ -110,7 +120,7 @@ impl Engine {
             return refuse(Code::SlashTooLate);
         }
         if scheduled.is_some() {
-            self.judge_gate(request, facts)?;
+            self.judge_gate(request, facts, seconds)?;
         }
         match self.history_needed(request) {
             // What was executed later than this block, and freed its budget since, would be missing.

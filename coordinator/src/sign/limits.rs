@@ -78,25 +78,34 @@ impl Engine {
     /// Before the first block that is final after it came in, no time passes.
     pub(crate) fn waited(&self, state: &State) -> Waited {
         let now = self.limits.clock;
-        let received = if state.received_chain == WallTime::default() { now } else { state.received_chain };
-        Waited { received, now }
+        let first = state.request().and_then(|request| self.subjects.get(&request.asked()));
+        let received = first.unwrap_or(state).received_chain;
+        Waited { received: if received == WallTime::default() { now } else { received }, now }
     }
 
-    /// The first block at which a slash can execute, seen from the finalised one and from the newest: after what its rules and the
-    /// chain still have it wait, and the time that signing and relaying take.
-    pub(crate) fn earliest(&self, id: SubjectId, facts: &SlashFacts) -> (u64, u64) {
+    /// In how many seconds a slash can execute at the earliest, and as things usually go: after what its rules and the chain still
+    /// have it wait, and the time that signing and relaying take. A second payload is signed when the delay's end is final.
+    pub(crate) fn seconds_left(&self, id: SubjectId, facts: &SlashFacts) -> (u64, u64) {
+        let Some(state) = self.subjects.get(&id) else { return (0, 0) };
+        let Some(request) = state.request() else { return (0, 0) };
+        let Waited { received, now } = self.waited(state);
+        let waited = now.0.saturating_sub(received.0);
+        let left = self.definition.policy.delay_left(&self.definition, request, waited).saturating_add(EXECUTION_SECONDS);
+        match facts.gate.as_ref().filter(|_| !request.is_second()) {
+            Some(gate) => {
+                let left = left.saturating_add(gate.delay).saturating_add(EXECUTION_SECONDS);
+                (left, left.saturating_add(FINALITY_SECONDS))
+            }
+            None => (left, left),
+        }
+    }
+
+    /// The first blocks at which that is: counted from the finalised one, and from the newest.
+    pub(crate) fn earliest(&self, (least, usual): (u64, u64), facts: &SlashFacts) -> (u64, u64) {
         let finalised = facts.block.number;
         let seconds = self.definition.chain.block_seconds.unwrap_or(BLOCK_SECONDS).max(1);
         let head = facts.head.clamp(finalised, finalised.saturating_add(FINALITY_SECONDS.div_ceil(seconds)));
-        let Some(state) = self.subjects.get(&id) else { return (finalised, head) };
-        let Waited { received, now } = self.waited(state);
-        let waited = now.0.saturating_sub(received.0);
-        let first = state.request().filter(|request| !request.is_second());
-        let left =
-            state.request().map_or(0, |request| self.definition.policy.delay_left(&self.definition, request, waited));
-        let scheduled = facts.gate.as_ref().filter(|_| first.is_some()).map_or(0, |gate| gate.delay);
-        let left = left.saturating_add(scheduled).saturating_add(EXECUTION_SECONDS).div_ceil(seconds);
-        (finalised.saturating_add(left), head.saturating_add(left))
+        (finalised.saturating_add(least.div_ceil(seconds)), head.saturating_add(usual.div_ceil(seconds)))
     }
 
     fn has_rival(&self, request: &Request) -> bool {
@@ -161,7 +170,7 @@ impl Engine {
     pub(crate) fn count_intake(&mut self, id: SubjectId, at: WallTime) {
         let Some(state) = self.subjects.get(&id) else { return };
         let Some(request) = state.request() else { return };
-        if state.received_chain == WallTime::default() && state.is_open() {
+        if state.received_chain == WallTime::default() && self.is_undecided(id) {
             self.limits.fresh.insert(id);
         }
         let at = if at == WallTime::default() { state.received } else { at };

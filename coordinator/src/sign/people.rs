@@ -37,8 +37,10 @@ impl Engine {
 
     fn take_opinion(&mut self, opinion: &Opinion) -> Result<(), Code> {
         let id = opinion.request();
+        // People speak of requests, not of their second payloads.
+        let is_request = self.asked(id) == id;
         let undecided = self.is_undecided(id);
-        let state = self.subjects.get_mut(&id).ok_or(Code::RequestUnknown)?;
+        let state = self.subjects.get_mut(&id).filter(|_| is_request).ok_or(Code::RequestUnknown)?;
         if !undecided {
             return Err(Code::OpinionTooLate);
         }

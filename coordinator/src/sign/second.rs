@@ -8,7 +8,6 @@ use super::State;
 use crate::api::{Observation, SlashFacts};
 use crate::audit::AuditNote;
 use crate::engine::Engine;
-use crate::limits::EXECUTION_SECONDS;
 use firn_proto::message::Status;
 use firn_proto::opinion::Opinions;
 use firn_proto::request::{Request, second_of};
@@ -29,14 +28,18 @@ impl Engine {
     /// Whether shares for a request may still leave, in this session or in one to come.
     pub(super) fn is_undecided(&self, id: SubjectId) -> bool {
         let Some(state) = self.subjects.get(&id) else { return false };
-        let second = || state.request().is_some_and(|request| request.second(&self.definition).is_some());
-        state.is_open()
-            || state.closed.is_none() && second() && self.subjects.get(&second_of(id)).is_none_or(State::is_open)
+        let follows = || state.request().is_some_and(|request| request.second(&self.definition).is_some());
+        match self.subjects.get(&second_of(id)) {
+            Some(second) => second.is_open(),
+            None => state.is_open() || state.closed.is_none() && follows(),
+        }
     }
 
-    /// Whether the second session of a request, which needs what the first one knows, is not over.
-    pub(crate) fn is_waited_for(&self, id: SubjectId) -> bool {
-        self.subjects.get(&second_of(id)).is_some_and(|second| !second.settled)
+    /// A block is final: what waits on chain may be ready in it, or gone.
+    pub(crate) fn look_at_scheduled(&mut self) {
+        let waits = |state: &State| state.status == Some(Status::NotYet(Code::ScheduleWaits));
+        let waiting: Vec<_> = self.open_subjects().filter(|(_, state)| waits(state)).map(|(id, _)| id).collect();
+        waiting.into_iter().for_each(|id| self.evaluate(id));
     }
 
     /// The finalised chain shows a payload as executed: the session of the one that follows begins, if there is one.
@@ -47,18 +50,18 @@ impl Engine {
         if self.subjects.contains_key(&second) {
             return;
         }
-        let mut fresh = State::new(Subject::Request(Box::new(request)), state.origin, state.received);
-        fresh.received_chain = state.received_chain;
+        let mut fresh = State::new(Subject::Request(Box::new(request.clone())), state.origin, state.received);
+        fresh.superseded = request.verify_anew(&self.definition).err().map(|refusal| refusal.code);
         self.subjects.insert(second, fresh);
         self.reindex(second);
         // Whether or not our vault lent a share for it: what is scheduled has evidence and budgets to itself.
         self.hold_buckets(id);
-        self.store_subject(second, AuditNote::new(second, "execution-awaited"));
+        self.store_subject(second, AuditNote { reference: &id.0.0, ..AuditNote::new(second, "execution-awaited") });
         self.observe(Observation::Subject { subject: second, state: "received", code: None });
     }
 
-    /// Holds what gate and AccessManager say against a payload.
-    pub(super) fn judge_gate(&self, request: &Request, facts: &SlashFacts) -> Result<(), Status> {
+    /// Holds what gate and AccessManager say against a payload that can execute in so many seconds.
+    pub(super) fn judge_gate(&self, request: &Request, facts: &SlashFacts, seconds: u64) -> Result<(), Status> {
         let Some(gate) = &facts.gate else { return Err(Status::NotYet(Code::ChainUnavailable)) };
         if !gate.used_by.is_zero() {
             return Err(Status::Declined(Code::EvidenceLocked));
@@ -72,11 +75,11 @@ impl Engine {
                 Some(_) => {}
             }
         } else {
-            let executable = gate.time.0.saturating_add(gate.delay).saturating_add(EXECUTION_SECONDS);
-            if executable > request.deadline().0 {
+            if gate.time.0.saturating_add(seconds) > request.deadline().0 {
                 return Err(Status::Declined(Code::DeadlineTooEarly));
             }
         }
-        if gate.call_succeeds { Ok(()) } else { Err(Status::NotYet(Code::CallReverts)) }
+        // Without a delay, what was cancelled could be executed all the same.
+        if gate.call_succeeds && gate.delay > 0 { Ok(()) } else { Err(Status::NotYet(Code::CallReverts)) }
     }
 }

@@ -176,11 +176,12 @@ fn r17_a_slash_is_refused_where_the_delay_on_chain_outlasts_deadline_or_stake() 
         bench.submit_gated(&request);
         bench.view(1, &request).code
     };
-    assert_eq!(code(GATE_DELAY + 600, |_| {}), None);
-    assert_eq!(code(GATE_DELAY, |_| {}), Some(Code::DeadlineTooEarly));
-    // An hour and two minutes are 310 blocks of 12 s.
-    assert_eq!(code(7_200, |facts| facts.last_block = facts.block.number + 310), None);
-    assert_eq!(code(7_200, |facts| facts.last_block = facts.block.number + 309), Some(Code::SlashTooLate));
+    // Two minutes for each signature, and twenty until the delay's end is final.
+    assert_eq!(code(GATE_DELAY + 240 + 1_200, |_| {}), None);
+    assert_eq!(code(GATE_DELAY + 240 + 1_199, |_| {}), Some(Code::DeadlineTooEarly));
+    // An hour and four minutes are 320 blocks of 12 s.
+    assert_eq!(code(7_200, |facts| facts.last_block = facts.block.number + 320), None);
+    assert_eq!(code(7_200, |facts| facts.last_block = facts.block.number + 319), Some(Code::SlashTooLate));
 }
 
 #[test]
@@ -246,4 +247,60 @@ fn r20_what_people_say_counts_until_the_second_payload_is_signed() {
     assert_eq!(bench.view(2, &request).code, Some(Code::RequestVetoed));
     bench.wait(60);
     assert!((1..=3).all(|node| bench.view(node, &request).signature.is_none()));
+}
+
+#[test]
+fn r12_a_slash_that_was_cancelled_takes_no_evidence_from_its_successor_at_a_restart() {
+    let mut bench = Bench::gated();
+    let first = bench.gated_slash(1, 7);
+    bench.submit_gated(&first);
+    bench.scheduled(&first);
+    bench.ready = None;
+    bench.wait(GATE_DELAY);
+    bench.wait(7_200);
+    bench.wait(3_601);
+    let mut slash = bench.slash(2, 5);
+    (slash.evidenceHash, slash.deadline) = (B256::repeat_byte(7), WALL + bench.now / 1_000 + 7_200);
+    let second = bench.signed(&crate::bench::REQUESTER, Operation::SlashOperator(slash));
+    bench.submit_gated(&second);
+    bench.scheduled(&second);
+    let locks = |bench: &Bench| {
+        let sealed = |node: u16| {
+            let records = bench.hosts.get(&node).unwrap().sealed.iter();
+            records.filter(|(key, _)| key.starts_with(b"lock/evidence/")).map(|(_, value)| value.clone()).collect::<Vec<_>>()
+        };
+        [1, 2, 3].map(sealed)
+    };
+    let held = locks(&bench);
+    assert!(held.iter().all(|locks| locks.len() == 1));
+    for node in 1..=3 {
+        bench.restart(node);
+    }
+    for _ in 0..3 {
+        bench.wait(1);
+    }
+    assert_eq!(locks(&bench), held, "not written anew");
+    bench.wait(GATE_DELAY);
+    assert_eq!(bench.states(&second), ["signed"; 3]);
+}
+
+#[test]
+fn r20_people_stop_at_any_node_what_was_scheduled_while_that_was_away() {
+    let (mut bench, _) = Bench::ready_of(gated_of(&governed(2, 3)));
+    let request = bench.gated_slash(1, 7);
+    bench.submit_gated(&request);
+    for person in [1, 2] {
+        bench.speak(2, person, &request, Decision::Approve, 1);
+    }
+    bench.kill(3);
+    bench.go_on_gated();
+    bench.scheduled(&request);
+    bench.restart(3);
+    bench.go_on_gated();
+    bench.execute_payload(&request, false);
+    bench.go_on_gated();
+    bench.speak(3, 1, &request, Decision::Veto, 2);
+    bench.go_on_gated();
+    assert_eq!(bench.states(&request), ["refused"; 3]);
+    assert!((1..=3).all(|node| bench.view(node, &request).code == Some(Code::RequestVetoed)));
 }

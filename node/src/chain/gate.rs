@@ -7,6 +7,7 @@ use alloy::primitives::{Address, FixedBytes};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use firn_coordinator::api::{GateFacts, GateQuery};
+use firn_proto::Code;
 use firn_proto::account::Call;
 use firn_proto::message::BlockReference;
 use firn_proto::operation::eigenlayer::{IAllocationManager, OperatorSet};
@@ -26,7 +27,7 @@ alloy::sol! {
 }
 
 impl Chain {
-    /// Reads what gate and manager say at one block. Contracts that are not there leave facts that no request can satisfy.
+    /// Reads what gate and manager say at one block. Contracts that are not there give none.
     pub(super) async fn gate_facts(
         &self,
         query: &GateQuery,
@@ -45,12 +46,14 @@ impl Chain {
             self.read(scheduled.target, used, block),
             self.try_call(account, &query.call, block),
         );
-        let ready: u64 = or_absent(ready.map(|time| time.to::<u64>()))?;
+        // They answer for everything: what does not read is a bad answer, and not one that nothing is scheduled or used.
+        let answered = |_| Trouble::Unavailable(Code::ChainUnavailable);
+        let ready: u64 = ready.map_err(answered)?.to();
         Ok(GateFacts {
             time,
-            delay: or_absent(may.map(|may| may.delay))?.into(),
+            delay: may.map_err(answered)?.delay.into(),
             ready: (ready != 0).then_some(WallTime(ready)),
-            used_by: or_absent(used_by)?,
+            used_by: used_by.map_err(answered)?,
             call_succeeds: tried?,
         })
     }

@@ -108,11 +108,14 @@ async fn tail(client: &Client, lines: u64, follow: bool, output: Output) -> Resu
 
 async fn show(client: &Client, id: &str, output: Output) -> Result<(), Failure> {
     let (mut next, mut found) = (0, false);
+    // A request of two payloads has a session for each.
+    let asked = id.parse::<B256>().map(|id| second_of(SubjectId(Digest(id.0))).to_string());
+    let second = asked.unwrap_or_default();
     loop {
         let page = client.audit(next).await?;
         let Some(last) = page.entries.last() else { break };
         next = last.number.saturating_add(1);
-        for entry in page.entries.iter().filter(|entry| entry.session == id) {
+        for entry in page.entries.iter().filter(|entry| [id, &second].contains(&entry.session.as_str())) {
             found = true;
             print_line(output, entry, || entry_text(entry))?;
         }

@@ -91,9 +91,9 @@ pub(crate) struct SlashArgs {
     /// The requester's nonce; random where it is not given.
     #[arg(long)]
     nonce: Option<U256>,
-    /// Seconds until it expires.
-    #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
-    within_seconds: u64,
+    /// Seconds until it expires; an hour, or ten days where it waits on chain.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    within_seconds: Option<u64>,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -144,6 +144,8 @@ async fn slash(args: &SlashArgs, output: Output) -> Result<(), Failure> {
             })?
         }
     };
+    let waits = definition.contracts.iter().any(|listed| listed.avs == args.avs);
+    let usual = if waits { 10 * 24 * 3600 } else { 3600 };
     let operation = Operation::SlashOperator(SlashOperator {
         avs: args.avs,
         operator: args.operator,
@@ -155,7 +157,7 @@ async fn slash(args: &SlashArgs, output: Output) -> Result<(), Failure> {
         evidenceLocation: args.evidence_location.clone(),
         account,
         nonce: args.nonce.unwrap_or_else(random_nonce),
-        deadline: wall_time().0.saturating_add(args.within_seconds),
+        deadline: wall_time().0.saturating_add(args.within_seconds.unwrap_or(usual)),
     });
     let signed = sign(&definition, operation, &signer)?;
     let accepted = client.submit(&RequestBody::from_signed(&signed)).await?;
