@@ -17,11 +17,16 @@ use firn_proto::operation::eigenlayer::{IAllocationManager, OperatorSet};
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, GroupSignature, SubjectId};
 use history::History;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
+use window::Memberships;
 
 mod history;
+mod logs;
+#[cfg(test)]
+mod tests;
 mod window;
 
 /// Questions that wait: what the loop offers beyond is answered `CHAIN_UNAVAILABLE` and asked again.
@@ -71,6 +76,7 @@ pub(crate) struct Chain {
     chain_id: u64,
     allocation_manager: Address,
     history: History,
+    memberships: Memberships,
 }
 
 /// Why facts could not be read.
@@ -95,12 +101,14 @@ impl Chain {
             (provider.erased(), address)
         });
         let provider = ProviderBuilder::default().connect_http(url).erased();
+        let sets: BTreeSet<_> = definition.operator_sets.iter().map(|set| (set.avs, set.id)).collect();
         Self {
             provider,
             relayer,
             chain_id: definition.chain.id,
             allocation_manager: definition.chain.allocation_manager,
-            history: History::new(definition),
+            history: History::new(definition.chain.allocation_manager, sets.clone()),
+            memberships: Memberships::new(sets),
         }
     }
 
@@ -219,8 +227,7 @@ impl Chain {
         };
         let set = || OperatorSet { avs: *avs, id: *operator_set_id };
         let manager = self.allocation_manager;
-        let operator_set = set();
-        let (signer, nonce_used, slasher, slashable, strategies, last_block) = futures::join!(
+        let (signer, nonce_used, slasher, slashable, strategies) = futures::join!(
             self.read(*account, IFrostAccount::signerCall {}, block),
             self.read(*account, IFrostAccount::nonceUsedCall { nonce: *nonce }, block),
             self.read(manager, IAllocationManager::getSlasherCall { operatorSet: set() }, block),
@@ -230,8 +237,9 @@ impl Chain {
                 block
             ),
             self.read(manager, IAllocationManager::getStrategiesInOperatorSetCall { operatorSet: set() }, block),
-            self.last_block(*operator, &operator_set, named, block),
         );
+        let slashable = or_absent(slashable)?;
+        let last_block = self.last_block(*operator, &set(), named, slashable, block).await?;
         let history = match history_seconds {
             // What cannot be read is no empty history: the core takes it for a budget that is spent.
             Some(seconds) => self.history.up_to(&self.provider, block, time, *seconds).await.ok(),
@@ -239,11 +247,11 @@ impl Chain {
         };
         Ok(SlashFacts {
             block,
-            last_block: last_block?,
+            last_block,
             signer: or_absent(signer.map(Some))?,
             nonce_used: or_absent(nonce_used)?,
             slasher: or_absent(slasher)?,
-            slashable: or_absent(slashable)?,
+            slashable,
             strategies: or_absent(strategies)?,
             history,
         })

@@ -95,6 +95,7 @@ fn attempt(mutant: &Mutant, place: &Path, tree: &Path) -> Result<Result<&'static
     cargo.args(["nextest", "run", "--locked", "--cargo-profile", "mutants", "--package", &mutant.package]);
     match mutant.binary.as_str() {
         "lib" => cargo.arg("--lib"),
+        "bin" => cargo.arg("--bins"),
         binary => cargo.args(["--test", binary]),
     };
     cargo.args(["-E", &format!("test(={})", mutant.test)]).current_dir(tree).stdin(Stdio::null());

@@ -7,7 +7,7 @@ use crate::repository_root;
 pub struct Mutant {
     /// The crate whose test it is.
     pub package: String,
-    /// The test binary, `lib` for the tests in `src`.
+    /// The test binary, `lib` or `bin` for the tests in `src`.
     pub binary: String,
     /// The test, with its modules.
     pub test: String,
