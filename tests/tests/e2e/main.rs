@@ -11,6 +11,8 @@ mod asking;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 mod chain;
 #[cfg(test)]
 mod evidence;
@@ -52,6 +54,8 @@ mod remote;
 mod requests;
 #[cfg(test)]
 mod roles;
+#[cfg(test)]
+mod timelock;
 #[cfg(test)]
 mod treasury;
 #[cfg(test)]
