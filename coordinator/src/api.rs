@@ -102,6 +102,11 @@ pub enum Event {
         /// What the verifier said; nothing where it failed or took too long.
         verdict: Option<EvidenceVerdict>,
     },
+    /// Another one: the verifier was not asked, as too many questions wait.
+    EvidenceUnasked {
+        /// The request.
+        request: SubjectId,
+    },
     /// An answer to [`Effect::SubmitToChain`].
     SubmissionSettled {
         /// What was submitted.

@@ -195,6 +195,7 @@ impl Engine {
             Event::ChainReplied { subject, answer } => self.chain_replied(subject, answer),
             Event::SubmissionSettled { subject, outcome } => self.submission_settled(subject, outcome),
             Event::EvidenceChecked { request, verdict } => self.evidence_checked(request, verdict),
+            Event::EvidenceUnasked { request } => self.evidence_unasked(request),
             Event::VaultReplied { reply } => self.vault_replied(reply),
             Event::Operator(command) => self.operator(command),
         }

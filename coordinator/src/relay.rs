@@ -4,10 +4,10 @@
 use crate::api::{ChainQuery, Effect, Observation, SubmissionOutcome, Timer};
 use crate::audit::AuditNote;
 use crate::engine::Engine;
-use crate::sign::State;
 use crate::limits::{
     EXPIRY_GRACE_SECONDS, QUERIES_PER_BLOCK, RELAY_LOST_MS, RELAY_MS, RELAY_RETRY_MS, SETTLED_PER_BLOCK,
 };
+use crate::sign::State;
 use firn_proto::account::nonce_of;
 use firn_proto::limits::EXECUTION_GRACE_SECONDS;
 use firn_proto::message::BlockReference;

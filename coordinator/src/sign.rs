@@ -204,9 +204,7 @@ impl Engine {
     /// Drops the longest-known closed requests from memory where there are too many; their records stay. What holds a budget is
     /// still to be settled.
     pub(crate) fn forget_closed(&mut self) {
-        while let Some(id) =
-            self.index.oldest_beyond(CLOSED_SUBJECTS_MAX, |id| self.limits.is_holder(self.asked(id)))
-        {
+        while let Some(id) = self.index.oldest_beyond(CLOSED_SUBJECTS_MAX, |id| self.limits.is_holder(self.asked(id))) {
             self.subjects.remove(&id);
             self.reindex(id);
         }

@@ -17,12 +17,17 @@ use firn_proto::operation::eigenlayer::{IAllocationManager, OperatorSet};
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, GroupSignature, SubjectId};
 use history::History;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
+use window::Memberships;
 
 mod gate;
 mod history;
+mod logs;
+#[cfg(test)]
+mod tests;
 mod window;
 
 /// Questions that wait: what the loop offers beyond is answered `CHAIN_UNAVAILABLE` and asked again.
@@ -73,6 +78,7 @@ pub(crate) struct Chain {
     allocation_manager: Address,
     permission_controller: Option<Address>,
     history: History,
+    memberships: Memberships,
 }
 
 /// Why facts could not be read.
@@ -97,13 +103,15 @@ impl Chain {
             (provider.erased(), address)
         });
         let provider = ProviderBuilder::default().connect_http(url).erased();
+        let sets: BTreeSet<_> = definition.operator_sets.iter().map(|set| (set.avs, set.id)).collect();
         Self {
             provider,
             relayer,
             chain_id: definition.chain.id,
             allocation_manager: definition.chain.allocation_manager,
             permission_controller: definition.chain.permission_controller,
-            history: History::new(definition),
+            history: History::new(definition.chain.allocation_manager, sets.clone()),
+            memberships: Memberships::new(sets),
         }
     }
 
@@ -241,7 +249,7 @@ impl Chain {
                 None => Ok(None),
             }
         };
-        let (signer, nonce_used, slasher, slashable, strategies, last_block, head, gate) = futures::join!(
+        let (signer, nonce_used, slasher, slashable, strategies, head, gate) = futures::join!(
             self.read(*account, IFrostAccount::signerCall {}, block),
             self.read(*account, IFrostAccount::nonceUsedCall { nonce: *nonce }, block),
             self.slasher(set(), *slasher, block),
@@ -251,10 +259,11 @@ impl Chain {
                 block
             ),
             self.read(manager, IAllocationManager::getStrategiesInOperatorSetCall { operatorSet: set() }, block),
-            self.last_block(*operator, &operator_set, named, block),
             self.provider.get_block_number(),
             gate,
         );
+        let slashable = or_absent(slashable)?;
+        let last_block = self.last_block(*operator, &set(), named, slashable, block).await?;
         let history = match history_seconds {
             // What cannot be read is no empty history: the core takes it for a budget that is spent.
             Some(seconds) => self.history.up_to(&self.provider, block, time, *seconds).await.ok(),
@@ -262,11 +271,11 @@ impl Chain {
         };
         Ok(SlashFacts {
             block,
-            last_block: last_block?,
+            last_block,
             signer: or_absent(signer.map(Some))?,
             nonce_used: or_absent(nonce_used)?,
             slasher: slasher?,
-            slashable: or_absent(slashable)?,
+            slashable,
             strategies: or_absent(strategies)?,
             history,
             head: head.map_err(unavailable)?,
@@ -306,9 +315,9 @@ impl Chain {
     async fn call(&self, request: TransactionRequest, block: BlockReference) -> Result<Bytes, Trouble> {
         let at = BlockId::hash(B256::from(block.hash.0));
         self.provider.call(request).block(at).await.map_err(|error| {
-            // Some leave the data of a revert without any away.
-            let reverted = |resp: &ErrorPayload| resp.as_revert_data().is_some() || resp.message.contains("revert");
-            if error.as_error_resp().is_some_and(reverted) {
+            // Some endpoints leave the data of a revert without any away.
+            let answer = error.as_error_resp();
+            if answer.is_some_and(|resp| resp.as_revert_data().is_some() || resp.message.contains("revert")) {
                 Trouble::Reverted
             } else {
                 unavailable(error)

@@ -5,7 +5,7 @@
 //! here either; a secret is named by the file it is in.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use libp2p::Multiaddr;
@@ -86,6 +86,12 @@ impl RpcUrl {
     pub(crate) fn expose(&self) -> &reqwest::Url {
         &self.0
     }
+
+    /// Whether nobody else can answer in its place: by TLS, or since it is this machine. A name may lead anywhere.
+    fn is_authentic(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        self.0.scheme() == "https" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    }
 }
 
 impl TryFrom<String> for RpcUrl {
@@ -143,6 +149,10 @@ impl Config {
         match config.evidence.as_ref().map(|evidence| (&evidence.endpoint, &evidence.command)) {
             Some((Some(url), None)) if !matches!(url.0.scheme(), "http" | "https") => {
                 return invalid("evidence.endpoint", format!("{url} is neither http nor https"));
+            }
+            Some((Some(url), None)) if !url.is_authentic() => {
+                let origin = layers.origin("evidence.endpoint");
+                return Err(ConfigError::EvidenceEndpointInsecure { url: url.to_string(), origin });
             }
             Some((None, Some(command))) if !command.first().is_some_and(|program| program.starts_with('/')) => {
                 return invalid("evidence.command", "it begins with the program's whole path".to_owned());

@@ -169,6 +169,7 @@ mod tests {
         let wads = json!({ "min_wad": "1", "max_wad": "2", "operator_budget": "3", "set_budget": "4" });
         let times = json!({ "window": 5, "cool_down": 6, "tighten": false });
         let role = json!({ "role": 1, "member": c });
+        let set_id = set.clone();
         let own = BTreeMap::from([
             ("slash_operator", vec![slash]),
             ("update_slasher", vec![set.clone(), json!({ "slasher": c })]),
@@ -194,7 +195,9 @@ mod tests {
                 "grant_role",
                 vec![role.clone(), json!({ "execution_delay": 9 }), step.clone(), delay.clone(), reference.clone()],
             ),
-            ("revoke_role", vec![role, step, delay, reference]),
+            ("revoke_role", vec![role, step.clone(), delay, reference.clone()]),
+            ("unpin", vec![set_id, step.clone(), reference.clone()]),
+            ("hand_over", vec![json!({ "successor": b, "tokens": [b, c] }), step, reference]),
         ]);
         let operation = |kind: &str| {
             let parts = own[kind].iter().chain([&common]);

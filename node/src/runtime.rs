@@ -408,7 +408,7 @@ impl Loop {
             Leaving::Check(request) => {
                 let id = request.id();
                 if self.parts.verifier.try_send(request).is_err() {
-                    self.events.push_back(Event::EvidenceChecked { request: id, verdict: None });
+                    self.events.push_back(Event::EvidenceUnasked { request: id });
                 }
             }
             Leaving::Reply(reply) => self.events.push_back(Event::VaultReplied { reply }),

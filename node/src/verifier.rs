@@ -5,19 +5,16 @@
 use crate::config::Evidence;
 use crate::failure::Failure;
 use firn_coordinator::api::{Event, EvidenceVerdict};
-use firn_proto::{Definition, Request};
+use firn_proto::{Definition, Request, SubjectId};
 use serde::Deserialize;
-use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
-/// Questions that wait: what the loop offers beyond has no answer and is asked again.
+mod program;
+mod queue;
+
+/// Questions on their way to the queue, which takes them at once. What the loop offers beyond is asked again.
 pub(crate) const QUESTIONS_MAX: usize = 256;
-/// Questions under way: as many programs run at once.
-const CONCURRENT_MAX: usize = 8;
 /// A verifier that has not answered by then gives no answer.
 const ANSWER: Duration = Duration::from_secs(30);
 /// Longest answer, in bytes: a verdict and a reason of which 256 are kept.
@@ -38,6 +35,7 @@ enum Way {
 /// What it answers.
 #[derive(Deserialize)]
 struct Answer {
+    request: Option<String>,
     verdict: Verdict,
     #[serde(default)]
     reason: String,
@@ -63,30 +61,23 @@ impl Verifier {
     }
 
     /// Serves questions until the loop has ended.
-    pub(crate) async fn run(self, mut questions: mpsc::Receiver<Box<Request>>, events: mpsc::Sender<Event>) {
-        let (verifier, places) = (Arc::new(self), Arc::new(Semaphore::new(CONCURRENT_MAX)));
-        while let Some(request) = questions.recv().await {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            let (verifier, events) = (Arc::clone(&verifier), events.clone());
-            tokio::spawn(async move {
-                let verdict = verifier.ask(&request).await;
-                drop(place);
-                let _ = events.send(Event::EvidenceChecked { request: request.id(), verdict }).await;
-            });
-        }
+    pub(crate) async fn run(self, questions: mpsc::Receiver<Box<Request>>, events: mpsc::Sender<Event>) {
+        queue::serve(questions, &events, |asked| (asked.requester(), asked.id()), |asked| self.ask(asked)).await;
     }
 
-    async fn ask(&self, request: &Request) -> Option<EvidenceVerdict> {
-        let question = self.question(request);
+    async fn ask(&self, request: Box<Request>) -> Option<EvidenceVerdict> {
+        let question = self.question(&request);
         let answer = tokio::time::timeout(ANSWER, async {
             match &self.way {
                 Way::Endpoint(url) => self.post(url, question).await,
-                Way::Command(command) => run(command, question).await,
+                Way::Command(command) => program::run(command, question).await,
             }
         });
         let answer = answer.await.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER.as_secs())));
-        match answer.and_then(|bytes| serde_json::from_slice::<Answer>(&bytes).map_err(|error| error.to_string())) {
-            Ok(Answer { verdict, reason }) => Some(EvidenceVerdict::new(matches!(verdict, Verdict::Accept), &reason)),
+        match answer.and_then(|bytes| read(&bytes, request.id(), matches!(self.way, Way::Endpoint(_)))) {
+            Ok(Answer { verdict, reason, .. }) => {
+                Some(EvidenceVerdict::new(matches!(verdict, Verdict::Accept), &reason))
+            }
             Err(problem) => {
                 tracing::warn!(request = %request.id(), problem, "evidence_unchecked");
                 None
@@ -127,33 +118,14 @@ impl Verifier {
     }
 }
 
-/// Runs a program with the question as its input. It is killed when it is no longer waited for.
-async fn run(command: &[String], question: Vec<u8>) -> Result<Vec<u8>, String> {
-    let text = |error: std::io::Error| error.to_string();
-    let (program, arguments) = command.split_first().ok_or("no program")?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        // Nothing of ours but the question.
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(text)?;
-    let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err("no pipes".into());
-    };
-    // A program may answer without reading, so what becomes of the question says nothing.
-    let written = async move { drop(input.write_all(&question).await) };
-    let mut answer = Vec::new();
-    let mut output = output.take(ANSWER_BYTES_MAX as u64 + 1);
-    let (_, read) = tokio::join!(written, output.read_to_end(&mut answer));
-    read.map_err(text)?;
-    bounded(&answer)?;
-    let status = child.wait().await.map_err(text)?;
-    if status.success() { Ok(answer) } else { Err(status.to_string()) }
+/// What an endpoint says names the request: an answer to another question is none. A program is asked one at a time.
+fn read(answer: &[u8], asked: SubjectId, is_endpoint: bool) -> Result<Answer, String> {
+    let answer: Answer = serde_json::from_slice(answer).map_err(|error| error.to_string())?;
+    match &answer.request {
+        None if is_endpoint => Err(format!("the answer lacks \"request\": \"{asked}\"")),
+        Some(named) if *named != asked.to_string() => Err("the answer names another request".to_owned()),
+        _ => Ok(answer),
+    }
 }
 
 fn bounded(answer: &[u8]) -> Result<(), String> {
@@ -164,32 +136,23 @@ fn bounded(answer: &[u8]) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    async fn answer(script: &str) -> Result<Vec<u8>, String> {
-        run(&["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()], b"question".to_vec()).await
-    }
-
-    #[tokio::test]
-    async fn a_program_gets_the_question_and_its_output_is_the_answer() {
-        assert_eq!(answer("cat").await.unwrap(), b"question");
-        assert_eq!(answer("echo yes").await.unwrap(), b"yes\n", "unread");
-        assert!(answer("echo yes; exit 3").await.unwrap_err().contains('3'));
-        assert!(run(&["/nonexistent".to_owned()], Vec::new()).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn an_answer_without_end_is_cut_off() {
-        assert!(answer("cat /dev/zero").await.unwrap_err().contains("more than"));
-        let most = format!("head -c {ANSWER_BYTES_MAX} /dev/zero");
-        assert_eq!(answer(&most).await.unwrap().len(), ANSWER_BYTES_MAX);
-    }
-
     #[test]
-    fn an_answer_is_a_verdict_or_none() {
-        let read = |text: &str| serde_json::from_str::<Answer>(text).ok().map(|a| matches!(a.verdict, Verdict::Accept));
-        assert_eq!(read(r#"{"verdict":"accept","reason":"x"}"#), Some(true));
-        assert_eq!(read(r#"{"verdict":"reject"}"#), Some(false));
-        for odd in [r#"{"verdict":"maybe"}"#, "true", ""] {
-            assert_eq!(read(odd), None);
+    fn an_answer_is_a_verdict_on_what_was_asked_or_none() {
+        let (ours, other) = (SubjectId(firn_proto::Digest([1; 32])), SubjectId(firn_proto::Digest([2; 32])));
+        let said = |named: Option<SubjectId>, text: &str, is_endpoint| {
+            let request = named.map(|id| format!(r#""request":"{id}","#)).unwrap_or_default();
+            let answer = read(text.replacen('{', &format!("{{{request}"), 1).as_bytes(), ours, is_endpoint);
+            answer.ok().map(|answer| matches!(answer.verdict, Verdict::Accept))
+        };
+        for (text, verdict) in [(r#"{"verdict":"accept","reason":"x"}"#, true), (r#"{"verdict":"reject"}"#, false)] {
+            assert_eq!(said(Some(ours), text, true), Some(verdict));
+            assert_eq!(said(None, text, true), None, "an endpoint names it");
+            assert_eq!(said(Some(other), text, true), None);
+            assert_eq!(said(None, text, false), Some(verdict), "a program need not");
+            assert_eq!(said(Some(other), text, false), None);
+        }
+        for odd in [r#"{"verdict":"maybe"}"#, "true", "", "{}"] {
+            assert_eq!(said(Some(ours), odd, true), None);
         }
     }
 }

@@ -43,6 +43,9 @@ pub const CALLDATA_BYTES_MAX: usize = 8 * 1024;
 /// Ten times what the longest slash has.
 pub const CANCELLED_BYTES_MAX: usize = 15 * 1024;
 
+/// Tokens that a treasury is handed over with at once: 64 transfers of 100,000 gas at most, and 2 kB of calldata.
+pub const HANDED_TOKENS_MAX: usize = 64;
+
 /// Most listed functions in a definition: each request for one looks through them.
 pub const CALLS_MAX: usize = 500;
 

@@ -35,9 +35,9 @@ pub use appointments::{
 pub use clear_redistribution::{ClearRedistribution, ClearRedistributionJson};
 pub use contract_call::{ContractCall, ContractCallJson};
 pub use guard::gate::Scheduled;
-pub use guard::limits::SetLimits;
+pub use guard::limits::{SetLimits, Unpin};
 pub use guard::roles::{GrantRole, RevokeRole};
-pub use guard::treasury::{SetPayee, TreasuryPay};
+pub use guard::treasury::{HandOver, SetPayee, TreasuryPay};
 pub use guard::veto::{CancelScheduled, CancelTimelocked, PauseContract, UnpauseContract};
 pub use json::OperationJson;
 pub use safe_transaction::{SafeTransaction, SafeTransactionJson};
@@ -124,7 +124,7 @@ trait Kind: Signed {
 }
 
 /// The stable names of all kinds.
-pub const KINDS: [&str; 19] = [
+pub const KINDS: [&str; 21] = [
     "slash_operator",
     "update_slasher",
     "add_strategies",
@@ -144,6 +144,8 @@ pub const KINDS: [&str; 19] = [
     "set_limits",
     "grant_role",
     "revoke_role",
+    "unpin",
+    "hand_over",
 ];
 
 /// What a requester asks for.
@@ -187,6 +189,10 @@ pub enum Operation {
     GrantRole(GrantRole),
     /// Take a role away.
     RevokeRole(RevokeRole),
+    /// Let nobody of an operator set be slashed.
+    Unpin(Unpin),
+    /// Hand the treasury over to another.
+    HandOver(HandOver),
 }
 
 impl Operation {
@@ -213,6 +219,8 @@ impl Operation {
             Self::SetLimits(_) => "set_limits",
             Self::GrantRole(_) => "grant_role",
             Self::RevokeRole(_) => "revoke_role",
+            Self::Unpin(_) => "unpin",
+            Self::HandOver(_) => "hand_over",
         }
     }
 
@@ -237,6 +245,8 @@ impl Operation {
             Self::SetLimits(operation) => operation,
             Self::GrantRole(operation) => operation,
             Self::RevokeRole(operation) => operation,
+            Self::Unpin(operation) => operation,
+            Self::HandOver(operation) => operation,
         }
     }
 
@@ -300,6 +310,8 @@ impl Operation {
             Wire::SetLimits(wire) => Self::SetLimits(Form::from_wire(wire)?),
             Wire::GrantRole(wire) => Self::GrantRole(Form::from_wire(wire)?),
             Wire::RevokeRole(wire) => Self::RevokeRole(Form::from_wire(wire)?),
+            Wire::Unpin(wire) => Self::Unpin(Form::from_wire(wire)?),
+            Wire::HandOver(wire) => Self::HandOver(Form::from_wire(wire)?),
         })
     }
 
@@ -326,6 +338,8 @@ impl Operation {
             Self::SetLimits(operation) => Wire::SetLimits(operation.to_wire()),
             Self::GrantRole(operation) => Wire::GrantRole(operation.to_wire()),
             Self::RevokeRole(operation) => Wire::RevokeRole(operation.to_wire()),
+            Self::Unpin(operation) => Wire::Unpin(operation.to_wire()),
+            Self::HandOver(operation) => Wire::HandOver(operation.to_wire()),
         }
     }
 

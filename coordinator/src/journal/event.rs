@@ -18,6 +18,9 @@ use firn_proto::{Code, Digest, Incarnation, KeyId, NodeId, SubjectId, envelope, 
 use wire::journal_command::Command as WireCommand;
 use wire::journal_event::Event as WireEvent;
 
+/// In place of a verdict: the verifier was not asked.
+const UNASKED: u32 = 3;
+
 impl Event {
     /// The kind's name.
     #[must_use]
@@ -38,6 +41,7 @@ impl Event {
             Self::ChainReplied { .. } => "chain_replied",
             Self::SubmissionSettled { .. } => "submission_settled",
             Self::EvidenceChecked { .. } => "evidence_checked",
+            Self::EvidenceUnasked { .. } => "evidence_unasked",
             Self::VaultReplied { .. } => "vault_replied",
             Self::Operator(_) => "operator",
         }
@@ -74,6 +78,11 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
             let (verdict, reason) = EvidenceVerdict::to_wire(verdict.as_ref());
             WireEvent::EvidenceChecked(wire::JournalEvidence { request: request.0.0.to_vec(), verdict, reason })
         }
+        Event::EvidenceUnasked { request } => WireEvent::EvidenceChecked(wire::JournalEvidence {
+            request: request.0.0.to_vec(),
+            verdict: UNASKED,
+            reason: String::new(),
+        }),
         Event::VaultReplied { reply } => WireEvent::VaultReplied(reply::reply_to(reply)),
         Event::Operator(command) => WireEvent::Operator(wire::JournalCommand {
             command: Some(match command {
@@ -132,6 +141,9 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
         }
         WireEvent::SubmissionSettled(settled) => {
             Event::SubmissionSettled { subject: subject(&settled.subject)?, outcome: submission_from(settled)? }
+        }
+        WireEvent::EvidenceChecked(said) if said.verdict == UNASKED => {
+            Event::EvidenceUnasked { request: subject(&said.request)? }
         }
         WireEvent::EvidenceChecked(said) => Event::EvidenceChecked {
             request: subject(&said.request)?,

@@ -63,6 +63,16 @@ impl Engine {
         self.evaluate(id);
     }
 
+    /// Nobody asked the verifier: which says nothing of it, so the pauses become no longer.
+    pub(crate) fn evidence_unasked(&mut self, id: SubjectId) {
+        let due = self.now.monotonic.plus(RECHECK_MS);
+        let Some(state) = self.subjects.get_mut(&id).filter(|state| state.evidence.asking) else { return };
+        (state.evidence.asking, state.evidence.due) = (false, due);
+        if state.is_open() {
+            self.recheck_later(id);
+        }
+    }
+
     /// What evidence says to our lending a share: it must be nobody else's, and our verifier must accept it.
     pub(super) fn evidence_permits(&self, state: &State) -> Result<(), Status> {
         let Some(request) = state.slash_request() else {

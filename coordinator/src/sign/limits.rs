@@ -90,7 +90,8 @@ impl Engine {
         let Some(request) = state.request() else { return (0, 0) };
         let Waited { received, now } = self.waited(state);
         let waited = now.0.saturating_sub(received.0);
-        let left = self.definition.policy.delay_left(&self.definition, request, waited).saturating_add(EXECUTION_SECONDS);
+        let left =
+            self.definition.policy.delay_left(&self.definition, request, waited).saturating_add(EXECUTION_SECONDS);
         match facts.gate.as_ref().filter(|_| !request.is_second()) {
             Some(gate) => {
                 let left = left.saturating_add(gate.delay).saturating_add(EXECUTION_SECONDS);

@@ -3,6 +3,7 @@
 use crate::bench::Bench;
 use alloy_primitives::{Address, B256};
 use firn_coordinator::api::{ChainAnswer, Event, EvidenceVerdict};
+use firn_coordinator::limits::RECHECK_MS;
 use firn_proto::message::BlockReference;
 use firn_proto::operation::Operation;
 use firn_proto::{Code, Request};
@@ -127,6 +128,25 @@ fn a_verifier_that_gives_no_answer_is_asked_again_after_longer_and_longer_pauses
     assert_eq!(bench.code(1, &request), None);
     bench.say_verdict(1, &request, Some(false));
     assert_eq!(bench.code(1, &request), None, "an answer that nobody asked for is none");
+}
+
+#[test]
+fn a_question_that_was_not_put_says_nothing_of_the_verifier() {
+    let mut bench = Bench::verified();
+    let request = bench.evidenced(1, 7);
+    bench.submit(1, &request);
+    bench.go_on();
+    for unasked in 1..=8 {
+        bench.event(1, Event::EvidenceUnasked { request: request.id() });
+        assert_eq!(bench.code(1, &request), Some(Code::EvidenceUnchecked));
+        bench.now += RECHECK_MS;
+        bench.fire(1, "Recheck");
+        assert_eq!(bench.asked_of(1, &request), unasked + 1, "after as short a pause each time");
+    }
+    bench.say_verdict(1, &request, Some(true));
+    assert_eq!(bench.code(1, &request), None);
+    bench.event(1, Event::EvidenceUnasked { request: request.id() });
+    assert_eq!(bench.asked_of(1, &request), 9, "it has been answered");
 }
 
 #[test]

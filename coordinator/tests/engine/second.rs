@@ -264,10 +264,14 @@ fn r12_a_slash_that_was_cancelled_takes_no_evidence_from_its_successor_at_a_rest
     let second = bench.signed(&crate::bench::REQUESTER, Operation::SlashOperator(slash));
     bench.submit_gated(&second);
     bench.scheduled(&second);
+    bench.wait(1);
     let locks = |bench: &Bench| {
         let sealed = |node: u16| {
             let records = bench.hosts.get(&node).unwrap().sealed.iter();
-            records.filter(|(key, _)| key.starts_with(b"lock/evidence/")).map(|(_, value)| value.clone()).collect::<Vec<_>>()
+            records
+                .filter(|(key, _)| key.starts_with(b"lock/evidence/"))
+                .map(|(_, value)| value.clone())
+                .collect::<Vec<_>>()
         };
         [1, 2, 3].map(sealed)
     };

@@ -1,54 +1,62 @@
-//! Who has how many requests on their way into the loop: a burst of one requester leaves places for the others.
+//! Who has how many requests on their way into the loop, or connections: a burst of one leaves places for the others.
 
 use crate::runtime::CALLS_MAX;
 use alloy::primitives::Address;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Places taken, by requester.
+/// Places taken, by requester or by another name.
 #[derive(Clone)]
-pub(crate) struct Intake {
-    taken: Arc<Mutex<BTreeMap<Address, usize>>>,
-    /// Requests of one requester that may wait for their answer.
+pub(crate) struct Intake<K: Ord = Address> {
+    taken: Arc<Mutex<BTreeMap<K, usize>>>,
+    /// Places that one may have at a time.
     places_max: usize,
 }
 
 /// A place, until it is dropped.
-pub(crate) struct Place {
-    intake: Intake,
-    requester: Address,
+pub(crate) struct Place<K: Ord = Address> {
+    intake: Intake<K>,
+    who: K,
 }
 
 impl Intake {
     /// Half of the loop's places, in equal parts for so many requesters. The other half is for looking and commanding.
     pub(crate) fn new(requesters: usize) -> Self {
-        let places_max = (CALLS_MAX / 2 / requesters.max(1)).max(1);
+        Self::with_places((CALLS_MAX / 2 / requesters.max(1)).max(1))
+    }
+}
+
+impl<K: Ord + Copy> Intake<K> {
+    /// So many places for each.
+    pub(crate) fn with_places(places_max: usize) -> Self {
         Self { taken: Arc::default(), places_max }
     }
 
-    /// Takes a place for a request, if its requester has one left.
-    pub(crate) fn enter(&self, requester: Address) -> Option<Place> {
+    /// Takes a place, if there is one left for who asks.
+    pub(crate) fn enter(&self, who: K) -> Option<Place<K>> {
         let mut taken = self.lock();
-        let count = taken.entry(requester).or_default();
+        let count = taken.entry(who).or_default();
         if *count >= self.places_max {
             return None;
         }
         *count += 1;
-        Some(Place { intake: self.clone(), requester })
+        Some(Place { intake: self.clone(), who })
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Address, usize>> {
+impl<K: Ord> Intake<K> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<K, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Place {
+impl<K: Ord> Drop for Place<K> {
     fn drop(&mut self) {
         let mut taken = self.intake.lock();
-        if let Some(count) = taken.get_mut(&self.requester) {
+        if let Some(count) = taken.get_mut(&self.who) {
             *count -= 1;
             if *count == 0 {
-                taken.remove(&self.requester);
+                taken.remove(&self.who);
             }
         }
     }

@@ -4,6 +4,7 @@
 //! is listed: another one of the same name is another. Nothing is resumed, so what is taken off the list is off with the
 //! node's next start.
 
+use super::intake::{Intake, Place};
 use super::{Door, Shared, router};
 use crate::access::Role;
 use crate::config::Remote;
@@ -42,6 +43,9 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Open connections of clients with a certificate.
 const CONNECTIONS_MAX: usize = 64;
 
+/// Of one certificate: seven others have as many beside it.
+const CONNECTIONS_EACH: usize = 8;
+
 /// Pause after the system refuses a connection, so that a lack of descriptors is no busy loop.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
@@ -65,6 +69,18 @@ struct Clients {
 struct Connection {
     stream: TlsStream<TcpStream>,
     _place: OwnedSemaphorePermit,
+    _part: Place<[u8; 32]>,
+}
+
+/// Who gets in, and where to.
+#[derive(Clone)]
+struct Hall {
+    acceptor: TlsAcceptor,
+    /// By the certificate's fingerprint.
+    known: Arc<BTreeMap<[u8; 32], Client>>,
+    connections: Arc<Semaphore>,
+    parts: Intake<[u8; 32]>,
+    found: mpsc::Sender<(Connection, Client)>,
 }
 
 /// Serves the API to other machines until `stop` changes.
@@ -84,7 +100,10 @@ pub(crate) async fn serve(
     });
     // Room for every connection there may be: handing one on never waits.
     let (found, ready) = mpsc::channel(CONNECTIONS_MAX);
-    let accepting = tokio::spawn(accept(listener, acceptor, Arc::new(known.collect()), found));
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let parts = Intake::with_places(CONNECTIONS_EACH);
+    let hall = Hall { acceptor, known: Arc::new(known.collect()), connections, parts, found };
+    let accepting = tokio::spawn(accept(listener, hall));
     let service = router(shared, Door::Remote).into_make_service_with_connect_info::<Caller>();
     let graceful = async move {
         drop(stop.changed().await);
@@ -95,13 +114,7 @@ pub(crate) async fn serve(
 }
 
 /// Hands on every connection whose certificate is listed.
-async fn accept(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    known: Arc<BTreeMap<[u8; 32], Client>>,
-    found: mpsc::Sender<(Connection, Client)>,
-) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn accept(listener: TcpListener, hall: Hall) {
     let mut waiting: VecDeque<(SocketAddr, AbortHandle)> = VecDeque::new();
     loop {
         let Ok((stream, address)) = listener.accept().await else {
@@ -115,21 +128,13 @@ async fn accept(
             oldest.abort();
             tracing::warn!(%address, "api_client_displaced");
         }
-        let greeting =
-            greet(stream, address, acceptor.clone(), Arc::clone(&known), Arc::clone(&connections), found.clone());
-        waiting.push_back((address, tokio::spawn(greeting).abort_handle()));
+        waiting.push_back((address, tokio::spawn(greet(stream, address, hall.clone())).abort_handle()));
     }
 }
 
 /// Hands on a connection if its certificate is listed.
-async fn greet(
-    stream: TcpStream,
-    address: SocketAddr,
-    acceptor: TlsAcceptor,
-    known: Arc<BTreeMap<[u8; 32], Client>>,
-    connections: Arc<Semaphore>,
-    found: mpsc::Sender<(Connection, Client)>,
-) {
+async fn greet(stream: TcpStream, address: SocketAddr, hall: Hall) {
+    let Hall { acceptor, known, connections, parts, found } = hall;
     let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::warn!(%address, %error, "api_client_refused"),
@@ -140,11 +145,14 @@ async fn greet(
     let Some(client) = known.get(&fingerprint).cloned() else {
         return tracing::warn!(%address, fingerprint = hex::encode(fingerprint), "api_client_unknown");
     };
+    let Some(part) = parts.enter(fingerprint) else {
+        return tracing::warn!(%address, client = client.name, "api_client_beyond_part");
+    };
     let Ok(place) = connections.try_acquire_owned() else {
         return tracing::warn!(%address, client = client.name, "api_client_beyond_bound");
     };
     tracing::info!(%address, client = client.name, role = client.role.as_str(), "api_client");
-    let _ = found.try_send((Connection { stream, _place: place }, client));
+    let _ = found.try_send((Connection { stream, _place: place, _part: part }, client));
 }
 
 fn server_config(remote: &Remote) -> Result<ServerConfig, Failure> {

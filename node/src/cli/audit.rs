@@ -7,8 +7,11 @@ use crate::audit::{Export, Verdict, export, verify_all};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
 use crate::host::versions::with_earlier;
+use alloy::primitives::B256;
 use clap::Subcommand;
-use firn_proto::{Definition, NodeId};
+
+use firn_proto::request::second_of;
+use firn_proto::{Definition, Digest, NodeId, SubjectId};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufWriter, Write};

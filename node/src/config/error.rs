@@ -21,6 +21,9 @@ pub(crate) enum ConfigError {
     /// The API without TLS would be reachable from elsewhere.
     #[error("api.listen ({origin}) is {address}, which is not a loopback address")]
     ApiNotLoopback { address: SocketAddr, origin: Origin },
+    /// Whoever is on the way could answer for the evidence verifier.
+    #[error("evidence.endpoint ({origin}) is {url}: http to what is not a loopback address")]
+    EvidenceEndpointInsecure { url: String, origin: Origin },
     /// Not TOML at all.
     #[error("{} line {line}: not valid TOML", path.display())]
     Syntax { path: PathBuf, line: usize },
@@ -37,6 +40,7 @@ impl ConfigError {
             Self::MissingKey { .. } => "CONFIG_MISSING_KEY",
             Self::InvalidValue { .. } => "CONFIG_INVALID_VALUE",
             Self::ApiNotLoopback { .. } => "API_NOT_LOOPBACK",
+            Self::EvidenceEndpointInsecure { .. } => "EVIDENCE_ENDPOINT_INSECURE",
             Self::Syntax { .. } => "CONFIG_SYNTAX",
             Self::Io { .. } => "CONFIG_IO",
         }
@@ -53,6 +57,9 @@ impl ConfigError {
             Self::InvalidValue { key, origin, .. } => format!("change {key} where it was set: {origin}"),
             Self::ApiNotLoopback { .. } => {
                 "listen on 127.0.0.1 or [::1] and reach the API through a tunnel or a proxy that adds TLS".to_owned()
+            }
+            Self::EvidenceEndpointInsecure { .. } => {
+                "give an https address, or http://127.0.0.1 or http://[::1] with what adds TLS behind it".to_owned()
             }
             Self::Syntax { .. } => "correct that line".to_owned(),
             Self::Io { .. } => "check --data-dir, and that config.toml is readable".to_owned(),

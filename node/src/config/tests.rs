@@ -98,6 +98,19 @@ fn r64_an_api_beyond_loopback_is_refused() {
 }
 
 #[test]
+fn an_evidence_verifier_is_this_machines_or_shows_a_certificate() {
+    for plain in ["http://10.0.0.1/check", "http://verifier.example/", "http://localhost:9/", "http://[::2]:9/"] {
+        let refused = parse(FILE, &flag("evidence.endpoint", plain));
+        check_refused(refused, "EVIDENCE_ENDPOINT_INSECURE", "evidence.endpoint (command line)");
+    }
+    check_refused(parse(FILE, &flag("evidence.endpoint", "http://host/canary")), "EVIDENCE_ENDPOINT_INSECURE", "https");
+    for sound in ["https://verifier.example/check", "http://127.0.0.1:9/check", "http://127.8.8.8/", "http://[::1]:9/"]
+    {
+        parse(FILE, &flag("evidence.endpoint", sound)).unwrap();
+    }
+}
+
+#[test]
 fn values_that_do_not_fit_are_refused_by_key_and_origin() {
     check_refused(parse(FILE, &flag("api.listen", "localhost")), "CONFIG_INVALID_VALUE", "api.listen (command line)");
     check_refused(parse(FILE, &flag("listen", "/ip4/nowhere")), "CONFIG_INVALID_VALUE", "listen (command line)");

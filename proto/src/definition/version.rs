@@ -88,8 +88,8 @@ impl Definition {
         if let Some(old) = before.contracts.iter().find(|old| !self.contracts.contains(old)) {
             return forbidden(format!("contracts of AVS {} may be added, and stay as they are", old.avs));
         }
-        let new = |listed: &&Contracts| before.contracts.iter().all(|old| old.avs != listed.avs);
-        let had_sets = |avs: Address| before.operator_sets.iter().any(|set| set.avs == avs);
+        let new = |listed: &&super::Contracts| before.contracts.iter().all(|old| old.avs != listed.avs);
+        let had_sets = |avs: alloy_primitives::Address| before.operator_sets.iter().any(|set| set.avs == avs);
         if let Some(late) = self.contracts.iter().filter(new).find(|listed| had_sets(listed.avs)) {
             return forbidden(format!(
                 "contracts of AVS {} come with its first operator sets: a slash asked for before would be another payload after",

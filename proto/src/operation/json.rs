@@ -3,8 +3,9 @@
 use super::form::Form;
 use super::{
     AcceptAdminJson, AddStrategiesJson, CancelScheduled, CancelTimelocked, ClearRedistributionJson, ContractCallJson,
-    GrantRole, Operation, PauseContract, RemoveAppointeeJson, RemoveStrategiesJson, RevokeRole, SafeTransactionJson,
-    SetAppointeeJson, SetLimits, SetPayee, SlashOperatorJson, TreasuryPay, UnpauseContract, UpdateSlasherJson,
+    GrantRole, HandOver, Operation, PauseContract, RemoveAppointeeJson, RemoveStrategiesJson, RevokeRole,
+    SafeTransactionJson, SetAppointeeJson, SetLimits, SetPayee, SlashOperatorJson, TreasuryPay, UnpauseContract, Unpin,
+    UpdateSlasherJson,
 };
 use crate::code::Refusal;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,10 @@ pub enum OperationJson {
     GrantRole(GrantRole),
     /// Take a role away.
     RevokeRole(RevokeRole),
+    /// Let nobody of an operator set be slashed.
+    Unpin(Unpin),
+    /// Hand the treasury over to another.
+    HandOver(HandOver),
 }
 
 impl Operation {
@@ -79,6 +84,8 @@ impl Operation {
             OperationJson::SetLimits(json) => Self::SetLimits(Form::from_json(json)?),
             OperationJson::GrantRole(json) => Self::GrantRole(Form::from_json(json)?),
             OperationJson::RevokeRole(json) => Self::RevokeRole(Form::from_json(json)?),
+            OperationJson::Unpin(json) => Self::Unpin(Form::from_json(json)?),
+            OperationJson::HandOver(json) => Self::HandOver(Form::from_json(json)?),
         })
     }
 
@@ -105,6 +112,8 @@ impl Operation {
             Self::SetLimits(operation) => OperationJson::SetLimits(operation.to_json()),
             Self::GrantRole(operation) => OperationJson::GrantRole(operation.to_json()),
             Self::RevokeRole(operation) => OperationJson::RevokeRole(operation.to_json()),
+            Self::Unpin(operation) => OperationJson::Unpin(operation.to_json()),
+            Self::HandOver(operation) => OperationJson::HandOver(operation.to_json()),
         }
     }
 }
@@ -133,6 +142,8 @@ impl OperationJson {
             Self::SetLimits(json) => json.deadline,
             Self::GrantRole(json) => json.deadline,
             Self::RevokeRole(json) => json.deadline,
+            Self::Unpin(json) => json.deadline,
+            Self::HandOver(json) => json.deadline,
         }
     }
 }

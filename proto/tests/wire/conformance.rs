@@ -3,6 +3,7 @@
 
 use crate::fixture::{definition, seal, signed_as};
 use crate::{calls, guard, kinds, limits, pause, safe, samples};
+use firn_proto::operation::{KINDS, Operation};
 use firn_proto::wire;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
@@ -53,9 +54,10 @@ fn encodings() -> BTreeMap<String, Vec<u8>> {
     encodings.insert("StoredOwnPause".to_owned(), samples::stored_own_pause().encode_to_vec());
     encodings.insert("Acts".to_owned(), samples::acts().encode_to_vec());
     let listed = calls::samples().into_iter().take(1).chain([safe::sample()]).map(|operation| (&listing, operation));
-    let guarded = guard::guarded();
+    let (guarded, complete) = (guard::guarded_at_first(), guard::guarded());
     encodings.insert("network.toml.contracts".to_owned(), guarded.digest().0.to_vec());
-    let listed = listed.chain(guard::samples().into_iter().rev().map(|operation| (&guarded, operation)));
+    let of = |operation: &Operation| if KINDS[..19].contains(&operation.kind()) { &guarded } else { &complete };
+    let listed = listed.chain(guard::samples().into_iter().rev().map(|operation| (of(&operation), operation)));
     for (definition, operation) in kinds::samples().into_iter().map(|operation| (&governed, operation)).chain(listed) {
         let (kind, id) = (operation.kind(), operation.id(definition).0.0.to_vec());
         let wire = signed_as(operation, 7, definition).to_wire().encode_to_vec();

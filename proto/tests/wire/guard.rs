@@ -7,8 +7,8 @@ use firn_proto::account::Call;
 use firn_proto::definition::{Authority, Content, Contracts};
 use firn_proto::operation::guard::roles;
 use firn_proto::operation::{
-    CancelScheduled, CancelTimelocked, GrantRole, KINDS, Operation, PauseContract, RevokeRole, SetLimits, SetPayee,
-    Terms, TreasuryPay, UnpauseContract,
+    CancelScheduled, CancelTimelocked, GrantRole, HandOver, KINDS, Operation, PauseContract, RevokeRole, SetLimits,
+    SetPayee, Terms, TreasuryPay, UnpauseContract, Unpin,
 };
 use firn_proto::request::SignedRequest;
 use firn_proto::wire::signed_request::Operation as Wire;
@@ -35,6 +35,14 @@ pub(crate) fn contracts() -> Contracts {
 /// All kinds, keys for all purposes, functions that may be called, and the contracts.
 pub(crate) fn guarded() -> Definition {
     changed(guard)
+}
+
+/// The same before there were `unpin` and `hand_over`: what is pinned of it stays.
+pub(crate) fn guarded_at_first() -> Definition {
+    changed(|content| {
+        guard(content);
+        content.requesters[0].operations = KINDS[..19].iter().map(|kind| (*kind).to_owned()).collect();
+    })
 }
 
 fn guard(content: &mut Content) {
@@ -128,6 +136,17 @@ fn cancel_timelocked() -> CancelTimelocked {
     CancelTimelocked { avs, operationId: B256::repeat_byte(0x88), reference: REFERENCE, account, nonce, deadline }
 }
 
+fn unpin(step: &str) -> Unpin {
+    let Terms { avs, account, nonce, deadline } = terms();
+    Unpin { avs, operatorSetId: 7, step: step.to_owned(), reference: REFERENCE, account, nonce, deadline }
+}
+
+fn hand_over(tokens: &[Address], step: &str) -> HandOver {
+    let Terms { avs, account, nonce, deadline } = terms();
+    let (tokens, step) = (tokens.to_vec(), step.to_owned());
+    HandOver { avs, successor: OTHER, tokens, step, reference: REFERENCE, account, nonce, deadline }
+}
+
 fn word(value: impl TryInto<U256>) -> Vec<u8> {
     value.try_into().ok().unwrap().to_be_bytes_vec()
 }
@@ -180,6 +199,18 @@ fn limits_call(name: &str) -> Vec<u8> {
     call(&signature, &[REFERENCE.to_vec(), address(AVS), word(7), limits])
 }
 
+fn unpin_call() -> Vec<u8> {
+    call("unpin(bytes32,address,uint32)", &[REFERENCE.to_vec(), address(AVS), word(7)])
+}
+
+fn hand_over_call(tokens: &[Address]) -> Vec<u8> {
+    let list = tokens.iter().flat_map(|token| address(*token)).collect();
+    call(
+        "handOver(bytes32,address,address[])",
+        &[REFERENCE.to_vec(), address(OTHER), word(0x60), word(tokens.len()), list],
+    )
+}
+
 fn grant_call(role: u64, delay: u32) -> Vec<u8> {
     call("grantRole(uint64,address,uint32)", &[word(role), address(OTHER), word(delay)])
 }
@@ -198,6 +229,7 @@ fn expected() -> Vec<(Operation, Address, Vec<u8>)> {
     let (pause_data, unpause_data) =
         (call("pause(bytes32,uint64)", &until), call("unpause(bytes32)", &[REFERENCE.to_vec()]));
     let (grant_slash, revoke_pay) = (grant_call(1, 259_200), revoke_call(2));
+    let (handed, tokens) = ([Address::ZERO, TOKEN], [OTHER, TOKEN]);
     vec![
         (O::TreasuryPay(pay(false, TOKEN, "schedule")), MANAGER, scheduled(TREASURY, &pay_data)),
         (O::TreasuryPay(pay(false, TOKEN, "execute")), MANAGER, executed(TREASURY, &pay_data)),
@@ -225,6 +257,10 @@ fn expected() -> Vec<(Operation, Address, Vec<u8>)> {
         (O::GrantRole(grant(roles::VETO, 0, "schedule", 0)), MANAGER, scheduled(MANAGER, &grant_call(4, 0))),
         (O::RevokeRole(revoke(roles::TREASURY, "execute", 0)), TIMELOCK, unlocked(MANAGER, &revoke_pay, REFERENCE)),
         (O::RevokeRole(revoke(roles::VETO, "execute", 0)), MANAGER, executed(MANAGER, &revoke_call(4))),
+        (O::Unpin(unpin("schedule")), MANAGER, scheduled(GATE, &unpin_call())),
+        (O::Unpin(unpin("execute")), MANAGER, executed(GATE, &unpin_call())),
+        (O::HandOver(hand_over(&handed, "schedule")), MANAGER, scheduled(TREASURY, &hand_over_call(&handed))),
+        (O::HandOver(hand_over(&tokens, "execute")), MANAGER, executed(TREASURY, &hand_over_call(&tokens))),
     ]
 }
 
@@ -336,6 +372,8 @@ fn r03_a_call_goes_its_own_way_only() {
     let (pay, wide, tight) = (pay_call("pay", TOKEN), limits_call("setLimits"), limits_call("tightenLimits"));
     // Past the treasury's delay, or past the timelock.
     assert_eq!(decoded(&made(TREASURY, pay.clone())), refused);
+    assert_eq!(decoded(&made(GATE, unpin_call())), refused);
+    assert_eq!(decoded(&made(TREASURY, hand_over_call(&[]))), refused);
     assert_eq!(decoded(&made(GATE, wide.clone())), refused);
     assert_eq!(decoded(&made(MANAGER, grant_call(1, 259_200))), refused);
     assert_eq!(decoded(&made(TIMELOCK, timelocked(TREASURY, &pay, REFERENCE, 99))), refused);

@@ -11,14 +11,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-/// A verifier that says it does not know, and from then on accepts; and what it was asked.
+/// A verifier that says it does not know, then what it might say of another request, and from then on accepts; and what it was
+/// asked.
 fn endpoint() -> (SocketAddr, Receiver<Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
     let (asked, questions) = sync_channel(64);
     std::thread::spawn(move || {
-        let mut status = "503 Service Unavailable";
-        for mut stream in listener.incoming().flatten() {
+        for (asked_before, mut stream) in listener.incoming().flatten().enumerate() {
             let mut reader = BufReader::new(stream.try_clone().expect("a stream"));
             let (mut line, mut length) = (String::new(), 0);
             while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
@@ -28,11 +28,13 @@ fn endpoint() -> (SocketAddr, Receiver<Value>) {
             }
             let mut body = vec![0; length];
             reader.read_exact(&mut body).expect("a body");
-            let answer = json!({ "verdict": "accept", "reason": "seen\u{202e} by us" }).to_string();
+            let body: Value = serde_json::from_slice(&body).expect("JSON");
+            let request = if asked_before == 1 { B256::ZERO.to_string().into() } else { body["request"].clone() };
+            let answer = json!({ "request": request, "verdict": "accept", "reason": "seen\u{202e} by us" }).to_string();
+            let status = if asked_before == 0 { "503 Service Unavailable" } else { "200 OK" };
             let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", answer.len());
             stream.write_all((head + &answer).as_bytes()).expect("a reader");
-            status = "200 OK";
-            if asked.send(serde_json::from_slice(&body).expect("JSON")).is_err() {
+            if asked.send(body).is_err() {
                 return;
             }
         }
@@ -72,6 +74,7 @@ fn each_organisations_verifier_decides_for_its_own_node() {
         assert_eq!(first["request"], id);
         assert_eq!(first["operation"]["slash_operator"]["evidence_hash"], evidence.to_string());
         assert_eq!(questions.recv().expect("asked again"), first);
+        assert_eq!(questions.recv().expect("and again, as the answer was another request's"), first);
         assert_eq!(
             net.request(2, &id).expect("a view")["evidence"],
             json!({ "verdict": "accept", "reason": "seen  by us" })

@@ -11,9 +11,13 @@ mod asking;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 mod chain;
 #[cfg(test)]
 mod evidence;
+#[cfg(test)]
+mod gate;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]
@@ -52,6 +56,8 @@ mod remote;
 mod requests;
 #[cfg(test)]
 mod roles;
+#[cfg(test)]
+mod timelock;
 #[cfg(test)]
 mod treasury;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, Stream, SupportedProtocolVersion};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use serde_json::Value;
 
 use crate::net::Net;
@@ -101,14 +101,13 @@ impl Authority {
     }
 }
 
-/// One call with a certificate, or without; `Err` where the node did not let the client in.
-fn call(
+/// A connection with a certificate, or without.
+fn connect(
     at: SocketAddr,
     ca: &Path,
     client: Option<&Issued>,
     versions: &[&'static SupportedProtocolVersion],
-    request: (&str, &str, &str),
-) -> Result<(u16, Value), String> {
+) -> Result<StreamOwned<ClientConnection, TcpStream>, String> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).expect("a certificate")).expect("an authority");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -123,10 +122,31 @@ fn call(
         }
     };
     let name = ServerName::try_from("localhost").expect("a name");
-    let mut tls = ClientConnection::new(Arc::new(config), name).expect("a connection");
-    let mut socket = place::connect(at)?;
+    let tls = ClientConnection::new(Arc::new(config), name).expect("a connection");
+    let socket = place::connect(at)?;
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let mut stream = Stream::new(&mut tls, &mut socket);
+    Ok(StreamOwned::new(tls, socket))
+}
+
+/// A connection that stays open after its first answer.
+fn hold(at: SocketAddr, ca: &Path, client: &Issued) -> Result<impl Read + use<>, String> {
+    let mut stream = connect(at, ca, Some(client), TLS13)?;
+    stream.write_all(b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n").map_err(|error| error.to_string())?;
+    let mut first = [0; 15];
+    stream.read_exact(&mut first).map_err(|error| error.to_string())?;
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    Ok(stream)
+}
+
+/// One call with a certificate, or without; `Err` where the node did not let the client in.
+fn call(
+    at: SocketAddr,
+    ca: &Path,
+    client: Option<&Issued>,
+    versions: &[&'static SupportedProtocolVersion],
+    request: (&str, &str, &str),
+) -> Result<(u16, Value), String> {
+    let mut stream = connect(at, ca, client, versions)?;
     let (method, path, headers) = request;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n{headers}\r\n{{}}"
@@ -222,6 +242,16 @@ fn r64_r24_other_machines_get_in_by_certificate_and_do_what_its_role_may() {
         });
         assert_eq!(call(at, &ours.ca(), Some(&clients[5].0), TLS13, status).map(|(code, _)| code), Ok(200));
         drop(silent);
+    });
+    step("one certificate takes its part of the connections and no more", || {
+        let [auditor, requester] = [&clients[0].0, &clients[1].0];
+        let mut held: Vec<_> = (0..8).map(|_| hold(at, &ours.ca(), auditor).expect("one of its part")).collect();
+        let beyond = call(at, &ours.ca(), Some(auditor), TLS13, status);
+        assert!(beyond.is_err(), "a ninth: {beyond:?}");
+        assert_eq!(call(at, &ours.ca(), Some(requester), TLS13, status).map(|(code, _)| code), Ok(200));
+        assert!(net.log(0).contains("api_client_beyond_part"));
+        held.pop();
+        until("its place to be free again", || call(at, &ours.ca(), Some(auditor), TLS13, status));
     });
     step("every role and every route", || every_route(&net, at, &ours, &clients));
     step("by command line", || by_command_line(&net, at, &ours, &theirs, &clients));

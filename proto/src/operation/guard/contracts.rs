@@ -26,11 +26,13 @@ alloy_sol_types::sol! {
         function slash(bytes32 requestId, bytes32 evidence, address avs, SlashingParams calldata params) external returns (uint256);
         function setLimits(bytes32 requestId, address avs, uint32 operatorSetId, Limits calldata limits) external;
         function tightenLimits(bytes32 requestId, address avs, uint32 operatorSetId, Limits calldata limits) external;
+        function unpin(bytes32 requestId, address avs, uint32 operatorSetId) external;
     }
     interface ITreasury {
         function pay(bytes32 requestId, address token, address to, uint256 amount) external;
         function payLarge(bytes32 requestId, address token, address to, uint256 amount) external;
         function setPayee(bytes32 requestId, address token, address payee, PayeeTerms calldata terms) external;
+        function handOver(bytes32 requestId, address successor, address[] calldata tokens) external;
     }
     interface IGuarded {
         function pause(bytes32 requestId, uint64 until) external;

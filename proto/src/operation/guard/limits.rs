@@ -1,9 +1,10 @@
-//! `SetLimits`: what the gate lets a slash of an operator set take.
+//! `SetLimits` and `Unpin`: what the gate lets a slash of an operator set take.
 //!
 //! Whatever may widen something goes through the timelock; what can only tighten it, through the AccessManager's shorter delay.
+//! An unpinned set cannot be slashed at all; limits that are set pin it again.
 
 use super::Act;
-use super::contracts::ISlashGate::{setLimitsCall, tightenLimitsCall};
+use super::contracts::ISlashGate::{setLimitsCall, tightenLimitsCall, unpinCall};
 use super::contracts::Limits;
 use super::way::{Opened, Way};
 use crate::account::Call;
@@ -32,6 +33,19 @@ sol! {
         bool tighten;
         string step;
         uint64 delay;
+        #[serde(with = "written")] bytes32 reference;
+        #[serde(with = "written")] address account;
+        #[serde(with = "written")] uint256 nonce;
+        uint64 deadline;
+    }
+
+    /// Make an operator set one that the gate cannot slash.
+    #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Unpin {
+        #[serde(with = "written")] address avs;
+        #[serde(rename = "operator_set_id")] uint32 operatorSetId;
+        string step;
         #[serde(with = "written")] bytes32 reference;
         #[serde(with = "written")] address account;
         #[serde(with = "written")] uint256 nonce;
@@ -113,6 +127,35 @@ impl Act for SetLimits {
     }
 }
 
+impl Act for Unpin {
+    const PURPOSE: Purpose = Purpose::Governance;
+
+    fn common(&self) -> Terms {
+        Terms { avs: self.avs, account: self.account, nonce: self.nonce, deadline: self.deadline }
+    }
+
+    fn sound(&self, _: &Contracts) -> Result<(), Refusal> {
+        Way::Manager(&self.step).check(Some(self.reference), 0)
+    }
+
+    fn act(&self, contracts: &Contracts) -> Call {
+        let Self { avs, operatorSetId, reference, .. } = *self;
+        let data = unpinCall { requestId: reference, avs, operatorSetId }.abi_encode();
+        Way::Manager(&self.step).call(contracts, contracts.gate, data)
+    }
+
+    fn show(&self, contracts: &Contracts) -> Rendering {
+        let details = [format!("reference {}", self.reference), format!("of gate {}", contracts.gate)];
+        let effect =
+            "nobody of the set can be slashed, whatever was done, until limits for it have waited in the timelock";
+        Rendering {
+            title: format!("unpin operator set {} of AVS {}", self.operatorSetId, self.avs),
+            details: Way::Manager(&self.step).show(contracts).into_iter().chain(details).collect(),
+            warnings: vec![effect.to_owned()],
+        }
+    }
+}
+
 /// The AVS is the call's own. That a timelock operation's salt is its request id, and the way its own, its own call shows.
 pub(super) fn decode(opened: &Opened, terms: Terms) -> Result<Option<Operation>, Refusal> {
     let Opened { step, delay, data, .. } = opened;
@@ -137,6 +180,11 @@ pub(super) fn decode(opened: &Opened, terms: Terms) -> Result<Option<Operation>,
     };
     if let Some(tightenLimitsCall { requestId, avs, operatorSetId, limits }) = calldata::decode(data)? {
         return Ok(Some(set(true, requestId, avs, operatorSetId, limits)));
+    }
+    if let Some(unpinCall { requestId: reference, avs, operatorSetId }) = calldata::decode(data)? {
+        let Terms { account, nonce, deadline, .. } = terms;
+        let step = step.clone();
+        return Ok(Some(Operation::Unpin(Unpin { avs, operatorSetId, step, reference, account, nonce, deadline })));
     }
     let wide = calldata::decode(data)?;
     Ok(wide.map(|setLimitsCall { requestId, avs, operatorSetId, limits }| {

@@ -1,12 +1,13 @@
-//! `TreasuryPay` and `SetPayee`: what the treasury pays, and to whom it may.
+//! `TreasuryPay`, `SetPayee` and `HandOver`: what the treasury pays, to whom it may, and who comes after it.
 
 use super::Act;
-use super::contracts::ITreasury::{payCall, payLargeCall, setPayeeCall};
+use super::contracts::ITreasury::{handOverCall, payCall, payLargeCall, setPayeeCall};
 use super::contracts::PayeeTerms;
 use super::way::{Opened, Way};
 use crate::account::Call;
 use crate::code::{Code, Refusal};
 use crate::definition::{Contracts, Purpose};
+use crate::limits::HANDED_TOKENS_MAX;
 use crate::operation::form::written;
 use crate::operation::{Operation, Rendering, Terms, calldata, nonzero};
 use alloy_primitives::{Address, U256};
@@ -40,6 +41,20 @@ sol! {
         #[serde(with = "written")] uint256 budget;
         #[serde(rename = "large_budget", with = "written")] uint256 largeBudget;
         uint32 window;
+        string step;
+        #[serde(with = "written")] bytes32 reference;
+        #[serde(with = "written")] address account;
+        #[serde(with = "written")] uint256 nonce;
+        uint64 deadline;
+    }
+
+    /// Make `successor` the treasury from now on, and send it all there is of these tokens, the zero address being ether.
+    #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct HandOver {
+        #[serde(with = "written")] address avs;
+        #[serde(with = "written")] address successor;
+        #[serde(with = "written")] address[] tokens;
         string step;
         #[serde(with = "written")] bytes32 reference;
         #[serde(with = "written")] address account;
@@ -117,7 +132,7 @@ impl Act for SetPayee {
     }
 
     fn show(&self, contracts: &Contracts) -> Rendering {
-        let token = if self.token.is_zero() { "ether".to_owned() } else { format!("token {}", self.token) };
+        let token = name_of(self.token);
         let what = if self.takes_off() { "no longer let" } else { "let" };
         let title =
             format!("{what} the treasury of AVS {avs} pay {token} to {payee}", avs = self.avs, payee = self.payee);
@@ -135,10 +150,52 @@ impl Act for SetPayee {
     }
 }
 
+impl Act for HandOver {
+    const PURPOSE: Purpose = Purpose::Governance;
+
+    fn common(&self) -> Terms {
+        Terms { avs: self.avs, account: self.account, nonce: self.nonce, deadline: self.deadline }
+    }
+
+    fn sound(&self, contracts: &Contracts) -> Result<(), Refusal> {
+        nonzero(&[("successor", self.successor)])?;
+        let refuse = |why: String| Err(Refusal::new(Code::OperationFieldInvalid, why));
+        if self.successor == contracts.treasury {
+            return refuse("successor: the treasury itself".to_owned());
+        }
+        if self.tokens.len() > HANDED_TOKENS_MAX || !self.tokens.is_sorted_by(|a, b| a < b) {
+            return refuse(format!("tokens: {HANDED_TOKENS_MAX} at most, each once, in ascending order"));
+        }
+        Way::Manager(&self.step).check(Some(self.reference), 0)
+    }
+
+    fn act(&self, contracts: &Contracts) -> Call {
+        let Self { successor, ref tokens, reference, .. } = *self;
+        let data = handOverCall { requestId: reference, successor, tokens: tokens.clone() }.abi_encode();
+        Way::Manager(&self.step).call(contracts, contracts.treasury, data)
+    }
+
+    fn show(&self, contracts: &Contracts) -> Rendering {
+        let all = self.tokens.iter().map(|token| format!("with all there is of {}", name_of(*token)));
+        let details = [format!("reference {}", self.reference), format!("from treasury {}", contracts.treasury)];
+        let lasting =
+            "for good: this treasury pays nobody any more, and anybody may push what still arrives to the successor";
+        Rendering {
+            title: format!("hand the treasury of AVS {} over to {}", self.avs, self.successor),
+            details: Way::Manager(&self.step).show(contracts).into_iter().chain(all).chain(details).collect(),
+            warnings: vec![format!("{} gets all of it, whoever it is", self.successor), lasting.to_owned()],
+        }
+    }
+}
+
 impl SetPayee {
     fn takes_off(&self) -> bool {
         self.budget.is_zero() && self.largeBudget.is_zero()
     }
+}
+
+fn name_of(token: Address) -> String {
+    if token.is_zero() { "ether".to_owned() } else { format!("token {token}") }
 }
 
 /// An amount in the token's smallest unit: how many of them a whole one has, only the token knows.
@@ -158,6 +215,11 @@ pub(super) fn decode(opened: &Opened, terms: Terms) -> Result<Option<Operation>,
     }
     if let Some(payLargeCall { requestId, token, to, amount }) = calldata::decode(data)? {
         return Ok(Some(Operation::TreasuryPay(pay(true, requestId, token, to, amount))));
+    }
+    if let Some(handOverCall { requestId: reference, successor, tokens }) = calldata::decode(data)? {
+        let step = step.clone();
+        let over = HandOver { avs, successor, tokens, step, reference, account, nonce, deadline };
+        return Ok(Some(Operation::HandOver(over)));
     }
     let Some(setPayeeCall { requestId, token, payee, terms }) = calldata::decode(data)? else { return Ok(None) };
     Ok(Some(Operation::SetPayee(SetPayee {

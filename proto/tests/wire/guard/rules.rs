@@ -1,6 +1,12 @@
 //! What is refused of the kinds on Firn's own contracts, who signs them, what people see, and where the contracts are.
 
 use super::*;
+use firn_proto::limits::HANDED_TOKENS_MAX;
+use firn_proto::operation::OperationJson;
+
+fn tokens(count: usize) -> Vec<Address> {
+    (0..count).map(|number| Address::left_padding_from(&number.to_be_bytes())).collect()
+}
 
 #[test]
 fn r04_fields_that_make_no_sense_are_refused() {
@@ -49,6 +55,15 @@ fn r04_fields_that_make_no_sense_are_refused() {
         O::GrantRole(GrantRole { delay: 1, ..veto() }),
         O::RevokeRole(RevokeRole { role: 0, ..revoke(roles::SLASH, "schedule", 99) }),
         O::RevokeRole(RevokeRole { member: Address::ZERO, ..revoke(roles::SLASH, "schedule", 99) }),
+        O::Unpin(Unpin { reference: B256::ZERO, ..unpin("schedule") }),
+        O::Unpin(unpin("")),
+        O::HandOver(HandOver { successor: Address::ZERO, ..hand_over(&[], "schedule") }),
+        O::HandOver(HandOver { successor: TREASURY, ..hand_over(&[], "schedule") }),
+        O::HandOver(HandOver { reference: B256::ZERO, ..hand_over(&[], "schedule") }),
+        O::HandOver(hand_over(&[TOKEN, Address::ZERO], "schedule")),
+        O::HandOver(hand_over(&[TOKEN, TOKEN], "schedule")),
+        O::HandOver(hand_over(&tokens(HANDED_TOKENS_MAX + 1), "schedule")),
+        O::HandOver(hand_over(&[TOKEN], "now")),
     ];
     for operation in senseless {
         let _ = (operation.calls(&GUARDED), operation.render(&GUARDED));
@@ -56,6 +71,7 @@ fn r04_fields_that_make_no_sense_are_refused() {
     }
     let most = SetLimits { setBudget: big - U256::from(1), ..limits(false, "schedule", 99) };
     assert_eq!(code(O::SetLimits(most), &GUARDED), None);
+    assert_eq!(code(O::HandOver(hand_over(&tokens(HANDED_TOKENS_MAX), "schedule")), &GUARDED), None);
 }
 
 #[test]
@@ -102,7 +118,9 @@ fn fields(operation: &mut Option<Wire>) -> &mut Vec<u8> {
         | Wire::CancelTimelocked(wire)
         | Wire::SetLimits(wire)
         | Wire::GrantRole(wire)
-        | Wire::RevokeRole(wire) => &mut wire.fields,
+        | Wire::RevokeRole(wire)
+        | Wire::Unpin(wire)
+        | Wire::HandOver(wire) => &mut wire.fields,
         other => panic!("{other:?}"),
     }
 }
@@ -115,7 +133,7 @@ fn r07_a_key_signs_for_its_own_purpose_and_avs_only() {
     };
     let keys = samples().into_iter().map(key).collect::<Vec<_>>();
     let governance = |count| vec!["governance"; count];
-    assert_eq!(keys, [vec!["treasury"; 3], governance(2), vec!["veto"; 6], governance(7)].concat());
+    assert_eq!(keys, [vec!["treasury"; 3], governance(2), vec!["veto"; 6], governance(11)].concat());
     for wrong in ["slash", "treasury", "veto", "governance"] {
         let definition = changed(|content| {
             guard(content);
@@ -163,6 +181,8 @@ fn a_veto_cancels_whatever_is_scheduled() {
         (TREASURY, pay_call("payLarge", TOKEN)),
         (TREASURY, payee_call([5, 6, 7])),
         (MANAGER, grant_call(4, 0)),
+        (GATE, unpin_call()),
+        (TREASURY, hand_over_call(&[Address::ZERO, TOKEN])),
     ];
     for (target, data) in &readable {
         let operation = Operation::CancelScheduled(cancel(*target, data.clone()));
@@ -217,6 +237,9 @@ fn people_are_shown_what_it_does_and_warned() {
     let slash = warned(O::GrantRole(grant(roles::SLASH, 259_200, "schedule", 99)));
     assert!(slash.contains("may slash every operator") && slash.starts_with(&OTHER.to_string()));
     assert!(warned(O::RevokeRole(revoke(roles::VETO, "schedule", 0))).contains("nothing that is scheduled"));
+    assert!(warned(O::Unpin(unpin("execute"))).contains("nobody of the set can be slashed"));
+    let over = shown(O::HandOver(hand_over(&[Address::ZERO, TOKEN], "schedule")));
+    assert!(over.details.contains(&"with all there is of ether".to_owned()) && over.warnings[1].contains("for good"));
     let unknown = shown(O::GrantRole(grant(0, 1, "schedule", 99)));
     assert!(unknown.title.contains("unknown role 0"), "{unknown:?}");
 }
@@ -264,14 +287,42 @@ fn network_toml_says_where_the_contracts_are() {
 }
 
 #[test]
-fn r16_contracts_may_be_added_and_stay() {
+fn r16_contracts_come_with_the_first_operator_sets_and_stay() {
     let next = |before: &Definition, change: fn(&mut Content)| {
         let mut content = (**before).clone();
         change(&mut content);
         before.succeeded_by(content, 100).map(drop).map_err(|refusal| refusal.code)
     };
     let forbidden = Err(Code::ChangeForbidden);
-    assert_eq!(next(&calls::listing(), |content| content.contracts = vec![contracts()]), Ok(()));
+    let add = |content: &mut Content| content.contracts = vec![contracts()];
+    // A slash asked for before would go another way after.
+    assert_eq!(next(&calls::listing(), add), forbidden);
+    let mut without = (*calls::listing()).clone();
+    without.operator_sets.retain(|set| set.avs != contracts().avs);
+    assert_eq!(next(&Definition::new(without), add), Ok(()));
     assert_eq!(next(&GUARDED, |content| content.contracts[0].gate = OTHER), forbidden);
     assert_eq!(next(&GUARDED, |content| content.contracts.clear()), forbidden);
+}
+
+#[test]
+fn the_files_of_the_how_to_are_operations() {
+    let page = include_str!("../../../../docs/how-to/contracts.md");
+    let blocks = page.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let operations: Vec<_> = blocks
+        .map(|text| {
+            let json: OperationJson = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            Operation::from_json(&json).unwrap()
+        })
+        .collect();
+    let kinds: std::collections::BTreeSet<_> = operations.iter().map(Operation::kind).collect();
+    assert!(KINDS[10..].iter().all(|kind| kinds.contains(kind)), "one of each: {kinds:?}");
+    for operation in operations {
+        let definition = changed(|content| {
+            guard(content);
+            content.contracts[0].avs = operation.avs();
+            content.authorities.iter_mut().for_each(|listed| listed.avs = operation.avs());
+            content.requesters[0].avs = [operation.avs()].into();
+        });
+        assert_eq!(code(operation, &definition), None);
+    }
 }
