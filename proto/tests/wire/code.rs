@@ -129,6 +129,8 @@ const PINNED: &[(u32, &str)] = &[
     (177, "EVIDENCE_REJECTED"),
     (178, "EVIDENCE_UNCHECKED"),
     (179, "SLASH_TOO_LATE"),
+    (188, "AUTHORITY_DIFFERS"),
+    (189, "AUTHORITY_UNCHECKED"),
 ];
 
 #[test]

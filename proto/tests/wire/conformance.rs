@@ -2,7 +2,7 @@
 //! the change, or raise the version and keep reading the old one.
 
 use crate::fixture::{definition, seal, signed_as};
-use crate::{calls, guard, kinds, limits, pause, safe, samples};
+use crate::{calls, declared, guard, kinds, limits, pause, safe, samples};
 use firn_proto::wire;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
@@ -55,6 +55,7 @@ fn encodings() -> BTreeMap<String, Vec<u8>> {
     let listed = calls::samples().into_iter().take(1).chain([safe::sample()]).map(|operation| (&listing, operation));
     let guarded = guard::guarded();
     encodings.insert("network.toml.contracts".to_owned(), guarded.digest().0.to_vec());
+    encodings.insert("network.toml.declared".to_owned(), declared::declaring().digest().0.to_vec());
     let listed = listed.chain(guard::samples().into_iter().rev().map(|operation| (&guarded, operation)));
     for (definition, operation) in kinds::samples().into_iter().map(|operation| (&governed, operation)).chain(listed) {
         let (kind, id) = (operation.kind(), operation.id(definition).0.0.to_vec());

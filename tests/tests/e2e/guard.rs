@@ -7,7 +7,7 @@ use crate::treasury::{account_of, post};
 use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
 use firn_proto::Definition;
-use firn_proto::definition::{Authority, Contracts, Purpose};
+use firn_proto::definition::{Authority, Contracts, Declared, Purpose};
 use firn_proto::operation::{CancelScheduled, Operation, PauseContract, TreasuryPay};
 use serde_json::{Value, json};
 use std::fs;
@@ -59,11 +59,13 @@ sol! {
 
 /// Deploys, and has done nothing before: so all addresses are known before there is a chain.
 const DEPLOYER: Address = Address::repeat_byte(0xf1);
-const PAYEE: Address = Address::repeat_byte(0x77);
+pub(crate) const PAYEE: Address = Address::repeat_byte(0x77);
+/// Proposes to the timelock.
+pub(crate) const GOVERNANCE: Address = Address::repeat_byte(0x99);
 const REFERENCE: B256 = B256::repeat_byte(0x88);
 
 /// The contract's creation code, from the committed artifact.
-fn code_of(contract: &str) -> Vec<u8> {
+pub(crate) fn code_of(contract: &str) -> Vec<u8> {
     let file = format!("{}/../contracts/artifacts/{contract}.json", env!("CARGO_MANIFEST_DIR"));
     let artifact: Value = serde_json::from_str(&fs::read_to_string(file).expect("an artifact")).expect("JSON");
     hex::decode(artifact["bytecode"].as_str().expect("bytecode").trim_start_matches("0x")).expect("hexadecimal")
@@ -79,11 +81,12 @@ fn contracts(avs: Address, allocation_manager: Address) -> Contracts {
     };
     let gate = made("SlashGate", (manager, allocation_manager).abi_encode_params());
     let treasury = made("Treasury", manager.abi_encode());
-    Contracts { avs, manager, timelock, timelock_veto, gate, treasury }
+    Contracts { avs, manager, timelock, timelock_veto, gate, treasury, declared: None }
 }
 
-/// A network with keys for treasury and veto of the same members, whose definition names contracts that are not there yet.
-fn net() -> Net {
+/// A network with keys for treasury and veto of the same members, whose definition names contracts that are not there yet, and
+/// may declare what they shall say.
+pub(crate) fn prepared(declared: impl FnOnce(Address) -> Option<Declared>) -> Net {
     let mut net = Net::prepare(3, 2);
     let (avs, manager) = (net.chain.avs, net.chain.allocation_manager);
     net.redefine(|content| {
@@ -94,22 +97,22 @@ fn net() -> Net {
             content.keys.push(key);
         }
         content.keys.sort_by(|a, b| a.name.cmp(&b.name));
-        content.contracts = vec![contracts(avs, manager)];
+        content.contracts = vec![Contracts { declared: declared(avs), ..contracts(avs, manager) }];
+        content.chain.permission_controller = Some(manager);
         content.requesters[0]
             .operations
             .extend(["treasury_pay", "pause_contract", "cancel_scheduled"].map(str::to_owned));
     });
     assert_eq!(Definition::parse(&net.definition.to_toml()).as_ref(), Ok(&net.definition));
-    net.started()
+    net
 }
 
 /// `Treasury.pay`, as contracts/artifacts name it.
 const PAY: FixedBytes<4> = FixedBytes([0x76, 0xbb, 0xf4, 0x25]);
 
 /// Deploys the authority over these accounts, with delays of seconds, and gives the treasury some ether.
-fn deploy(net: &Net, slash: Address, treasury: Address, veto: Address) {
-    let governance = Address::repeat_byte(0x99);
-    let members = Members { slash, treasury, governance, vetoers: vec![veto] };
+pub(crate) fn deploy(net: &Net, slash: Address, treasury: Address, veto: Address) {
+    let members = Members { slash, treasury, governance: GOVERNANCE, vetoers: vec![veto] };
     let (short, long) = (3, 9);
     let delays = Delays {
         slash: short,
@@ -161,7 +164,7 @@ fn done(net: &Net, operation: &Operation) {
 
 #[test]
 fn r07_the_treasurys_key_pays_in_two_steps_and_the_vetos_key_pauses_and_cancels() {
-    let net = net();
+    let net = prepared(|_| None).started();
     // While there is one key only.
     let slash = net.account();
     let [treasury, veto] = ["treasury", "veto"].map(|name| account_of(&net, name));
