@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_proto::account::{Call, Execute};
 use firn_proto::certificate::KeyProposal;
-use firn_proto::definition::Change;
+use firn_proto::definition::{Change, Purpose};
 use firn_proto::limits::REASON_BYTES_MAX;
 use firn_proto::message::BlockReference;
 use firn_proto::operation::sanitised;
@@ -14,6 +14,7 @@ use firn_proto::{
     Code, Digest, Incarnation, KeyId, Message, NetworkId, NodeId, Opinion, Request, SessionId, SubjectId, Verified,
 };
 use firn_vault::api::{Reply, Request as VaultRequest};
+use std::collections::BTreeSet;
 
 mod observation;
 
@@ -100,6 +101,13 @@ pub enum Event {
         request: SubjectId,
         /// What the verifier said; nothing where it failed or took too long.
         verdict: Option<EvidenceVerdict>,
+    },
+    /// The host has compared what the definition declares of an AVS's contracts with the chain, or failed to for the first time.
+    AuthoritySurveyed {
+        /// The AVS.
+        avs: Address,
+        /// The purposes of keys whose signing a contradiction stops.
+        stopped: BTreeSet<Purpose>,
     },
     /// An answer to [`Effect::SubmitToChain`].
     SubmissionSettled {

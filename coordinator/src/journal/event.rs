@@ -6,7 +6,7 @@ use crate::api::{
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_proto::certificate::KeyProposal;
-use firn_proto::definition::SignedChange;
+use firn_proto::definition::{Purpose, SignedChange};
 use firn_proto::message::BlockReference;
 use firn_proto::opinion::SignedOpinion;
 use firn_proto::pause::{SignedAct, SignedPause};
@@ -37,6 +37,7 @@ impl Event {
             Self::ChainReplied { .. } => "chain_replied",
             Self::SubmissionSettled { .. } => "submission_settled",
             Self::EvidenceChecked { .. } => "evidence_checked",
+            Self::AuthoritySurveyed { .. } => "authority_surveyed",
             Self::VaultReplied { .. } => "vault_replied",
             Self::Operator(_) => "operator",
         }
@@ -73,6 +74,10 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
             let (verdict, reason) = EvidenceVerdict::to_wire(verdict.as_ref());
             WireEvent::EvidenceChecked(wire::JournalEvidence { request: request.0.0.to_vec(), verdict, reason })
         }
+        Event::AuthoritySurveyed { avs, stopped } => WireEvent::AuthoritySurveyed(wire::JournalAuthority {
+            avs: avs.to_vec(),
+            stopped: stopped.iter().map(|purpose| purpose.as_str().to_owned()).collect(),
+        }),
         Event::VaultReplied { reply } => WireEvent::VaultReplied(reply::reply_to(reply)),
         Event::Operator(command) => WireEvent::Operator(wire::JournalCommand {
             command: Some(match command {
@@ -135,6 +140,10 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
         WireEvent::EvidenceChecked(said) => Event::EvidenceChecked {
             request: subject(&said.request)?,
             verdict: EvidenceVerdict::from_wire(said.verdict, &said.reason)?,
+        },
+        WireEvent::AuthoritySurveyed(said) => Event::AuthoritySurveyed {
+            avs: Address::try_from(said.avs.as_slice()).ok()?,
+            stopped: said.stopped.iter().map(|name| Purpose::parse(name)).collect::<Option<_>>()?,
         },
         WireEvent::VaultReplied(reply) => Event::VaultReplied { reply: reply::reply_from(&reply, player)? },
         WireEvent::Operator(command) => Event::Operator(match command.command? {
