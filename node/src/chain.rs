@@ -17,10 +17,12 @@ use firn_proto::operation::eigenlayer::{IAllocationManager, OperatorSet};
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, GroupSignature, SubjectId};
 use history::History;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+pub(crate) mod authority;
 mod history;
 mod window;
 
@@ -70,6 +72,10 @@ pub(crate) struct Chain {
     relayer: Option<(DynProvider, Address)>,
     chain_id: u64,
     allocation_manager: Address,
+    strategy_manager: Option<Address>,
+    permission_controller: Option<Address>,
+    /// Each AVS's gate, where there is one.
+    gates: BTreeMap<Address, Address>,
     history: History,
 }
 
@@ -100,6 +106,9 @@ impl Chain {
             relayer,
             chain_id: definition.chain.id,
             allocation_manager: definition.chain.allocation_manager,
+            strategy_manager: definition.chain.strategy_manager,
+            permission_controller: definition.chain.permission_controller,
+            gates: definition.contracts.iter().map(|listed| (listed.avs, listed.gate)).collect(),
             history: History::new(definition),
         }
     }
@@ -242,7 +251,7 @@ impl Chain {
             last_block: last_block?,
             signer: or_absent(signer.map(Some))?,
             nonce_used: or_absent(nonce_used)?,
-            slasher: or_absent(slasher)?,
+            slasher: self.slasher(slasher, *avs, *account, block).await?,
             slashable: or_absent(slashable)?,
             strategies: or_absent(strategies)?,
             history,
@@ -285,11 +294,11 @@ impl Chain {
     async fn call(&self, request: TransactionRequest, block: BlockReference) -> Result<Bytes, Trouble> {
         let at = BlockId::hash(B256::from(block.hash.0));
         self.provider.call(request).block(at).await.map_err(|error| {
-            if error.as_error_resp().is_some_and(|resp| resp.as_revert_data().is_some()) {
-                Trouble::Reverted
-            } else {
-                unavailable(error)
-            }
+            // Where a function is missing there are no data, and some endpoints then say it in words alone.
+            let reverted = error
+                .as_error_resp()
+                .is_some_and(|resp| resp.as_revert_data().is_some() || resp.message.to_lowercase().contains("revert"));
+            if reverted { Trouble::Reverted } else { unavailable(error) }
         })
     }
 

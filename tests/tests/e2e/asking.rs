@@ -18,6 +18,11 @@ use crate::process::until;
 impl Net {
     /// A slash of so many percent that nothing is wrong with.
     pub(crate) fn slash(&self, percent: u64) -> SlashOperator {
+        self.slash_by(self.account(), percent)
+    }
+
+    /// The same by this account.
+    pub(crate) fn slash_by(&self, account: Address, percent: u64) -> SlashOperator {
         SlashOperator {
             avs: self.chain.avs,
             operator: self.chain.operator,
@@ -27,7 +32,7 @@ impl Net {
             description: "missed its duties".to_owned(),
             evidenceHash: Default::default(),
             evidenceLocation: String::new(),
-            account: self.account(),
+            account,
             nonce: U256::from_be_bytes(PrivateKeySigner::random().to_bytes().0),
             deadline: now() + 3600,
         }

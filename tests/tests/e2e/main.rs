@@ -13,6 +13,8 @@ mod audit;
 #[cfg(test)]
 mod chain;
 #[cfg(test)]
+mod chain_plan;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod governance;
