@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes};
 use firn_proto::account::Execute;
 use firn_proto::certificate::KeyProposal;
-use firn_proto::definition::Change;
+use firn_proto::definition::{Change, Purpose};
 use firn_proto::limits::REASON_BYTES_MAX;
 use firn_proto::message::BlockReference;
 use firn_proto::operation::sanitised;
@@ -13,6 +13,7 @@ use firn_proto::{
     Code, Digest, Incarnation, KeyId, Message, NetworkId, NodeId, Opinion, Request, SessionId, SubjectId, Verified,
 };
 use firn_vault::api::{Reply, Request as VaultRequest};
+use std::collections::BTreeSet;
 
 mod chain;
 mod observation;
@@ -106,6 +107,13 @@ pub enum Event {
     EvidenceUnasked {
         /// The request.
         request: SubjectId,
+    },
+    /// The host has compared what the definition declares of an AVS's contracts with the chain, or failed to for the first time.
+    AuthoritySurveyed {
+        /// The AVS.
+        avs: Address,
+        /// The purposes of keys whose signing a contradiction stops.
+        stopped: BTreeSet<Purpose>,
     },
     /// An answer to [`Effect::SubmitToChain`].
     SubmissionSettled {

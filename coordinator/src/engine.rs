@@ -17,7 +17,8 @@ use crate::sign::lent::Lent;
 use crate::sign::limits::Limits;
 use crate::sign::offer::Want;
 use crate::versions::Versions;
-use firn_proto::definition::KeyDefinition;
+use alloy_primitives::Address;
+use firn_proto::definition::{KeyDefinition, Purpose};
 use firn_proto::message::BlockReference;
 use firn_proto::time::{MonotonicTime, Time, WallTime};
 use firn_proto::{Code, Definition, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId, Verified};
@@ -67,6 +68,8 @@ pub struct Engine {
     pub(crate) refusals: Refusals,
     /// Budgets, waiting times and rates.
     pub(crate) limits: Limits,
+    /// Whose signing the chain speaks against, for each AVS that was surveyed since the start.
+    pub(crate) surveyed: BTreeMap<Address, BTreeSet<Purpose>>,
     /// Which packages our own commitments went into.
     pub(crate) lent: Lent,
     /// Commitments offered to us as coordinator.
@@ -135,6 +138,7 @@ impl Engine {
             index: Index::default(),
             refusals: Refusals::default(),
             limits: Limits::default(),
+            surveyed: BTreeMap::new(),
             lent: Lent::default(),
             pools: Pools::default(),
             kept: BTreeSet::new(),
@@ -194,6 +198,7 @@ impl Engine {
             Event::ChainFinalised { block, time } => self.chain_finalised(block, time),
             Event::ChainReplied { subject, answer } => self.chain_replied(subject, answer),
             Event::SubmissionSettled { subject, outcome } => self.submission_settled(subject, outcome),
+            Event::AuthoritySurveyed { avs, stopped } => self.authority_surveyed(avs, stopped),
             Event::EvidenceChecked { request, verdict } => self.evidence_checked(request, verdict),
             Event::EvidenceUnasked { request } => self.evidence_unasked(request),
             Event::VaultReplied { reply } => self.vault_replied(reply),

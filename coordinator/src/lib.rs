@@ -6,6 +6,7 @@
 pub mod api;
 pub mod arithmetic;
 pub mod audit;
+mod authority;
 mod catch_up;
 pub mod election;
 mod engine;

@@ -200,9 +200,13 @@ impl Engine {
 
     // ---- what they mean ----
 
-    /// Why no share is lent for a subject, if it is paused. The network's pause leaves alone what only stops things: with the
+    /// Why no share is lent for a subject, if it is paused or the chain contradicts what is declared. The network's pause leaves alone what only stops things: with the
     /// keys of purpose `veto`, people cancel on chain what is under way.
     pub(crate) fn halted(&self, id: SubjectId) -> Option<Code> {
+        self.paused_for(id).or_else(|| self.contradicted(id))
+    }
+
+    fn paused_for(&self, id: SubjectId) -> Option<Code> {
         if self.halt.own {
             return Some(Code::NodePaused);
         }
@@ -216,7 +220,7 @@ impl Engine {
     }
 
     /// Takes our answers back: others hear it before they ask.
-    fn withhold_halted(&mut self) {
+    pub(crate) fn withhold_halted(&mut self) {
         let open: Vec<_> = self.open_subjects().map(|(id, _)| id).collect();
         for id in open {
             if let Some(code) = self.halted(id) {
@@ -226,7 +230,7 @@ impl Engine {
         }
     }
 
-    fn reconsider_all(&mut self) {
+    pub(crate) fn reconsider_all(&mut self) {
         let open: Vec<_> = self.open_subjects().map(|(id, _)| id).collect();
         open.into_iter().for_each(|id| self.evaluate(id));
     }

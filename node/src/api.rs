@@ -5,6 +5,7 @@
 //! posting a request needs none, since its requester signed it.
 
 use crate::chain::Health;
+use crate::chain::authority::watch::View;
 use crate::metrics::{Metrics, PeerLabel};
 use crate::net::PeerStatus;
 use crate::runtime::{Call, wall_time};
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) used: Arc<session::Used>,
     /// What the chain's endpoint last said.
     pub(crate) health: watch::Receiver<Health>,
+    /// What the last surveys of the declared contracts came to.
+    pub(crate) surveyed: watch::Receiver<Vec<View>>,
     /// The network task's view of the peers.
     pub(crate) peers: Box<dyn Fn() -> Vec<PeerStatus> + Send + Sync>,
     /// The keystore was made for tests and devnets: its passphrase can be guessed cheaply.
@@ -327,6 +330,11 @@ impl Shared {
     fn checks(&self, peers: &[PeerStatus]) -> Vec<Check> {
         let kdf = if self.insecure_kdf { "insecure-fast-kdf: for tests and devnets only" } else { "standard" };
         let mut checks = view::checks(peers, &self.definition, self.me, *self.health.borrow());
+        let surveyed = self.surveyed.borrow();
+        checks.extend(surveyed.iter().map(|view| {
+            let View { avs, ok, detail } = view.clone();
+            Check { name: format!("contracts of {avs}"), ok, detail }
+        }));
         checks.push(Check { name: "keystore".to_owned(), ok: true, detail: kdf.to_owned() });
         checks
     }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use window::Memberships;
 
+pub(crate) mod authority;
 mod gate;
 mod history;
 mod logs;
@@ -76,6 +77,7 @@ pub(crate) struct Chain {
     relayer: Option<(DynProvider, Address)>,
     chain_id: u64,
     allocation_manager: Address,
+    strategy_manager: Option<Address>,
     permission_controller: Option<Address>,
     history: History,
     memberships: Memberships,
@@ -109,6 +111,7 @@ impl Chain {
             relayer,
             chain_id: definition.chain.id,
             allocation_manager: definition.chain.allocation_manager,
+            strategy_manager: definition.chain.strategy_manager,
             permission_controller: definition.chain.permission_controller,
             history: History::new(definition.chain.allocation_manager, sets.clone()),
             memberships: Memberships::new(sets),

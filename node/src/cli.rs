@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 mod access;
 mod audit;
+mod chain;
 mod check;
 mod dkg;
 mod network;
@@ -73,6 +74,9 @@ enum Command {
     /// Look at the network definition, and change it; pause and resume the network.
     #[command(subcommand)]
     Network(network::NetworkCommand),
+    /// Deploy the contracts that hold an AVS's authority, and compare them with the definition.
+    #[command(subcommand)]
+    Chain(Box<chain::ChainCommand>),
     /// Generate keys together with the other members.
     #[command(subcommand)]
     Dkg(dkg::DkgCommand),
@@ -257,6 +261,7 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Run(args) => host::run(&args.data_dir, args.passphrase.source(), args.journal.as_deref()),
         Command::Keystore(command) => setup::keystore(&command, output),
         Command::Network(command) => block_on(network::network(command, output)),
+        Command::Chain(command) => block_on(chain::run(*command, output)),
         Command::Status(args) => block_on(async move { show::status(&args, output).await }),
         Command::Dkg(command) => block_on(async move { dkg::run(command, output).await }),
         Command::Peer(command) => block_on(async move { peer::run(command, output).await }),

@@ -1,6 +1,7 @@
 //! `firn run`: opens the data directory, unseals, restores, starts every task, and stops them in order.
 
 use crate::api::{self, Door, Intake, Shared};
+use crate::chain::authority::watch::Watch;
 use crate::chain::{self, Chain, Job};
 use crate::client::token_file;
 use crate::config::{self, Config, Layers, Overrides};
@@ -171,6 +172,8 @@ async fn serve(
     if let Some(evidence) = &config.evidence {
         tasks.spawn(Verifier::new(evidence, &definition)?.run(questions, events.clone()));
     }
+    let (watch, surveyed) = Watch::new(&config.chain.rpc, &definition, &calls, &events, &metrics);
+    tasks.spawn(watch.run());
     tasks.spawn(deliver(net_events, definition.clone(), events, Arc::clone(&metrics)));
 
     let intake = Intake::new(definition.requesters.len());
@@ -184,6 +187,7 @@ async fn serve(
         token: token.clone(),
         used: Arc::clone(used),
         health,
+        surveyed,
         peers,
         insecure_kdf: unlocked.insecure_kdf,
     };

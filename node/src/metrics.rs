@@ -33,6 +33,11 @@ struct ScopeLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AvsLabel {
+    avs: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct BuildLabels {
     version: String,
 }
@@ -45,6 +50,8 @@ pub(crate) struct Metrics {
     attempts: Counter,
     evidence: Counter,
     paused: Family<ScopeLabel, Gauge>,
+    differing: Family<AvsLabel, Gauge>,
+    pending: Family<AvsLabel, Gauge>,
     pub(crate) penalties: Counter,
     pub(crate) rejected: Counter,
     refusals: Family<CodeLabel, Counter>,
@@ -71,6 +78,8 @@ impl Metrics {
             attempts: Counter::default(),
             evidence: Counter::default(),
             paused: Family::default(),
+            differing: Family::default(),
+            pending: Family::default(),
             penalties: Counter::default(),
             rejected: Counter::default(),
             refusals: Family::default(),
@@ -98,6 +107,8 @@ impl Metrics {
         registry.register("sign_attempts", "Signing attempts opened as coordinator", self.attempts.clone());
         registry.register("evidence", "Provable faults of members seen", self.evidence.clone());
         registry.register("paused", "Whether this node or the network is paused", self.paused.clone());
+        registry.register("authority_differing", "Facts that contradict what is declared", self.differing.clone());
+        registry.register("authority_pending", "Operations scheduled on chain, and pauses", self.pending.clone());
         registry.register("peer_penalties", "Misbehaviour of peers seen", self.penalties.clone());
         registry.register("messages_rejected", "Messages that failed authentication", self.rejected.clone());
         registry.register("peer_refusals", "Connections and greetings refused, by code", self.refusals.clone());
@@ -132,6 +143,13 @@ impl Metrics {
             | Observation::Elsewhere { .. }
             | Observation::Ignored { .. } => {}
         }
+    }
+
+    /// What a survey of an AVS's contracts came to.
+    pub(crate) fn authority(&self, avs: &str, differing: usize, pending: usize) {
+        let label = AvsLabel { avs: avs.to_owned() };
+        self.differing.get_or_create(&label).set(i64::try_from(differing).unwrap_or(i64::MAX));
+        self.pending.get_or_create(&label).set(i64::try_from(pending).unwrap_or(i64::MAX));
     }
 
     /// A connection, greeting or frame was refused below the envelope.

@@ -262,6 +262,10 @@ pub enum Code {
     EvidenceUnchecked = 178,
     /// The operator's stake is free before the slash can execute.
     SlashTooLate = 179,
+    /// The chain contradicts what the definition declares of the AVS's contracts.
+    AuthorityDiffers = 188,
+    /// What the definition declares of the AVS's contracts was not compared with the chain yet.
+    AuthorityUnchecked = 189,
     /// What was scheduled is no longer: cancelled, expired, or executed by somebody else.
     ScheduleGone = 210,
     /// What was scheduled cannot be executed before its delay is over.

@@ -21,12 +21,14 @@ use std::sync::Arc;
 mod authority;
 pub mod change;
 mod contracts;
+pub mod declared;
 pub(crate) mod file;
 mod version;
 
 pub use authority::{Authority, ListedCall};
 pub use change::{Change, SignedChange};
 pub use contracts::Contracts;
+pub use declared::Declared;
 
 /// A version of a network's definition, sealed: nothing in it changes, so its digest is computed once.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -355,7 +357,7 @@ impl Content {
                     .list(requester.avs.iter(), CanonicalHasher::field)
             });
         let hasher = if self.policy == Policy::default() { hasher } else { hasher.field(self.policy.digest().0) };
-        let tables = [self.authority_digest(), self.contracts_digest()];
+        let tables = [self.authority_digest(), self.contracts_digest(), self.declared_digest()];
         let hasher = tables.into_iter().flatten().fold(hasher, |hasher, digest| hasher.field(digest.0));
         let hasher = match self.quorum {
             None => hasher,

@@ -119,6 +119,7 @@ pub(crate) fn definition(t: u16, n: u16) -> Definition {
             timelock_veto: Address::with_last_byte(3),
             gate: Address::with_last_byte(4),
             treasury: Address::with_last_byte(5),
+            declared: None,
         }],
         requesters: vec![Requester {
             name: "avs".into(),

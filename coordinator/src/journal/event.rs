@@ -7,7 +7,7 @@ use crate::api::{
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_proto::certificate::KeyProposal;
-use firn_proto::definition::SignedChange;
+use firn_proto::definition::{Purpose, SignedChange};
 use firn_proto::message::BlockReference;
 use firn_proto::opinion::SignedOpinion;
 use firn_proto::pause::{SignedAct, SignedPause};
@@ -42,6 +42,7 @@ impl Event {
             Self::SubmissionSettled { .. } => "submission_settled",
             Self::EvidenceChecked { .. } => "evidence_checked",
             Self::EvidenceUnasked { .. } => "evidence_unasked",
+            Self::AuthoritySurveyed { .. } => "authority_surveyed",
             Self::VaultReplied { .. } => "vault_replied",
             Self::Operator(_) => "operator",
         }
@@ -82,6 +83,10 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
             request: request.0.0.to_vec(),
             verdict: UNASKED,
             reason: String::new(),
+        }),
+        Event::AuthoritySurveyed { avs, stopped } => WireEvent::AuthoritySurveyed(wire::JournalAuthority {
+            avs: avs.to_vec(),
+            stopped: stopped.iter().map(|purpose| purpose.as_str().to_owned()).collect(),
         }),
         Event::VaultReplied { reply } => WireEvent::VaultReplied(reply::reply_to(reply)),
         Event::Operator(command) => WireEvent::Operator(wire::JournalCommand {
@@ -148,6 +153,10 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
         WireEvent::EvidenceChecked(said) => Event::EvidenceChecked {
             request: subject(&said.request)?,
             verdict: EvidenceVerdict::from_wire(said.verdict, &said.reason)?,
+        },
+        WireEvent::AuthoritySurveyed(said) => Event::AuthoritySurveyed {
+            avs: Address::try_from(said.avs.as_slice()).ok()?,
+            stopped: said.stopped.iter().map(|name| Purpose::parse(name)).collect::<Option<_>>()?,
         },
         WireEvent::VaultReplied(reply) => Event::VaultReplied { reply: reply::reply_from(&reply, player)? },
         WireEvent::Operator(command) => Event::Operator(match command.command? {

@@ -2,6 +2,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod bounds;

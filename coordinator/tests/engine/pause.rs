@@ -6,7 +6,7 @@ use alloy_primitives::{Address, FixedBytes, U256};
 use firn_coordinator::api::{Command, Effect, Event};
 use firn_coordinator::limits::PAUSE_AHEAD_SECONDS;
 use firn_proto::account::account_address;
-use firn_proto::definition::{Authority, Definition, ListedCall, Purpose};
+use firn_proto::definition::{Authority, Content, Definition, ListedCall, Purpose};
 use firn_proto::envelope;
 use firn_proto::message::{Status, Willingness};
 use firn_proto::operation::{ContractCall, Operation};
@@ -73,17 +73,17 @@ impl Bench {
         self.sent.iter().filter(|flight| flight.name == "SignatureShare" && flight.from == node).count()
     }
 
-    fn all_shares(&self) -> usize {
+    pub(crate) fn all_shares(&self) -> usize {
         self.hosts.keys().map(|node| self.shares_of(*node)).sum()
     }
 
-    fn says(&self, node: u16, request: &Request) -> Option<Code> {
+    pub(crate) fn says(&self, node: u16, request: &Request) -> Option<Code> {
         let view = self.hosts[&node].engine.request(request.id()).unwrap();
         view.members.iter().find(|member| member.node.0 == node).unwrap().code
     }
 
     /// A new request at node 1, and all that follows.
-    fn asked(&mut self, nonce: u64) -> Request {
+    pub(crate) fn asked(&mut self, nonce: u64) -> Request {
         let request = self.request(nonce);
         self.submit(1, &request);
         self.deliver();
@@ -161,20 +161,28 @@ fn r19_resuming_takes_two_people_and_their_word_on_this_very_pause() {
 
 /// A 2-of-3 network, with a package for a signer that waits to be delivered, and the signer.
 fn in_mid_round() -> (Bench, Request, crate::bench::Flight) {
-    let (mut bench, _) = Bench::ready_of(pausing(2, 3));
-    let request = bench.request(7);
-    bench.submit(1, &request);
-    while !bench.flights.iter().any(|flight| flight.name == "SigningPackage") {
-        bench.deliver_at(0);
+    let (bench, _) = Bench::ready_of(pausing(2, 3));
+    bench.in_mid_round()
+}
+
+impl Bench {
+    /// A request on its way, a package for a signer that waits to be delivered, and the signer would lend its share.
+    pub(crate) fn in_mid_round(self) -> (Self, Request, crate::bench::Flight) {
+        let mut bench = self;
+        let request = bench.request(7);
+        bench.submit(1, &request);
+        while !bench.flights.iter().any(|flight| flight.name == "SigningPackage") {
+            bench.deliver_at(0);
+        }
+        let at = bench.flights.iter().position(|flight| flight.name == "SigningPackage").unwrap();
+        let package = bench.flights.remove(at).unwrap();
+        // The signer knows of the request, and would lend its share.
+        while let Some(at) = bench.flights.iter().position(|f| f.to == package.to && f.name == "RequestSpread") {
+            bench.deliver_at(at);
+        }
+        assert_eq!(bench.says(package.to, &request), None);
+        (bench, request, package)
     }
-    let at = bench.flights.iter().position(|flight| flight.name == "SigningPackage").unwrap();
-    let package = bench.flights.remove(at).unwrap();
-    // The signer knows of the request, and would lend its share.
-    while let Some(at) = bench.flights.iter().position(|f| f.to == package.to && f.name == "RequestSpread") {
-        bench.deliver_at(at);
-    }
-    assert_eq!(bench.says(package.to, &request), None);
-    (bench, request, package)
 }
 
 #[test]
@@ -362,35 +370,50 @@ fn r21_one_persons_flood_is_written_no_faster_than_its_pace() {
 
 /// A 2-of-3 network whose only key is for `purpose`, paused, and an operation of that purpose that was asked for.
 fn paused_with(purpose: Purpose) -> (Bench, Request) {
-    let target = Address::repeat_byte(0xd1);
     let mut content = (*pausing(2, 3)).clone();
-    content.keys[0].purpose = purpose;
-    content.operator_sets.clear();
-    content.authorities = vec![Authority { avs: AVS, purpose, key: "slash".to_owned() }];
-    content.requesters[0].operations = vec!["contract_call".to_owned()];
-    // pause()
-    let (selector, signature) = (FixedBytes([0x84, 0x56, 0xcb, 0x59]), "function pause()".to_owned());
-    content.calls = vec![ListedCall { purpose, target, selector, signature }];
+    only_for(&mut content, purpose);
     let (mut bench, _) = Bench::ready_of(Definition::new(content));
     let now = clock(&bench);
     bench.stop_or_go(1, 1, true, now).unwrap();
     bench.deliver();
-    let operation = Operation::ContractCall(ContractCall {
-        purpose: purpose.as_str().to_owned(),
-        avs: AVS,
-        target,
-        value: U256::ZERO,
-        data: selector.0.into(),
-        account: account_address(&bench.hosts[&1].engine.keys()[0].group_key.unwrap()),
-        nonce: U256::from(7),
-        deadline: WALL + 7_200,
-    });
-    let request = bench.signed(&REQUESTER, operation);
-    bench.submit(1, &request);
-    bench.deliver();
-    bench.rounds(3);
+    let request = bench.asked_for(purpose);
     assert!((1..=3).all(|node| bench.network(node) == Some(now)));
     (bench, request)
+}
+
+const TARGET: Address = Address::repeat_byte(0xd1);
+/// pause()
+const STOP: [u8; 4] = [0x84, 0x56, 0xcb, 0x59];
+
+/// Makes a definition's only key one for this purpose.
+pub(crate) fn only_for(content: &mut Content, purpose: Purpose) {
+    content.keys[0].purpose = purpose;
+    content.operator_sets.clear();
+    content.authorities = vec![Authority { avs: AVS, purpose, key: "slash".to_owned() }];
+    content.requesters[0].operations = vec!["contract_call".to_owned()];
+    let (target, selector, signature) = (TARGET, FixedBytes(STOP), "function pause()".to_owned());
+    content.calls = vec![ListedCall { purpose, target, selector, signature }];
+}
+
+impl Bench {
+    /// An operation of this purpose, asked for at node 1, and all that follows.
+    pub(crate) fn asked_for(&mut self, purpose: Purpose) -> Request {
+        let operation = Operation::ContractCall(ContractCall {
+            purpose: purpose.as_str().to_owned(),
+            avs: AVS,
+            target: TARGET,
+            value: U256::ZERO,
+            data: STOP.into(),
+            account: account_address(&self.hosts[&1].engine.keys()[0].group_key.unwrap()),
+            nonce: U256::from(7),
+            deadline: WALL + 7_200,
+        });
+        let request = self.signed(&REQUESTER, operation);
+        self.submit(1, &request);
+        self.deliver();
+        self.rounds(3);
+        request
+    }
 }
 
 #[test]

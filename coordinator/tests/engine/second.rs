@@ -21,7 +21,7 @@ fn gated() -> Definition {
 fn gated_of(definition: &Definition) -> Definition {
     let mut content = (**definition).clone();
     let [manager, timelock, timelock_veto, gate, treasury] = [1, 2, 3, 4, 5].map(Address::with_last_byte);
-    content.contracts = vec![Contracts { avs: AVS, manager, timelock, timelock_veto, gate, treasury }];
+    content.contracts = vec![Contracts { avs: AVS, manager, timelock, timelock_veto, gate, treasury, declared: None }];
     Definition::new(content)
 }
 
@@ -30,7 +30,7 @@ impl Bench {
         Self::ready_of(gated()).0
     }
 
-    fn gated_slash(&self, nonce: u64, evidence: u8) -> Request {
+    pub(crate) fn gated_slash(&self, nonce: u64, evidence: u8) -> Request {
         let mut slash = self.slash(nonce, 5);
         slash.evidenceHash = B256::repeat_byte(evidence);
         self.signed(&crate::bench::REQUESTER, Operation::SlashOperator(slash))

@@ -88,6 +88,7 @@ pub(crate) fn event(event: &Event) -> String {
         Event::VaultReplied { reply } => format!("vault {}", reply_name(reply)),
         Event::ChainReplied { .. } => "chain".to_owned(),
         Event::EvidenceChecked { .. } | Event::EvidenceUnasked { .. } => "evidence".to_owned(),
+        Event::AuthoritySurveyed { .. } => "authority".to_owned(),
         Event::ChainFinalised { block, .. } => format!("block {}", block.number),
         Event::Submitted { .. } => "submitted".to_owned(),
         Event::Opined { .. } => "opined".to_owned(),

@@ -170,6 +170,7 @@ impl Endpoint {
             relayer: None,
             chain_id: CHAIN,
             allocation_manager: MANAGER,
+            strategy_manager: None,
             permission_controller: None,
             history: History::new(MANAGER, sets.clone()),
             memberships: Memberships::new(sets),

@@ -306,8 +306,9 @@ fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<String, String>)
         }
         toml::Value::Array(list) if list.iter().any(toml::Value::is_table) => {
             for (index, entry) in list.iter().enumerate() {
-                let name = ["name", "identifier", "avs", "target", "address"].iter().find_map(|key| entry.get(key));
-                let more = ["id", "purpose", "selector"].iter().filter_map(|key| entry.get(key));
+                let names = ["name", "identifier", "avs", "target", "address", "payee", "appointee"];
+                let name = names.iter().find_map(|key| entry.get(key));
+                let more = ["id", "purpose", "selector", "token"].iter().filter_map(|key| entry.get(key));
                 let parts: Vec<_> = name.into_iter().chain(more).map(plain).collect();
                 let named = if parts.is_empty() { index.to_string() } else { parts.join("/") };
                 flatten(&format!("{path}[{named}]"), entry, into);

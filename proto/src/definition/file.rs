@@ -2,7 +2,7 @@
 
 use super::version::Succession;
 use super::{
-    AtMost, Authority, Chain, Content, Contracts, KeyDefinition, ListedCall, Node, OperatorSetEntry, Purpose,
+    AtMost, Authority, Chain, Content, Contracts, Declared, KeyDefinition, ListedCall, Node, OperatorSetEntry, Purpose,
     Requester, invalid,
 };
 use crate::author::AuthorKey;
@@ -186,6 +186,7 @@ pub(super) fn parse(text: &str) -> Result<(Content, Option<Succession>), Refusal
     let mut calls = file.calls.into_iter().map(call).collect::<Result<Vec<_>, _>>()?;
     calls.sort();
     let mut contracts = file.contracts;
+    contracts.iter_mut().filter_map(|listed| listed.declared.as_mut()).for_each(Declared::sort);
     contracts.sort();
     let (people, operators, rules, pause) = (file.people, file.operators, file.rules, file.pause);
     let policy = FilePolicy { people, operators, rules, pause };

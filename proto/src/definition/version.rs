@@ -85,8 +85,8 @@ impl Definition {
         if contracts(before).into_iter().zip(contracts(self)).any(|(old, new)| old.is_some() && old != new) {
             return forbidden("the chain's contracts may be added, and stay as they are".to_owned());
         }
-        if let Some(old) = before.contracts.iter().find(|old| !self.contracts.contains(old)) {
-            return forbidden(format!("contracts of AVS {} may be added, and stay as they are", old.avs));
+        if let Some(old) = before.contracts.iter().find(|old| !self.contracts.iter().any(|now| now.is_at(old))) {
+            return forbidden(format!("contracts of AVS {} may be added, and stay where they are", old.avs));
         }
         let new = |listed: &&super::Contracts| before.contracts.iter().all(|old| old.avs != listed.avs);
         let had_sets = |avs: alloy_primitives::Address| before.operator_sets.iter().any(|set| set.avs == avs);

@@ -2,7 +2,7 @@
 //! the change, or raise the version and keep reading the old one.
 
 use crate::fixture::{definition, seal, signed_as};
-use crate::{calls, guard, kinds, limits, pause, safe, samples};
+use crate::{calls, declared, guard, kinds, limits, pause, safe, samples};
 use firn_proto::operation::{KINDS, Operation};
 use firn_proto::wire;
 use prost::Message as _;
@@ -56,6 +56,7 @@ fn encodings() -> BTreeMap<String, Vec<u8>> {
     let listed = calls::samples().into_iter().take(1).chain([safe::sample()]).map(|operation| (&listing, operation));
     let (guarded, complete) = (guard::guarded_at_first(), guard::guarded());
     encodings.insert("network.toml.contracts".to_owned(), guarded.digest().0.to_vec());
+    encodings.insert("network.toml.declared".to_owned(), declared::declaring().digest().0.to_vec());
     let of = |operation: &Operation| if KINDS[..19].contains(&operation.kind()) { &guarded } else { &complete };
     let listed = listed.chain(guard::samples().into_iter().rev().map(|operation| (of(&operation), operation)));
     for (definition, operation) in kinds::samples().into_iter().map(|operation| (&governed, operation)).chain(listed) {

@@ -29,7 +29,7 @@ const TREASURY: Address = Address::repeat_byte(0xc5);
 
 pub(crate) fn contracts() -> Contracts {
     let (manager, timelock, timelock_veto, gate, treasury) = (MANAGER, TIMELOCK, TIMELOCK_VETO, GATE, TREASURY);
-    Contracts { avs: AVS, manager, timelock, timelock_veto, gate, treasury }
+    Contracts { avs: AVS, manager, timelock, timelock_veto, gate, treasury, declared: None }
 }
 
 /// All kinds, keys for all purposes, functions that may be called, and the contracts.

@@ -15,6 +15,8 @@ mod code;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod declared;
+#[cfg(test)]
 mod definition;
 #[cfg(test)]
 mod diversity;

@@ -57,6 +57,8 @@ sol! {
 /// Deploys, and has done nothing before: so all addresses are known before there is a chain.
 pub(crate) const DEPLOYER: Address = Address::repeat_byte(0xf1);
 pub(crate) const PAYEE: Address = Address::repeat_byte(0x77);
+/// Proposes to the timelock, where no key does.
+pub(crate) const GOVERNANCE: Address = Address::repeat_byte(0x99);
 pub(crate) const REFERENCE: B256 = B256::repeat_byte(0x88);
 
 /// The contract's creation code, from the committed artifact.
@@ -81,7 +83,7 @@ fn contracts(avs: Address, allocation_manager: Address) -> Contracts {
     };
     let gate = made("SlashGate", (manager, allocation_manager).abi_encode_params());
     let treasury = made("Treasury", manager.abi_encode());
-    Contracts { avs, manager, timelock, timelock_veto, gate, treasury }
+    Contracts { avs, manager, timelock, timelock_veto, gate, treasury, declared: None }
 }
 
 /// A network with keys of the same members for these purposes, whose definition names contracts that are not there yet.

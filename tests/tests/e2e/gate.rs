@@ -1,7 +1,7 @@
 //! A slash through the gate: scheduled, then executed once the chain's delay is over, and not once the veto has cancelled it.
 
 use crate::asking::now;
-use crate::authority::{Limits, Members, PinnedSet, deploy_with, done, fund, guarded};
+use crate::authority::{GOVERNANCE, Limits, Members, PinnedSet, deploy_with, done, fund, guarded};
 use crate::chain::WAD;
 use crate::net::Net;
 use crate::process::until;
@@ -30,7 +30,7 @@ fn gated() -> (Net, Address, Address) {
     // While there is one key only.
     let slash = net.account();
     let veto = account_of(&net, "veto");
-    let [treasury, governance] = [0x98, 0x99].map(Address::repeat_byte);
+    let (treasury, governance) = (Address::repeat_byte(0x98), GOVERNANCE);
     let (avs, operator_set, gate) = (net.chain.avs, net.chain.set, net.definition.contracts[0].gate);
     let tenth = WAD / 10;
     let limits = Limits {
@@ -43,8 +43,15 @@ fn gated() -> (Net, Address, Address) {
     };
     let members = Members { slash, treasury, governance, vetoers: vec![veto] };
     deploy_with(&net, members, vec![PinnedSet { avs, operatorSetId: operator_set, limits }], DELAY);
-    fund(&net, avs);
-    let set = || OperatorSet { avs, id: operator_set };
+    make_slasher(&net, gate);
+    (net, slash, veto)
+}
+
+/// The AVS names another slasher, and the chain's delay passes.
+pub(crate) fn make_slasher(net: &Net, gate: Address) {
+    let avs = net.chain.avs;
+    fund(net, avs);
+    let set = || OperatorSet { avs, id: net.chain.set };
     let update = updateSlasherCall { operatorSet: set(), slasher: gate };
     net.chain.send(avs, net.chain.allocation_manager, &update.abi_encode());
     until("the gate to be the slasher", || {
@@ -52,10 +59,9 @@ fn gated() -> (Net, Address, Address) {
         let slasher = net.chain.read(&getSlasherCall { operatorSet: set() }, "finalized")?;
         (slasher == gate).then_some(()).ok_or_else(|| slasher.to_string())
     });
-    (net, slash, veto)
 }
 
-fn slash(net: &Net, account: Address, nonce: u64, wad: u64) -> Operation {
+pub(crate) fn slash(net: &Net, account: Address, nonce: u64, wad: u64) -> Operation {
     Operation::SlashOperator(SlashOperator {
         avs: net.chain.avs,
         operator: net.chain.operator,
@@ -71,7 +77,7 @@ fn slash(net: &Net, account: Address, nonce: u64, wad: u64) -> Operation {
     })
 }
 
-fn asked(net: &Net, operation: &Operation) -> String {
+pub(crate) fn asked(net: &Net, operation: &Operation) -> String {
     let asked = post(net, operation);
     assert_eq!(asked.status, 202, "{asked:?}");
     asked.json()["id"].as_str().expect("an id").to_owned()

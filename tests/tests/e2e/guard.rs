@@ -1,7 +1,7 @@
 //! Firn's own contracts on a chain: the treasury's key pays once its delay has passed, and the veto's key pauses and cancels.
 
 use crate::asking::now;
-use crate::authority::{Members, PAYEE, REFERENCE, ask, balance, deploy, done, guarded};
+use crate::authority::{GOVERNANCE, Members, PAYEE, REFERENCE, ask, balance, deploy, done, guarded};
 use crate::treasury::{account_of, post};
 use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
@@ -25,7 +25,7 @@ fn r07_the_treasurys_key_pays_in_two_steps_and_the_vetos_key_pauses_and_cancels(
     // While there is one key only.
     let slash = net.account();
     let [treasury, veto] = ["treasury", "veto"].map(|name| account_of(&net, name));
-    let members = Members { slash, treasury, governance: Address::repeat_byte(0x99), vetoers: vec![veto] };
+    let members = Members { slash, treasury, governance: GOVERNANCE, vetoers: vec![veto] };
     deploy(&net, members, Vec::new());
     let made = net.definition.contracts[0].clone();
     let (avs, deadline) = (net.chain.avs, now() + 3600);

@@ -15,6 +15,8 @@ mod authority;
 #[cfg(test)]
 mod chain;
 #[cfg(test)]
+mod chain_plan;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod gate;

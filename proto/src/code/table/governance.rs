@@ -341,6 +341,18 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "`firn request show` has both blocks; ask for strategies that stay allocated, if there are any",
     ),
     Entry(
+        Code::AuthorityDiffers,
+        "AUTHORITY_DIFFERS",
+        "the chain contradicts what the definition declares of the AVS's contracts",
+        "`firn status` and the node's log name the fact, `firn chain verify` shows all; put right the chain, or the definition where the chain is right",
+    ),
+    Entry(
+        Code::AuthorityUnchecked,
+        "AUTHORITY_UNCHECKED",
+        "what the definition declares of the AVS's contracts was not compared with the chain since this node started",
+        "wait some seconds; it is tried again by itself",
+    ),
+    Entry(
         Code::ScheduleGone,
         "SCHEDULE_GONE",
         "what the request scheduled on chain was cancelled, has expired, or was executed by somebody else",

@@ -74,6 +74,12 @@ const ROLES: [(u64, &str, &str); 7] = [
     (HANDOVER, "HANDOVER", "may send all that the treasury has to another contract"),
 ];
 
+/// The name of a role that an Authority grants.
+#[must_use]
+pub fn name(role: u64) -> Option<&'static str> {
+    ROLES.iter().find(|(id, ..)| *id == role).map(|(_, name, _)| *name)
+}
+
 /// ADMIN is the timelock's alone, and for ever: another could do everything past all delays and vetoes.
 fn known(role: u64) -> Result<(&'static str, &'static str), Refusal> {
     let found = ROLES.into_iter().find(|(id, ..)| *id == role);
