@@ -483,7 +483,7 @@ fn r16_a_role_granted_behind_firns_back_stops_slashes_and_no_veto() {
             until: now() + 86_400,
             reference: B256::repeat_byte(0x88),
             account: veto,
-            nonce: U256::from(1),
+            nonce: U256::from(9),
             deadline: now() + 3600,
         };
         let asked = post(&net, &Operation::PauseContract(pause));
