@@ -371,14 +371,14 @@ fn an_authority_is_planned_deployed_and_verified_on_every_core() {
     }
 }
 
-/// What `deploy` deploys, by the names of keys.
+/// What `deploy` deploys, by the names of keys. None of the nodes has the one for governance, and all see one account for it.
 fn declared(avs: Address) -> Declared {
     let key = |name: &str| Holder::Key(name.to_owned());
     Declared {
         since: 0,
         slash: key("slash"),
         treasury: key("treasury"),
-        governance: Holder::Address(PROPOSER),
+        governance: key("governance"),
         veto: vec![key("veto")],
         admins: vec![avs],
         delays: Delays {
@@ -435,7 +435,7 @@ fn is_scheduled(net: &Net, id: &str) {
 
 #[test]
 fn r16_a_role_granted_behind_firns_back_stops_slashes_and_no_veto() {
-    let net = guarded(&[Purpose::Treasury, Purpose::Veto], &["pause_contract"], |content| {
+    let net = guarded(&[Purpose::Treasury, Purpose::Veto, Purpose::Governance], &["pause_contract"], |content| {
         // The simulation is all of EigenLayer at one address.
         content.chain.permission_controller = Some(content.chain.allocation_manager);
         let listed = &mut content.contracts[0];

@@ -115,9 +115,15 @@ impl Survey<'_> {
                 self.fact(format!("slasher of operator set {id}"), expected, found, SLASHING);
                 let next = self.ask(core, ICore::getPendingSlasherCall { operatorSet: set() }).await?;
                 let next = next.filter(|next| !next.slasher.is_zero());
+                let is_gate = next.as_ref().is_some_and(|next| next.slasher == self.contracts.gate);
                 let found = next.map(|next| format!("{} from block {} on", self.label(next.slasher), next.effectBlock));
-                let found = found.unwrap_or_else(|| "none".to_owned());
-                self.fact(format!("next slasher of operator set {id}"), "none", found, SLASHING);
+                let (name, found) =
+                    (format!("next slasher of operator set {id}"), found.unwrap_or_else(|| "none".to_owned()));
+                if is_gate {
+                    self.pending(name, found);
+                } else {
+                    self.fact(name, "none", found, SLASHING);
+                }
             }
             let expected = self.label(entry.recipient.unwrap_or(self.contracts.treasury));
             let found = self.ask(core, ICore::getRedistributionRecipientCall { operatorSet: set() }).await?;
@@ -137,9 +143,14 @@ impl Survey<'_> {
         let expected = names(if self.declared.admins.is_empty() { &timelock } else { &self.declared.admins });
         let found = self.ask(permissions, ICore::getAdminsCall { account }).await?;
         let pending = self.ask(permissions, ICore::getPendingAdminsCall { account }).await?;
-        let (found, pending) = (names(&found.unwrap_or_default()), names(&pending.unwrap_or_default()));
+        let pending = pending.unwrap_or_default();
+        let (found, waiting) = (names(&found.unwrap_or_default()), names(&pending));
         self.fact("admins of the AVS", expected, found, BOTH);
-        self.fact("pending admins of the AVS", "nobody", pending, BOTH);
+        if pending == timelock {
+            self.pending("pending admins of the AVS", waiting);
+        } else {
+            self.fact("pending admins of the AVS", "nobody", waiting, BOTH);
+        }
         for (name, selector) in APPOINTABLE {
             let selector = FixedBytes(selector);
             let said = self.declared.appointees.iter().filter(|entry| entry.selector == selector);

@@ -1,4 +1,4 @@
-//! What the contracts have logged since they are there. Final blocks do not change: each is read once.
+//! What the contracts have logged since they are there. Final blocks do not change: what was read is kept.
 
 use super::abi::{IGate, IManager, ITimelock, ITreasury};
 use crate::chain::{Chain, Trouble, unavailable};
@@ -8,17 +8,21 @@ use alloy::rpc::types::{Filter, Log};
 use alloy::sol_types::SolEvent;
 use firn_proto::Code;
 use firn_proto::definition::Contracts;
+use std::collections::BTreeSet;
 
 /// Blocks in one question, at most: what public endpoints grant. Where one grants less, it is asked for half, down to the least.
 const SPAN: (u64, u64) = (100, 10_000);
 /// Questions in one survey; the next goes on from there. At the greatest span they cover 27 years of blocks of 12 s.
 const QUESTIONS_MAX: u32 = 7_000;
+/// Blocks that are read once more each time: three hours of 12 s each.
+const OVERLAP: u64 = 1_000;
 /// Logs that are kept. Only holders of roles can have them written.
 const LOGS_MAX: usize = 100_000;
 
 /// The logs of one AVS's contracts.
 pub(super) struct Logs {
     addresses: [Address; 4],
+    since: u64,
     next: u64,
     span: u64,
     found: Vec<Log>,
@@ -27,12 +31,16 @@ pub(super) struct Logs {
 impl Logs {
     pub(super) fn new(contracts: &Contracts, since: u64) -> Self {
         let addresses = [contracts.manager, contracts.timelock, contracts.gate, contracts.treasury];
-        Self { addresses, next: since, span: SPAN.1, found: Vec::new() }
+        Self { addresses, since, next: since, span: SPAN.1, found: Vec::new() }
     }
 
     /// Reads on up to this block. What was read before a failure is kept, so that the next try gets further.
     pub(super) async fn read(&mut self, chain: &Chain, newest: u64) -> Result<(), Trouble> {
         let mut questions = 0;
+        // Once more from a while ago: behind one address may be machines of which some lacked the newest blocks.
+        self.next = self.next.saturating_sub(OVERLAP).max(self.since);
+        let place = |log: &Log| (log.block_number, log.log_index);
+        let mut known: BTreeSet<_> = self.found.iter().map(place).collect();
         while self.next <= newest {
             questions += 1;
             if questions > QUESTIONS_MAX || self.found.len() > LOGS_MAX {
@@ -47,7 +55,7 @@ impl Logs {
                     if !logs.iter().all(|log| self.is_asked(log, first, last)) {
                         return Err(Trouble::Unavailable(Code::ChainUnavailable));
                     }
-                    self.found.extend(logs);
+                    self.found.extend(logs.into_iter().filter(|log| known.insert(place(log))));
                     self.next = last.saturating_add(1);
                 }
                 Err(error) if error.as_error_resp().is_some() && self.span > SPAN.0 => {

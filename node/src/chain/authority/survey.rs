@@ -149,7 +149,7 @@ impl Survey<'_> {
     /// What is scheduled and neither done, cancelled nor expired.
     pub(super) async fn scheduled(&mut self) -> Result<(), Trouble> {
         let (manager, timelock) = (self.contracts.manager, self.contracts.timelock);
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut calls) = (BTreeSet::new(), BTreeSet::new());
         for log in self.logs.of::<IManager::OperationScheduled>(manager).collect::<Vec<_>>() {
             let id = log.operationId;
             if !seen.insert(id) {
@@ -167,7 +167,8 @@ impl Survey<'_> {
         }
         for log in self.logs.of::<ITimelock::CallScheduled>(timelock).collect::<Vec<_>>() {
             let id = log.id;
-            if !seen.insert(id) {
+            // Each call of a batch: what is harmless must not hide what comes after it.
+            if !calls.insert((id, log.index)) {
                 continue;
             }
             let at = self.ask(timelock, ITimelock::getTimestampCall { id }).await?.unwrap_or_default();
@@ -176,7 +177,7 @@ impl Survey<'_> {
                 let selector = hex::encode(log.data.get(..4).unwrap_or_default());
                 let target = self.label(log.target);
                 self.pending(
-                    format!("timelock operation {id}"),
+                    format!("timelock operation {id}, call {}", log.index),
                     format!("calls 0x{selector} of {target}, from {at} on"),
                 );
             }

@@ -75,14 +75,11 @@ impl Watch {
                         *view = self.seen(&report, known);
                         report.differing().flat_map(|fact| fact.stops.iter().copied()).collect::<BTreeSet<Purpose>>()
                     }
-                    // No finding: what was found before holds, and a first failure stops nothing.
+                    // No finding: what was found before holds, and before the first nothing is signed that one could stop.
                     Err(code) => {
                         tracing::warn!(%avs, code = code.as_str(), next = code.next_step(), "authority_not_surveyed");
-                        if known.is_some() {
-                            continue;
-                        }
-                        *known = Some(BTreeSet::new());
-                        BTreeSet::new()
+                        (view.ok, view.detail) = (false, format!("the last survey failed: {code}"));
+                        continue;
                     }
                 };
                 if self.events.send(Event::AuthoritySurveyed { avs, stopped }).await.is_err() {

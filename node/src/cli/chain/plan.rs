@@ -251,6 +251,13 @@ impl Plan {
                 if read(rpc, core, ICore::getSlasherCall { operatorSet: set() }).await? == Some(slasher) {
                     continue;
                 }
+                let next = read(rpc, core, ICore::getPendingSlasherCall { operatorSet: set() }).await?;
+                if let Some(next) = next.filter(|next| next.slasher == slasher) {
+                    // Said again, the delay would begin again.
+                    let from = next.effectBlock;
+                    self.warnings.push(format!("operator set {id}: {slasher} is its slasher from block {from} on"));
+                    continue;
+                }
                 let blocks = read(rpc, core, ICore::SLASHER_CONFIGURATION_DELAYCall {}).await?.unwrap_or_default();
                 let seconds = u64::from(blocks) * which.definition.chain.block_seconds.unwrap_or(BLOCK_SECONDS);
                 let days = seconds / 86_400;
@@ -270,11 +277,11 @@ impl Plan {
             self.remaining.push(Remaining { what, by: admin(), to: permissions, calldata: call });
             let call = ICore::acceptAdminCall { account: avs }.abi_encode().into();
             let what = format!("acceptAdmin, {} s after governance proposes it", which.declared.delays.timelock);
-            let by = format!("the timelock {timelock}, as the operation `accept_admin`");
+            let by = format!("the timelock {timelock}");
             self.remaining.push(Remaining { what, by, to: permissions, calldata: call });
         }
         self.warnings.push(format!(
-            "the AVS's admins are {}: once the timelock has accepted, it removes the others with removeAdmin, and nobody else is left",
+            "the AVS's admins are {}: once the timelock has accepted, each removes itself with removeAdmin, so that nobody else is left",
             admins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         ));
         Ok(())
