@@ -252,10 +252,9 @@ impl Plan {
                     continue;
                 }
                 let next = read(rpc, core, ICore::getPendingSlasherCall { operatorSet: set() }).await?;
+                // Said again, its delay would begin again.
                 if let Some(next) = next.filter(|next| next.slasher == slasher) {
-                    // Said again, the delay would begin again.
-                    let from = next.effectBlock;
-                    self.warnings.push(format!("operator set {id}: {slasher} is its slasher from block {from} on"));
+                    self.warnings.push(format!("set {id}: {slasher} slashes from block {} on", next.effectBlock));
                     continue;
                 }
                 let blocks = read(rpc, core, ICore::SLASHER_CONFIGURATION_DELAYCall {}).await?.unwrap_or_default();
