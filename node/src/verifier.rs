@@ -74,7 +74,7 @@ impl Verifier {
             }
         });
         let answer = answer.await.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER.as_secs())));
-        match answer.and_then(|bytes| read(&bytes, request.id(), matches!(self.way, Way::Endpoint(_)))) {
+        match answer.and_then(|bytes| read(&bytes, request.asked(), matches!(self.way, Way::Endpoint(_)))) {
             Ok(Answer { verdict, reason, .. }) => {
                 Some(EvidenceVerdict::new(matches!(verdict, Verdict::Accept), &reason))
             }

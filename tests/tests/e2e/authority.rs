@@ -88,6 +88,11 @@ fn contracts(avs: Address, allocation_manager: Address) -> Contracts {
 
 /// A network with keys of the same members for these purposes, whose definition names contracts that are not there yet.
 pub(crate) fn guarded(purposes: &[Purpose], operations: &[&str], more: impl FnOnce(&mut Content)) -> Net {
+    prepared(purposes, operations, more).started()
+}
+
+/// The same, before anything of it runs.
+pub(crate) fn prepared(purposes: &[Purpose], operations: &[&str], more: impl FnOnce(&mut Content)) -> Net {
     let mut net = Net::prepare(3, 2);
     let (avs, manager) = (net.chain.avs, net.chain.allocation_manager);
     net.redefine(|content| {
@@ -103,7 +108,7 @@ pub(crate) fn guarded(purposes: &[Purpose], operations: &[&str], more: impl FnOn
         more(content);
     });
     assert_eq!(Definition::parse(&net.definition.to_toml()).as_ref(), Ok(&net.definition));
-    net.started()
+    net
 }
 
 /// The longer of the authority's delays and the shorter, in seconds.

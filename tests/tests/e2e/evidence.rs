@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 /// A verifier that says it does not know, then what it might say of another request, and from then on accepts; and what it was
 /// asked.
-fn endpoint() -> (SocketAddr, Receiver<Value>) {
+pub(crate) fn endpoint() -> (SocketAddr, Receiver<Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
     let (asked, questions) = sync_channel(64);
@@ -42,7 +42,7 @@ fn endpoint() -> (SocketAddr, Receiver<Value>) {
     (address, questions)
 }
 
-fn configure(net: &Net, node: usize, line: &str) {
+pub(crate) fn configure(net: &Net, node: usize, line: &str) {
     let path = net.nodes[node].data_dir.join("config.toml");
     let plain = fs::read_to_string(&path).expect("a configuration");
     fs::write(&path, format!("{plain}\n[evidence]\n{line}\n")).expect("a writable configuration");

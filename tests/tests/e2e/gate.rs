@@ -1,8 +1,9 @@
 //! A slash through the gate: scheduled, then executed once the chain's delay is over, and not once the veto has cancelled it.
 
 use crate::asking::now;
-use crate::authority::{GOVERNANCE, Limits, Members, PinnedSet, deploy_with, done, fund, guarded};
+use crate::authority::{GOVERNANCE, Limits, Members, PinnedSet, deploy_with, done, fund, prepared};
 use crate::chain::WAD;
+use crate::evidence::{configure, endpoint};
 use crate::net::Net;
 use crate::process::until;
 use crate::treasury::{account_of, post};
@@ -11,6 +12,7 @@ use alloy_sol_types::{SolCall, sol};
 use firn_proto::definition::Purpose;
 use firn_proto::operation::{CancelScheduled, Operation, SlashOperator};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
 sol! {
     struct OperatorSet {
@@ -24,9 +26,14 @@ sol! {
 /// How long the AccessManager has a slash wait, in seconds: no machine is so slow that it passes by itself.
 const DELAY: u32 = 1_800;
 
-/// A network whose gate is the set's slasher, and the accounts of the keys for slashing and for the veto.
-fn gated() -> (Net, Address, Address) {
-    let net = guarded(&[Purpose::Veto], &["cancel_scheduled"], |_| {});
+/// A network whose gate is the set's slasher, two of whose three nodes ask this verifier; and the accounts of the keys for slashing
+/// and for the veto.
+fn gated(verifier: SocketAddr) -> (Net, Address, Address) {
+    let net = prepared(&[Purpose::Veto], &["cancel_scheduled"], |_| {});
+    for node in [0, 1] {
+        configure(&net, node, &format!("endpoint = \"http://{verifier}/check\""));
+    }
+    let net = net.started();
     // While there is one key only.
     let slash = net.account();
     let veto = account_of(&net, "veto");
@@ -89,7 +96,8 @@ fn code_at(view: &Value) -> Option<&str> {
 
 #[test]
 fn r20_a_slash_through_the_gate_executes_after_its_delay_unless_the_veto_cancels_it_on_chain() {
-    let (net, slasher, veto) = gated();
+    let (verifier, questions) = endpoint();
+    let (net, slasher, veto) = gated(verifier);
     let before = net.chain.shares();
     // What the gate would let through, and what no deadline leaves time for.
     let hasty = match slash(&net, slasher, 3, WAD / 100) {
@@ -117,6 +125,8 @@ fn r20_a_slash_through_the_gate_executes_after_its_delay_unless_the_veto_cancels
 
     net.chain.call("evm_increaseTime", &json!([DELAY])).expect("anvil's clock");
     let view = net.in_state(1, &stands_id, "executed");
+    let asked_about = questions.try_iter().filter(|question| question["request"] == *stands_id).count();
+    assert!(asked_about >= 2, "the verifier is asked in both sessions, by the id that its organisation knows");
     assert!(view["schedule"]["signature"].is_string() && view["schedule"]["signature"] != view["signature"], "{view}");
     let taken = before - net.chain.shares();
     assert_eq!(taken, before / U256::from(100), "once");
