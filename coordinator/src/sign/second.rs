@@ -74,10 +74,8 @@ impl Engine {
                 Some(ready) if gate.time < ready => return Err(Status::NotYet(Code::ScheduleWaits)),
                 Some(_) => {}
             }
-        } else {
-            if gate.time.0.saturating_add(seconds) > request.deadline().0 {
-                return Err(Status::Declined(Code::DeadlineTooEarly));
-            }
+        } else if gate.time.0.saturating_add(seconds) > request.deadline().0 {
+            return Err(Status::Declined(Code::DeadlineTooEarly));
         }
         // Without a delay, what was cancelled could be executed all the same.
         if gate.call_succeeds && gate.delay > 0 { Ok(()) } else { Err(Status::NotYet(Code::CallReverts)) }

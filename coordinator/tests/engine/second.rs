@@ -71,6 +71,21 @@ impl Bench {
         self.go_on_gated();
     }
 
+    /// A slash was scheduled, cancelled on chain, and has lapsed: another for the same evidence, not submitted yet.
+    fn after_one_that_was_cancelled(&mut self) -> Request {
+        let first = self.gated_slash(1, 7);
+        self.submit_gated(&first);
+        self.scheduled(&first);
+        self.ready = None;
+        self.wait(GATE_DELAY);
+        // The deadline, two hours away, and the grace of an hour.
+        self.wait(7_200);
+        self.wait(3_601);
+        let mut slash = self.slash(2, 5);
+        (slash.evidenceHash, slash.deadline) = (B256::repeat_byte(7), WALL + self.now / 1_000 + 7_200);
+        self.signed(&crate::bench::REQUESTER, Operation::SlashOperator(slash))
+    }
+
     fn view(&self, node: u16, request: &Request) -> firn_coordinator::view::SubjectView {
         self.hosts[&node].engine.request(request.id()).unwrap()
     }
@@ -147,20 +162,7 @@ fn r12_evidence_is_held_from_the_first_share_to_the_end_of_the_second_session() 
 #[test]
 fn r12_the_evidence_of_a_slash_that_was_cancelled_on_chain_is_free_once_that_can_execute_no_more() {
     let mut bench = Bench::gated();
-    let [first, second] = [1, 2].map(|nonce| bench.gated_slash(nonce, 7));
-    bench.submit_gated(&first);
-    bench.scheduled(&first);
-    bench.ready = None;
-    bench.wait(GATE_DELAY);
-    // The deadline, two hours away, and the grace of an hour.
-    bench.wait(7_200);
-    bench.wait(3_601);
-    bench.ahead = 0;
-    let mut slash = bench.slash(2, 5);
-    slash.evidenceHash = B256::repeat_byte(7);
-    slash.deadline = WALL + bench.now / 1_000 + 7_200;
-    let again = bench.signed(&crate::bench::REQUESTER, Operation::SlashOperator(slash));
-    drop(second);
+    let again = bench.after_one_that_was_cancelled();
     bench.submit_gated(&again);
     assert_eq!(bench.states(&again), ["signed"; 3], "{:?}", bench.view(1, &again).members);
 }
@@ -252,16 +254,7 @@ fn r20_what_people_say_counts_until_the_second_payload_is_signed() {
 #[test]
 fn r12_a_slash_that_was_cancelled_takes_no_evidence_from_its_successor_at_a_restart() {
     let mut bench = Bench::gated();
-    let first = bench.gated_slash(1, 7);
-    bench.submit_gated(&first);
-    bench.scheduled(&first);
-    bench.ready = None;
-    bench.wait(GATE_DELAY);
-    bench.wait(7_200);
-    bench.wait(3_601);
-    let mut slash = bench.slash(2, 5);
-    (slash.evidenceHash, slash.deadline) = (B256::repeat_byte(7), WALL + bench.now / 1_000 + 7_200);
-    let second = bench.signed(&crate::bench::REQUESTER, Operation::SlashOperator(slash));
+    let second = bench.after_one_that_was_cancelled();
     bench.submit_gated(&second);
     bench.scheduled(&second);
     bench.wait(1);

@@ -1,6 +1,7 @@
 //! Slashes that go through an AVS's gate (contracts/src/SlashGate.sol) and the AccessManager over it, and who may slash at all in
 //! the core that is there.
 
+use super::authority::abi::{ICore, IGate, IManager};
 use super::{Chain, Trouble, or_absent};
 use alloy::network::TransactionBuilder;
 use alloy::primitives::{Address, FixedBytes};
@@ -13,19 +14,6 @@ use firn_proto::message::BlockReference;
 use firn_proto::operation::eigenlayer::{IAllocationManager, OperatorSet};
 use firn_proto::time::WallTime;
 
-alloy::sol! {
-    interface IAccessManager {
-        function canCall(address caller, address target, bytes4 selector) external view returns (bool immediate, uint32 delay);
-        function getSchedule(bytes32 id) external view returns (uint48);
-    }
-    interface ISlashGate {
-        function requestOf(bytes32 evidence, address avs, uint32 operatorSetId, address operator) external view returns (bytes32);
-    }
-    interface IPermissionController {
-        function canCall(address account, address caller, address target, bytes4 selector) external view returns (bool);
-    }
-}
-
 impl Chain {
     /// Reads what gate and manager say at one block. Contracts that are not there give none.
     pub(super) async fn gate_facts(
@@ -37,12 +25,11 @@ impl Chain {
     ) -> Result<GateFacts, Trouble> {
         let scheduled = &query.scheduled;
         let selector = scheduled.data.first_chunk().copied().unwrap_or_default();
-        let may = IAccessManager::canCallCall { caller: account, target: scheduled.target, selector: selector.into() };
-        let used =
-            ISlashGate::requestOfCall { evidence: query.evidence, avs: set.avs, operatorSetId: set.id, operator };
+        let may = IManager::canCallCall { caller: account, target: scheduled.target, selector: selector.into() };
+        let used = IGate::requestOfCall { evidence: query.evidence, avs: set.avs, operatorSetId: set.id, operator };
         let (may, ready, used_by, tried) = futures::join!(
             self.read(scheduled.manager, may, block),
-            self.read(scheduled.manager, IAccessManager::getScheduleCall { id: scheduled.id }, block),
+            self.read(scheduled.manager, IManager::getScheduleCall { id: scheduled.id }, block),
             self.read(scheduled.target, used, block),
             self.try_call(account, &query.call, block),
         );
@@ -77,7 +64,7 @@ impl Chain {
             return or_absent(slasher);
         };
         let selector = FixedBytes(IAllocationManager::slashOperatorCall::SELECTOR);
-        let may = IPermissionController::canCallCall { account: avs, caller: expected, target: manager, selector };
+        let may = ICore::canCallCall { account: avs, caller: expected, target: manager, selector };
         let appointed = or_absent(self.read(controller, may, block).await)?;
         Ok(if appointed { expected } else { Address::ZERO })
     }

@@ -1,4 +1,4 @@
-//! Logs of final blocks, in ranges that an endpoint grants. Final blocks do not change, so each is read once.
+//! Logs of final blocks, in ranges that an endpoint grants. Final blocks do not change, so none is read twice unless its reader forgets it.
 
 use super::{Trouble, unavailable};
 use alloy::providers::{DynProvider, Provider};
@@ -7,24 +7,38 @@ use alloy::transports::{RpcError, TransportError};
 use firn_proto::Code;
 
 /// Blocks in one question, at most: what public endpoints grant. Where one grants less, it is asked for half, down to the least.
-const SPAN: (u64, u64) = (500, 10_000);
-/// Questions for one answer: at the least span 30 days of 12 s take 432 of them, at the greatest 22.
-const QUESTIONS_MAX: u32 = 600;
+const SPAN_MAX: u64 = 10_000;
+/// The least, and questions for one answer: 30 days of blocks of 12 s take 432 of them at the least span, and 22 at the greatest.
+const DAYS: Limits = Limits { span_min: 500, questions: 600 };
+/// The same where logs of years are read: 7,000 cover 27 years at the greatest span.
+pub(super) const YEARS: Limits = Limits { span_min: 100, questions: 7_000 };
+
+/// What may be asked.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    span_min: u64,
+    questions: u32,
+}
 
 /// The blocks that have been read: a range without gaps.
 pub(super) struct Blocks {
     range: Option<(u64, u64)>,
     /// So many are asked for at a time, as far as the endpoint has shown.
     span: u64,
+    limits: Limits,
 }
 
-/// Questions for one answer.
+/// Questions for one answer, so far.
 #[derive(Default)]
 pub(super) struct Questions(u32);
 
 impl Blocks {
     pub(super) fn new() -> Self {
-        Self { range: None, span: SPAN.1 }
+        Self::within(DAYS)
+    }
+
+    pub(super) fn within(limits: Limits) -> Self {
+        Self { range: None, span: SPAN_MAX, limits }
     }
 
     /// Reads the next range that is lacking, with its logs; `None` where nothing is. It counts once it is [`Self::take`]n.
@@ -38,7 +52,10 @@ impl Blocks {
     ) -> Result<Option<((u64, u64), Vec<Log>)>, Trouble> {
         loop {
             let Some((first, last)) = self.next(wanted, enough) else { return Ok(None) };
-            questions.count()?;
+            questions.0 += 1;
+            if questions.0 > self.limits.questions {
+                return Err(Trouble::Unavailable(Code::ChainUnavailable));
+            }
             let filter = filter.clone().from_block(first).to_block(last);
             match provider.get_logs(&filter).await {
                 // No endpoint is believed that answers something else than it was asked.
@@ -46,7 +63,9 @@ impl Blocks {
                     return Ok(Some(((first, last), logs)));
                 }
                 Ok(_) => return Err(Trouble::Unavailable(Code::ChainUnavailable)),
-                Err(error) if refuses(&error) && self.span > SPAN.0 => self.span = (self.span / 2).max(SPAN.0),
+                Err(error) if refuses(&error) && self.span > self.limits.span_min => {
+                    self.span = (self.span / 2).max(self.limits.span_min);
+                }
                 Err(error) => return Err(unavailable(error)),
             }
         }
@@ -75,16 +94,15 @@ impl Blocks {
         });
     }
 
+    /// So many of the newest count as not read.
+    pub(super) fn forget_newest(&mut self, blocks: u64) {
+        let left = self.range.map(|(first, last)| (first, last.saturating_sub(blocks)));
+        self.range = left.filter(|(first, last)| first <= last);
+    }
+
     /// The first block of the range.
     pub(super) fn first(&self) -> Option<u64> {
         self.range.map(|(first, _)| first)
-    }
-}
-
-impl Questions {
-    fn count(&mut self) -> Result<(), Trouble> {
-        self.0 += 1;
-        if self.0 <= QUESTIONS_MAX { Ok(()) } else { Err(Trouble::Unavailable(Code::ChainUnavailable)) }
     }
 }
 
@@ -114,7 +132,7 @@ mod tests {
 
     #[test]
     fn r14_every_block_is_read_once_and_no_more_than_those_wanted() {
-        let mut blocks = Blocks { range: None, span: 100 };
+        let mut blocks = Blocks { span: 100, ..Blocks::new() };
         assert_eq!(ranges(&mut blocks, (751, 1_000)), [(901, 1_000), (801, 900), (751, 800)]);
         assert_eq!(ranges(&mut blocks, (751, 1_000)), []);
         assert_eq!(ranges(&mut blocks, (752, 1_001)), [(1_001, 1_001)]);
@@ -129,10 +147,14 @@ mod tests {
 
     #[test]
     fn r14_what_is_enough_is_read_no_further_back() {
-        let mut blocks = Blocks { range: Some((901, 1_000)), span: 100 };
+        let mut blocks = Blocks { range: Some((901, 1_000)), span: 100, ..Blocks::new() };
         assert_eq!(blocks.next((0, 1_000), true), None);
         assert_eq!(blocks.next((0, 1_001), true), Some((1_001, 1_001)), "news all the same");
         blocks.take((1_001, 1_001));
         assert_eq!(blocks.next((0, 1_001), false), Some((801, 900)));
+        blocks.forget_newest(50);
+        assert_eq!(blocks.next((0, 1_001), true), Some((952, 1_001)), "once more");
+        blocks.forget_newest(51);
+        assert_eq!(blocks.next((0, 1_001), true), Some((902, 1_001)), "all of it");
     }
 }

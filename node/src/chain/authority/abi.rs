@@ -1,4 +1,4 @@
-//! The interfaces that a survey reads, a deployment writes, and nothing else of them (contracts/src; OpenZeppelin 5.7;
+//! The interfaces that surveys and slashes through a gate read, a deployment writes, and nothing else of them (contracts/src; OpenZeppelin 5.7;
 //! EigenLayer core v1.0 to v1.13).
 
 alloy::sol! {
@@ -58,7 +58,6 @@ alloy::sol! {
         event TargetFunctionRoleUpdated(address indexed target, bytes4 selector, uint64 indexed roleId);
         event TargetClosed(address indexed target, bool closed);
         event TargetAdminDelayUpdated(address indexed target, uint32 delay, uint48 since);
-        event RoleGrantDelayChanged(uint64 indexed roleId, uint32 delay, uint48 since);
         event OperationScheduled(bytes32 indexed operationId, uint32 indexed nonce, uint48 schedule, address caller, address target, bytes data);
         function getAccess(uint64 roleId, address account) external view
             returns (uint48 since, uint32 currentDelay, uint32 pendingDelay, uint48 effect);
@@ -69,6 +68,7 @@ alloy::sol! {
         function isTargetClosed(address target) external view returns (bool);
         function getTargetAdminDelay(address target) external view returns (uint32);
         function getSchedule(bytes32 id) external view returns (uint48);
+        function canCall(address caller, address target, bytes4 selector) external view returns (bool immediate, uint32 delay);
     }
     interface ITimelock {
         event RoleGranted(bytes32 indexed role, address indexed account, address indexed sender);
@@ -92,6 +92,7 @@ alloy::sol! {
         function tightenLimits(bytes32 requestId, address avs, uint32 operatorSetId, Limits calldata limits) external;
         function unpin(bytes32 requestId, address avs, uint32 operatorSetId) external;
         function limitsOf(address avs, uint32 operatorSetId) external view returns (Limits memory);
+        function requestOf(bytes32 evidence, address avs, uint32 operatorSetId, address operator) external view returns (bytes32);
     }
     interface ITreasury {
         event PayeeSet(bytes32 indexed requestId, address indexed token, address indexed payee, Terms terms);

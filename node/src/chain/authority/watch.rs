@@ -61,7 +61,7 @@ impl Watch {
             // Ending would end the node.
             return std::future::pending().await;
         }
-        let mut known: Vec<Option<BTreeSet<String>>> = vec![None; surveyors.len()];
+        let mut known = vec![BTreeSet::new(); surveyors.len()];
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -91,8 +91,8 @@ impl Watch {
     }
 
     /// Says what is new in a survey: each fact that differs once, and each that does no more.
-    fn seen(&self, report: &Report, known: &mut Option<BTreeSet<String>>) -> View {
-        let before = known.take().unwrap_or_default();
+    fn seen(&self, report: &Report, known: &mut BTreeSet<String>) -> View {
+        let before = std::mem::take(known);
         let avs = report.avs;
         for fact in report.differing().filter(|fact| !before.contains(&fact.name)) {
             let (fact, expected, found) = (&fact.name, &fact.expected, &fact.found);
@@ -113,7 +113,7 @@ impl Watch {
             }
         };
         let ok = differing.is_empty();
-        *known = Some(differing);
+        *known = differing;
         View { avs: avs.to_string(), ok, detail }
     }
 
