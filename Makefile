@@ -47,9 +47,11 @@ build: setup ## compile the workspace, tests included
 	@$(CARGO) $(BUILD)
 
 .PHONY: demo
-demo: build ## five nodes, a key, three slashes, killed and returning nodes: the whole of Firn in a minute
+demo: build ## the network at work (five nodes, deaths, rules, an audit), and the life of a slash under its contracts: two minutes
 	$(call say,demo)
 	@$(FIRN) devnet demo
+	$(call say,life)
+	@$(FIRN) devnet life --core $(CORE)
 
 .PHONY: test
 test: setup fmt-check lint contracts-check contracts-test build unit sim fuzz mutants-tenth coverage ## everything CI checks, in CI's order
@@ -110,6 +112,9 @@ soak-stack: build ## 200 kills of real nodes under traffic; writes tests/reports
 
 # How long `make fuzz` takes for each target. Not the shell's own variable of that name.
 SECONDS := 10
+
+# Whose release of EigenLayer's core `make demo` plays: v1.8, v1.9 or v1.13.
+CORE ?= v1.13
 
 # How long `make swarm` and `make soak` look for failures, in all.
 TIME ?= 10m

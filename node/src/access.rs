@@ -129,6 +129,7 @@ pub(crate) const COMMANDS: &[Right] = &[
     right("devnet deploy", OPERATE),
     right("devnet up", OPERATE),
     right("devnet demo", OPERATE),
+    right("devnet life", OPERATE),
 ];
 
 const fn right(what: &'static str, by: &'static [Role]) -> Right {

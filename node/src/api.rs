@@ -317,10 +317,13 @@ async fn metrics(State(api): Api) -> Response {
         let label = PeerLabel { peer: peer.name.clone() };
         api.metrics.peer_connected.get_or_create(&label).set(i64::from(peer.takes_part()));
     }
-    let finalised = api.health.borrow().block.number;
+    let Health { block, purse, .. } = api.health.borrow().clone();
     let ready = api.checks(&peers).iter().all(|check| check.ok);
     api.metrics.ready.set(i64::from(ready));
-    api.metrics.finalised.set(i64::try_from(finalised).unwrap_or(i64::MAX));
+    api.metrics.finalised.set(i64::try_from(block.number).unwrap_or(i64::MAX));
+    if let Some(purse) = purse {
+        api.metrics.relayer_balance.set(purse.ether());
+    }
     let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, text)], api.metrics.render()).into_response()
 }
@@ -329,7 +332,7 @@ impl Shared {
     /// What must hold before this node can do its work.
     fn checks(&self, peers: &[PeerStatus]) -> Vec<Check> {
         let kdf = if self.insecure_kdf { "insecure-fast-kdf: for tests and devnets only" } else { "standard" };
-        let mut checks = view::checks(peers, &self.definition, self.me, *self.health.borrow());
+        let mut checks = view::checks(peers, &self.definition, self.me, &self.health.borrow());
         let surveyed = self.surveyed.borrow();
         checks.extend(surveyed.iter().map(|view| {
             let View { avs, ok, detail } = view.clone();

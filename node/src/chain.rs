@@ -2,13 +2,16 @@
 //!
 //! There is no path that reads the latest block for a decision: a fact that can be reorganised away is no fact.
 
+use crate::config;
+use crate::runtime::wall_time;
 use alloy::eips::BlockId;
-use alloy::network::{EthereumWallet, TransactionBuilder};
+use alloy::network::TransactionBuilder;
 use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::providers::{DynProvider, Provider, ProviderBuilder};
+use alloy::providers::{DynProvider, Provider};
 use alloy::rpc::types::TransactionRequest;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
+use endpoints::{Endpoints, reverts, unavailable};
 use firn_coordinator::api::{AccountFacts, ChainAnswer, ChainQuery, Event, SlashFacts, SubmissionOutcome};
 use firn_proto::account::{Call, Execute, IFrostAccount};
 use firn_proto::definition::Content;
@@ -17,16 +20,19 @@ use firn_proto::operation::eigenlayer::{IAllocationManager, OperatorSet};
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, GroupSignature, SubjectId};
 use history::History;
+use relay::{Purse, Relayer};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use window::Memberships;
 
 pub(crate) mod authority;
+pub(crate) mod endpoints;
 mod gate;
 mod history;
 mod logs;
+mod relay;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -39,8 +45,6 @@ const CONCURRENT_MAX: usize = 16;
 const POLL: Duration = Duration::from_millis(500);
 /// An endpoint that has not answered by then is unavailable.
 const ANSWER: Duration = Duration::from_secs(10);
-/// A transaction without receipt by then has an unknown outcome: ten slots.
-const RECEIPT: Duration = Duration::from_secs(120);
 
 /// Something for the chain to do.
 pub(crate) enum Job {
@@ -62,19 +66,28 @@ impl Job {
     }
 }
 
-/// What the endpoint last said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the endpoints last said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Health {
     /// The last finalised block; number zero before the first.
     pub(crate) block: BlockReference,
     /// Why there is no newer answer.
     pub(crate) problem: Option<Code>,
+    /// Which endpoints answer.
+    pub(crate) endpoints: String,
+    /// What the relayer can pay, where there is one.
+    pub(crate) purse: Option<Purse>,
 }
 
-/// A client of one chain endpoint.
+/// A client of the chain.
 pub(crate) struct Chain {
+    endpoints: Endpoints,
     provider: DynProvider,
-    relayer: Option<(DynProvider, Address)>,
+    relayer: Option<Relayer>,
+    /// The last block that was final: what comes later comes after it.
+    last: Mutex<Option<BlockReference>>,
+    /// How old the finalised block may be, in seconds.
+    stale_after: Option<u64>,
     chain_id: u64,
     allocation_manager: Address,
     strategy_manager: Option<Address>,
@@ -92,23 +105,15 @@ enum Trouble {
 }
 
 impl Chain {
-    /// A client for `url`. Connects when it is first used.
-    pub(crate) fn new(url: reqwest::Url, definition: &Content, relayer: Option<PrivateKeySigner>) -> Self {
-        let relayer = relayer.map(|signer| {
-            let address = signer.address();
-            let provider = ProviderBuilder::default()
-                .with_gas_estimation()
-                .with_simple_nonce_management()
-                .fetch_chain_id()
-                .wallet(EthereumWallet::from(signer))
-                .connect_http(url.clone());
-            (provider.erased(), address)
-        });
-        let provider = ProviderBuilder::default().connect_http(url).erased();
+    /// A client that reads. Connects when it is first used.
+    pub(crate) fn new(endpoints: Endpoints, definition: &Content) -> Self {
         let sets: BTreeSet<_> = definition.operator_sets.iter().map(|set| (set.avs, set.id)).collect();
         Self {
-            provider,
-            relayer,
+            provider: endpoints.provider(),
+            endpoints,
+            relayer: None,
+            last: Mutex::default(),
+            stale_after: None,
             chain_id: definition.chain.id,
             allocation_manager: definition.chain.allocation_manager,
             strategy_manager: definition.chain.strategy_manager,
@@ -116,6 +121,12 @@ impl Chain {
             history: History::new(definition.chain.allocation_manager, sets.clone()),
             memberships: Memberships::new(sets),
         }
+    }
+
+    /// The same for a node: it holds where the chain stands still, and relays by this key.
+    pub(crate) fn of_node(self, config: &config::Chain, relayer: Option<PrivateKeySigner>) -> Self {
+        let new = |signer| Relayer::new(&self.endpoints, signer, self.chain_id, config.fee_max);
+        Self { stale_after: Some(config.stale_after), relayer: relayer.map(new), ..self }
     }
 
     /// Serves jobs and reports finalised blocks until the loop has ended.
@@ -151,28 +162,42 @@ impl Chain {
         let (mut last, mut time) = (Health::default(), WallTime::default());
         loop {
             poll.tick().await;
-            let found = match tokio::time::timeout(ANSWER, self.checked_block()).await {
+            let (block, problem) = match tokio::time::timeout(ANSWER, self.checked_block()).await {
                 Ok(Ok((block, at))) => {
                     time = at;
-                    Health { block, problem: None }
+                    (block, None)
                 }
-                Ok(Err(Trouble::Unavailable(code))) => Health { problem: Some(code), ..last },
-                Ok(Err(Trouble::Reverted)) | Err(_) => Health { problem: Some(Code::ChainUnavailable), ..last },
+                Ok(Err(Trouble::Unavailable(code))) => (last.block, Some(code)),
+                Ok(Err(Trouble::Reverted)) | Err(_) => (last.block, Some(Code::ChainUnavailable)),
             };
-            if found.problem != last.problem {
-                match found.problem {
-                    Some(code) => tracing::warn!(code = code.as_str(), next = code.next_step(), "chain_lost"),
-                    None => tracing::info!(block = found.block.number, "chain_found"),
+            let endpoints = self.endpoints.standing();
+            if problem != last.problem {
+                match problem {
+                    Some(code) => {
+                        tracing::warn!(code = code.as_str(), endpoints, next = code.next_step(), "chain_lost")
+                    }
+                    None => tracing::info!(block = block.number, endpoints, "chain_found"),
                 }
             }
-            let news = found.problem.is_none() && found.block != last.block;
-            last = found;
-            health.send_replace(found);
-            let event = Event::ChainFinalised { block: found.block, time };
-            if news && events.send(event).await.is_err() {
+            let news = problem.is_none() && block != last.block;
+            let purse = if news { self.purse(last.purse).await } else { last.purse };
+            last = Health { block, problem, endpoints, purse };
+            health.send_replace(last.clone());
+            if news && events.send(Event::ChainFinalised { block, time }).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// What the relayer can pay; said when it becomes too little.
+    async fn purse(&self, last: Option<Purse>) -> Option<Purse> {
+        let asked = tokio::time::timeout(ANSWER, self.relayer.as_ref()?.purse()).await;
+        let Ok(Ok(purse)) = asked else { return last };
+        if purse.low && !last.is_some_and(|last| last.low) {
+            let next = "send it ether: it pays for the gas of what this node relays, and has no other power";
+            tracing::error!(relayer = %purse.address, wei = %purse.balance, next, "relayer_balance_low");
+        }
+        Some(purse)
     }
 
     /// The finalised block of the right chain, and its time.
@@ -181,7 +206,32 @@ impl Chain {
         if id != self.chain_id {
             return Err(Trouble::Unavailable(Code::ChainIdMismatch));
         }
-        self.finalised().await
+        let before = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (block, time) = self.finalised().await?;
+        self.goes_on(before, block).await?;
+        if self.stale_after.is_some_and(|seconds| time.0.saturating_add(seconds) < wall_time().0) {
+            return Err(Trouble::Unavailable(Code::ChainStale));
+        }
+        Ok((block, time))
+    }
+
+    /// What was final when we asked is part of what is final now: nothing is decided on an older state or another chain.
+    async fn goes_on(&self, before: Option<BlockReference>, block: BlockReference) -> Result<(), Trouble> {
+        let Some(before) = before.filter(|before| *before != block) else {
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(block);
+            return Ok(());
+        };
+        if block.number < before.number {
+            return Err(Trouble::Unavailable(Code::ChainBehind));
+        }
+        let then = self.provider.get_block_by_number(before.number.into()).await.map_err(unavailable)?;
+        let then = then.ok_or(Trouble::Unavailable(Code::ChainUnavailable))?;
+        if then.header.hash.0 != before.hash.0 {
+            return Err(Trouble::Unavailable(Code::ChainReorganised));
+        }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = last.filter(|last| last.number > block.number).or(Some(block));
+        Ok(())
     }
 
     async fn serve(&self, job: Job, place: tokio::sync::OwnedSemaphorePermit) -> Event {
@@ -198,7 +248,10 @@ impl Chain {
             Job::Submit { subject, account, execute, signature } => {
                 // A receipt may take minutes; questions must not wait for it.
                 drop(place);
-                let outcome = self.submit(account, execute, &signature).await;
+                let outcome = match &self.relayer {
+                    Some(relayer) => relayer.submit(subject, account, execute, &signature).await,
+                    None => SubmissionOutcome::NoRelayer,
+                };
                 tracing::info!(request = %subject, outcome = ?outcome, "relayed");
                 Event::SubmissionSettled { subject, outcome }
             }
@@ -318,13 +371,7 @@ impl Chain {
     async fn call(&self, request: TransactionRequest, block: BlockReference) -> Result<Bytes, Trouble> {
         let at = BlockId::hash(B256::from(block.hash.0));
         self.provider.call(request).block(at).await.map_err(|error| {
-            // Some endpoints leave the data of a revert without any away.
-            let answer = error.as_error_resp();
-            if answer.is_some_and(|resp| resp.as_revert_data().is_some() || resp.message.contains("revert")) {
-                Trouble::Reverted
-            } else {
-                unavailable(error)
-            }
+            if error.as_error_resp().is_some_and(reverts) { Trouble::Reverted } else { unavailable(error) }
         })
     }
 
@@ -333,45 +380,6 @@ impl Chain {
         let header = block.ok_or(Trouble::Unavailable(Code::ChainUnavailable))?.header;
         Ok((BlockReference { number: header.number, hash: Digest(header.hash.0) }, WallTime(header.timestamp)))
     }
-
-    /// Simulates, sends, and waits for the receipt.
-    async fn submit(&self, account: Address, execute: Execute, signature: &GroupSignature) -> SubmissionOutcome {
-        let Some((provider, from)) = &self.relayer else { return SubmissionOutcome::NoRelayer };
-        let call = IFrostAccount::executeCall {
-            calls: execute.calls,
-            nonce: execute.nonce,
-            validAfter: execute.validAfter,
-            validUntil: execute.validUntil,
-            signature: Bytes::copy_from_slice(signature.as_bytes()),
-        };
-        let request = TransactionRequest::default().with_from(*from).with_to(account).with_input(call.abi_encode());
-        let simulated = tokio::time::timeout(ANSWER, self.provider.call(request.clone())).await;
-        let Ok(simulated) = simulated else { return SubmissionOutcome::Unknown };
-        if let Err(error) = simulated {
-            tracing::warn!(%account, %error, "relay_simulation_failed");
-            let data = error.as_error_resp().and_then(|resp| resp.as_revert_data());
-            return data.map_or(SubmissionOutcome::Unknown, |data| SubmissionOutcome::Reverted { data });
-        }
-        let pending = match tokio::time::timeout(ANSWER, provider.send_transaction(request)).await {
-            Ok(Ok(pending)) => pending,
-            Ok(Err(error)) => {
-                tracing::warn!(relayer = %from, %error, "relay_failed");
-                return SubmissionOutcome::Unknown;
-            }
-            Err(_) => return SubmissionOutcome::Unknown,
-        };
-        match tokio::time::timeout(RECEIPT, pending.get_receipt()).await {
-            Ok(Ok(receipt)) if receipt.status() => {
-                SubmissionOutcome::Included { transaction: receipt.transaction_hash, gas: receipt.gas_used }
-            }
-            Ok(Ok(_)) => SubmissionOutcome::Reverted { data: Bytes::new() },
-            Ok(Err(_)) | Err(_) => SubmissionOutcome::Unknown,
-        }
-    }
-}
-
-fn unavailable(_: alloy::transports::TransportError) -> Trouble {
-    Trouble::Unavailable(Code::ChainUnavailable)
 }
 
 /// A contract that is missing or reverts answers with what no request expects; an endpoint that fails is an error.

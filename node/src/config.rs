@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use libp2p::Multiaddr;
@@ -54,8 +55,14 @@ pub(crate) struct Api {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Chain {
-    /// Its JSON-RPC endpoint.
-    pub(crate) rpc: RpcUrl,
+    /// Its JSON-RPC endpoints.
+    pub(crate) rpc: Vec<RpcUrl>,
+    /// How many of them must give the same answer.
+    pub(crate) agree: NonZeroUsize,
+    /// A finalised block that is older, in seconds, is no ground for a decision.
+    pub(crate) stale_after: u64,
+    /// What relaying may cost at most, in gwei per gas.
+    pub(crate) fee_max: u32,
 }
 
 /// How the keystore is opened at start.
@@ -89,8 +96,21 @@ impl RpcUrl {
 
     /// Whether nobody else can answer in its place: by TLS, or since it is this machine. A name may lead anywhere.
     fn is_authentic(&self) -> bool {
+        self.0.scheme() == "https" || self.is_loopback()
+    }
+
+    /// Whether it is an address of this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        self.0.scheme() == "https" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+        host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    }
+}
+
+impl std::str::FromStr for RpcUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| "not a URL")
     }
 }
 
@@ -98,7 +118,7 @@ impl TryFrom<String> for RpcUrl {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse().map(Self).map_err(|_| "not a URL")
+        text.parse()
     }
 }
 
@@ -143,8 +163,8 @@ impl Config {
         if let Some(Err(reason)) = config.api.remote.as_ref().map(Remote::check) {
             return invalid("api.remote.clients", reason);
         }
-        if !matches!(config.chain.rpc.0.scheme(), "http" | "https") {
-            return invalid("chain.rpc", format!("{} is neither http nor https", config.chain.rpc));
+        if let Err(reason) = check_endpoints(&config.chain.rpc) {
+            return invalid("chain.rpc", reason);
         }
         match config.evidence.as_ref().map(|evidence| (&evidence.endpoint, &evidence.command)) {
             Some((Some(url), None)) if !matches!(url.0.scheme(), "http" | "https") => {
@@ -162,6 +182,24 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+/// Another question for each endpoint, each time: more than this many buy no safety.
+const ENDPOINTS_MAX: usize = 8;
+
+fn check_endpoints(urls: &[RpcUrl]) -> Result<(), String> {
+    if urls.is_empty() || urls.len() > ENDPOINTS_MAX {
+        return Err(format!("give 1 to {ENDPOINTS_MAX} endpoints"));
+    }
+    for (place, url) in urls.iter().enumerate() {
+        if !matches!(url.0.scheme(), "http" | "https") {
+            return Err(format!("{url} is neither http nor https"));
+        }
+        if urls.iter().take(place).any(|other| other == url) {
+            return Err(format!("{url} is there twice: that proves nothing"));
+        }
+    }
+    Ok(())
 }
 
 /// More listen addresses are a mistake.

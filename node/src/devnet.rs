@@ -4,7 +4,7 @@ use crate::cli::Output;
 use crate::failure::{Exit, Failure};
 use account::Account;
 use clap::{Args, Subcommand};
-use files::{Manifest, WARNING, Wish};
+use files::{Keys, Manifest, WARNING, Wish};
 use processes::Cluster;
 use serde_json::json;
 use std::io::Write;
@@ -14,9 +14,11 @@ use steps::{deploy_contracts, generate_key, group_key, start};
 use tokio::signal::unix::{SignalKind, signal};
 
 mod account;
+mod change;
 mod contracts;
 mod demo;
 mod files;
+mod life;
 mod processes;
 mod roster;
 mod steps;
@@ -31,6 +33,8 @@ mod steps;
 pub(crate) enum DevnetCommand {
     /// Show Firn at work in five acts, in a temporary directory, in about half a minute.
     Demo(DemoArgs),
+    /// Show the whole life of a slash under Firn's contracts, from their deployment to the rotation of a key, in about a minute.
+    Life(LifeArgs),
     /// Start a devnet and keep it running until Ctrl-C; makes it first where it does not exist.
     ///
     /// The directory stays. The next `up` on it continues with the same keys and the same chain.
@@ -90,6 +94,16 @@ pub(crate) struct DemoArgs {
     keep: bool,
 }
 
+/// Against which core the life is shown.
+#[derive(Args)]
+pub(crate) struct LifeArgs {
+    /// The release of EigenLayer's core whose rules the simulation plays.
+    #[arg(long, value_enum, default_value = "v1.13")]
+    core: life::Core,
+    #[command(flatten)]
+    demo: DemoArgs,
+}
+
 /// Runs a `firn devnet` command.
 pub(crate) async fn run(command: DevnetCommand, output: Output) -> Result<(), Failure> {
     match command {
@@ -97,6 +111,7 @@ pub(crate) async fn run(command: DevnetCommand, output: Output) -> Result<(), Fa
         DevnetCommand::Deploy(args) => deploy(&args.dir, output).await,
         DevnetCommand::Up(args) => Box::pin(up(&args, output)).await,
         DevnetCommand::Demo(args) => Box::pin(demo::run(args.keep, output)).await,
+        DevnetCommand::Life(args) => Box::pin(life::run(args.core, args.demo.keep, output)).await,
     }
 }
 
@@ -119,7 +134,13 @@ fn prepare(args: &PrepareArgs, output: Output) -> Result<(), Failure> {
 }
 
 fn make(args: &PrepareArgs) -> Result<Manifest, Failure> {
-    let wish = Wish { dir: &args.dir, nodes: args.nodes, threshold: args.threshold, rpc: args.rpc.as_deref() };
+    let wish = Wish {
+        dir: &args.dir,
+        nodes: args.nodes,
+        threshold: args.threshold,
+        rpc: args.rpc.as_deref(),
+        keys: Keys::One,
+    };
     files::prepare(&wish)
 }
 
@@ -165,7 +186,8 @@ async fn serve(cluster: &mut Cluster, account: &mut Account, dir: &Path) -> Resu
     account.next("the chain and the nodes");
     start(cluster, account).await?;
     account.next("the key");
-    let key = generate_key(cluster, account).await?;
+    let names = cluster.names();
+    let key = generate_key(cluster, account, files::KEY, &names).await?;
     account.next("the contracts");
     let address = deploy_contracts(cluster, account, &key).await?;
     account.say("ready; Ctrl-C stops everything and keeps the directory");

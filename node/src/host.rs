@@ -2,6 +2,7 @@
 
 use crate::api::{self, Door, Intake, Shared};
 use crate::chain::authority::watch::Watch;
+use crate::chain::endpoints::Endpoints;
 use crate::chain::{self, Chain, Job};
 use crate::client::token_file;
 use crate::config::{self, Config, Layers, Overrides};
@@ -156,7 +157,8 @@ async fn serve(
     let listening = network.listening();
     let relayer = unlocked.relayer.as_ref().map(|key| PrivateKeySigner::from_slice(key.expose())).transpose();
     let relayer = relayer.map_err(|error| Failure::general("RELAYER_KEY", error.to_string()))?;
-    let client = Chain::new(config.chain.rpc.expose().clone(), &definition, relayer);
+    let endpoints = Endpoints::of_node(&config.chain, definition.chain.id, metrics.disagreements.clone())?;
+    let client = Chain::new(endpoints.clone(), &definition).of_node(&config.chain, relayer);
 
     let (reported, health) = watch::channel(chain::Health::default());
     let (events, received) = mpsc::channel(EVENTS_MAX);
@@ -172,7 +174,7 @@ async fn serve(
     if let Some(evidence) = &config.evidence {
         tasks.spawn(Verifier::new(evidence, &definition)?.run(questions, events.clone()));
     }
-    let (watch, surveyed) = Watch::new(&config.chain.rpc, &definition, &calls, &events, &metrics);
+    let (watch, surveyed) = Watch::new(endpoints, &definition, &calls, &events, &metrics);
     tasks.spawn(watch.run());
     tasks.spawn(deliver(net_events, definition.clone(), events, Arc::clone(&metrics)));
 

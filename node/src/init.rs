@@ -20,7 +20,7 @@ pub(crate) struct Plan {
     pub(crate) node: String,
     pub(crate) listen: Vec<Multiaddr>,
     pub(crate) api: SocketAddr,
-    pub(crate) rpc: RpcUrl,
+    pub(crate) rpc: Vec<RpcUrl>,
     pub(crate) passphrase_file: Option<PathBuf>,
     pub(crate) kdf: KdfProfile,
     /// The relayer key; a fresh one where `None`.
@@ -45,7 +45,7 @@ impl Plan {
             ("node", self.node.clone()),
             ("listen", listen.join(",")),
             ("api.listen", self.api.to_string()),
-            ("chain.rpc", self.rpc.expose().to_string()),
+            ("chain.rpc", self.rpc.iter().map(|url| url.expose().as_str()).collect::<Vec<_>>().join(",")),
         ];
         // The text too, so that what is written reads back; the flags, so that a refusal says where the value came from.
         let overrides = Overrides { environment: Vec::new(), flags };
@@ -98,7 +98,8 @@ fn config_text(plan: &Plan) -> String {
     config.insert("node".to_owned(), plan.node.clone().into());
     config.insert("listen".to_owned(), listen.into());
     let api = toml::Table::from_iter([("listen".to_owned(), plan.api.to_string().into())]);
-    let chain = toml::Table::from_iter([("rpc".to_owned(), plan.rpc.expose().to_string().into())]);
+    let endpoints: Vec<_> = plan.rpc.iter().map(|url| toml::Value::from(url.expose().as_str())).collect();
+    let chain = toml::Table::from_iter([("rpc".to_owned(), endpoints.into())]);
     config.insert("api".to_owned(), api.into());
     config.insert("chain".to_owned(), chain.into());
     if let Some(path) = &plan.passphrase_file {
@@ -119,7 +120,7 @@ mod tests {
             node: "a".to_owned(),
             listen: vec!["/ip4/127.0.0.1/tcp/7400".parse().unwrap()],
             api: api.parse().unwrap(),
-            rpc: RpcUrl::try_from(rpc.to_owned()).unwrap(),
+            rpc: vec![rpc.parse().unwrap()],
             passphrase_file: Some(PathBuf::from("/run/credentials/firn \"1\"")),
             kdf: KdfProfile::InsecureFast,
             relayer: None,

@@ -57,6 +57,10 @@ pub(crate) struct Metrics {
     refusals: Family<CodeLabel, Counter>,
     pub(crate) ready: Gauge,
     pub(crate) finalised: Gauge,
+    /// Contradictions between the chain's endpoints.
+    pub(crate) disagreements: Counter,
+    /// In ether: a float holds no more.
+    pub(crate) relayer_balance: Gauge<f64, AtomicU64>,
     pub(crate) peer_connected: Family<PeerLabel, Gauge>,
     /// Time in the vault: cryptography on secrets, and the signatures on our own envelopes.
     pub(crate) vault_seconds: Counter<f64, AtomicU64>,
@@ -85,6 +89,8 @@ impl Metrics {
             refusals: Family::default(),
             ready: Gauge::default(),
             finalised: Gauge::default(),
+            disagreements: Counter::default(),
+            relayer_balance: Gauge::default(),
             peer_connected: Family::default(),
             vault_seconds: Counter::default(),
             verify_seconds: Counter::default(),
@@ -114,6 +120,9 @@ impl Metrics {
         registry.register("peer_refusals", "Connections and greetings refused, by code", self.refusals.clone());
         registry.register("ready", "Whether all readiness checks hold", self.ready.clone());
         registry.register("chain_finalized_block", "Last finalised block seen", self.finalised.clone());
+        let disagreements = self.disagreements.clone();
+        registry.register("chain_rpc_disagreement", "Contradictions between the chain's endpoints", disagreements);
+        registry.register("relayer_balance_ether", "What the relayer has for gas", self.relayer_balance.clone());
         registry.register("peer_connected", "Whether a member is connected", self.peer_connected.clone());
         registry.register("vault_seconds", "Time spent in the vault", self.vault_seconds.clone());
         registry.register("verify_seconds", "Time spent authenticating messages", self.verify_seconds.clone());

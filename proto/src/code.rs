@@ -266,6 +266,12 @@ pub enum Code {
     AuthorityDiffers = 188,
     /// What the definition declares of the AVS's contracts was not compared with the chain yet.
     AuthorityUnchecked = 189,
+    /// Endpoints contradict each other.
+    ChainDisagrees = 196,
+    /// The finalised block is old.
+    ChainStale = 197,
+    /// What was final is not any more.
+    ChainReorganised = 198,
     /// What was scheduled is no longer: cancelled, expired, or executed by somebody else.
     ScheduleGone = 210,
     /// What was scheduled cannot be executed before its delay is over.

@@ -125,16 +125,22 @@ pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition, known: &[K
 }
 
 /// What must hold before this node can do its work.
-pub(super) fn checks(peers: &[PeerStatus], definition: &Definition, me: NodeId, health: Health) -> Vec<Check> {
+pub(super) fn checks(peers: &[PeerStatus], definition: &Definition, me: NodeId, health: &Health) -> Vec<Check> {
     let up: Vec<_> = peers.iter().filter(|peer| peer.takes_part()).map(|peer| NodeId(peer.node)).collect();
     let block = health.block.number;
     let detail = match health.problem {
         Some(code) => format!("{code}: {}; last finalised block {block}", code.cause()),
         None if block == 0 => "no finalised block yet".to_owned(),
-        None => format!("finalised block {block}"),
+        None => format!("finalised block {block}; {}", health.endpoints),
     };
     let ok = health.problem.is_none() && block > 0;
     let mut checks = vec![Check { name: "chain".to_owned(), ok, detail }];
+    if let Some(purse) = health.purse {
+        let low = if purse.low { "too little to relay for long; " } else { "" };
+        // Whoever cannot pay for gas can still sign.
+        let detail = format!("{low}{} has {:.4} ether for gas", purse.address, purse.ether());
+        checks.push(Check { name: "relayer".to_owned(), ok: true, detail });
+    }
     for key in definition.keys.iter().filter(|key| key.identifier_of(me).is_some()) {
         let connected = key.nodes().filter(|node| up.contains(node)).count() + 1;
         checks.push(Check {

@@ -1,13 +1,17 @@
 //! The client against endpoints on loopback that refuse, lie or talk nonsense.
 
 use super::*;
+use crate::config::RpcUrl;
 use alloy::rpc::types::{Block, Log};
 use alloy::sol_types::{SolEvent, SolValue};
 use axum::http::StatusCode;
 use firn_proto::operation::eigenlayer::Allocation;
 use firn_proto::operation::eigenlayer::IAllocationManager as Manager;
+use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value, json};
-use std::sync::Mutex;
+
+mod agreement;
+mod relaying;
 
 const CHAIN: u64 = 31_337;
 const MANAGER: Address = Address::repeat_byte(0xa1);
@@ -135,9 +139,48 @@ type Answers = Box<dyn FnMut(&str, &Value) -> Said + Send>;
 
 /// An endpoint, what it says from now on, and the ranges of logs that it has been asked for and has answered.
 struct Endpoint {
+    url: RpcUrl,
     chain: Chain,
     answers: Arc<Mutex<Answers>>,
     ranges: Arc<Mutex<Vec<(u64, u64)>>>,
+}
+
+/// A client of these, of which so many must agree.
+fn client(urls: &[RpcUrl], agree: usize) -> Chain {
+    let (endpoints, sets) = (Endpoints::new(urls, agree, Counter::default()), BTreeSet::from([(AVS, 7)]));
+    Chain {
+        provider: endpoints.provider(),
+        endpoints,
+        relayer: None,
+        last: Mutex::default(),
+        stale_after: None,
+        chain_id: CHAIN,
+        allocation_manager: MANAGER,
+        strategy_manager: None,
+        permission_controller: None,
+        history: History::new(MANAGER, sets.clone()),
+        memberships: Memberships::new(sets),
+    }
+}
+
+/// The facts of a slash, or the code that says why there are none.
+async fn facts(chain: &Chain, history_seconds: Option<u64>) -> Result<SlashFacts, Code> {
+    let query = ChainQuery::Slash {
+        avs: AVS,
+        operator: OPERATOR,
+        operator_set_id: 7,
+        strategies: vec![STRATEGY],
+        account: ACCOUNT,
+        nonce: U256::ZERO,
+        history_seconds,
+        slasher: ACCOUNT,
+        gate: None,
+    };
+    match chain.answer(&query).await {
+        Ok(ChainAnswer::Slash(facts)) => Ok(facts),
+        Err(Trouble::Unavailable(code)) => Err(code),
+        _ => panic!("neither facts nor a code"),
+    }
 }
 
 impl Endpoint {
@@ -161,21 +204,10 @@ impl Endpoint {
             (StatusCode::OK, answer.to_string())
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let url: RpcUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let router = axum::Router::new().fallback(serve);
         tokio::spawn(axum::serve(listener, router).into_future());
-        let sets = BTreeSet::from([(AVS, 7)]);
-        let chain = Chain {
-            provider: ProviderBuilder::default().connect_http(url).erased(),
-            relayer: None,
-            chain_id: CHAIN,
-            allocation_manager: MANAGER,
-            strategy_manager: None,
-            permission_controller: None,
-            history: History::new(MANAGER, sets.clone()),
-            memberships: Memberships::new(sets),
-        };
-        Self { chain, answers, ranges }
+        Self { chain: client(std::slice::from_ref(&url), 1), url, answers, ranges }
     }
 
     async fn of(world: World) -> Self {
@@ -190,24 +222,8 @@ impl Endpoint {
         self.says(move |method, params| world.says(method, params));
     }
 
-    /// The facts of a slash, or the code that says why there are none.
     async fn facts(&self, history_seconds: Option<u64>) -> Result<SlashFacts, Code> {
-        let query = ChainQuery::Slash {
-            avs: AVS,
-            operator: OPERATOR,
-            operator_set_id: 7,
-            strategies: vec![STRATEGY],
-            account: ACCOUNT,
-            nonce: U256::ZERO,
-            history_seconds,
-            slasher: ACCOUNT,
-            gate: None,
-        };
-        match self.chain.answer(&query).await {
-            Ok(ChainAnswer::Slash(facts)) => Ok(facts),
-            Err(Trouble::Unavailable(code)) => Err(code),
-            _ => panic!("neither facts nor a code"),
-        }
+        facts(&self.chain, history_seconds).await
     }
 
     async fn last_block(&self) -> Result<u64, Code> {

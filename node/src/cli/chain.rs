@@ -4,11 +4,14 @@
 use super::{Output, PassphraseArgs, document, print, read_config};
 use crate::chain::Chain;
 use crate::chain::authority::{Accounts, Fact, Report, Standing, Surveyor};
+use crate::chain::endpoints::Endpoints;
 use crate::client::Client;
+use crate::config::RpcUrl;
 use crate::failure::{Exit, Failure};
 use crate::host::read_definition;
 use alloy::primitives::Address;
 use clap::{Args, Subcommand};
+use firn_proto::account::account_address;
 use firn_proto::definition::{Contracts, Declared};
 use firn_proto::{Code, Definition, Point};
 use std::collections::BTreeMap;
@@ -52,12 +55,13 @@ pub(crate) struct WhichArgs {
     /// What would stand under [contracts.declared], where the definition does not have it yet.
     #[arg(long, value_name = "FILE")]
     declared: Option<PathBuf>,
-    /// A key's account, where no running node is asked. Repeatable.
-    #[arg(long = "account", value_name = "KEY=ADDRESS")]
+    /// The account of a key that the running node does not have, or where none is asked: its address or, so that it can be
+    /// deployed, its group key (33 bytes). Repeatable.
+    #[arg(long = "account", value_name = "KEY=HEX")]
     accounts: Vec<String>,
-    /// The chain's endpoint; by default the node's.
+    /// An endpoint of the chain; by default the node's. Repeatable: all that are named must agree.
     #[arg(long, value_name = "URL", required_unless_present = "data_dir")]
-    rpc: Option<reqwest::Url>,
+    rpc: Vec<RpcUrl>,
     /// The data directory of a running node: its definition, endpoint, and keys' accounts.
     #[arg(long, env = "FIRN_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -76,6 +80,9 @@ pub(crate) struct DeployArgs {
     /// Send the transactions.
     #[arg(long)]
     execute: bool,
+    /// Deploy the keys' accounts and nothing else: a key that takes another's place needs no more.
+    #[arg(long)]
+    accounts_only: bool,
     /// How long to wait for all of it to be final, in seconds.
     #[arg(long, default_value_t = 1_800)]
     timeout_seconds: u64,
@@ -90,7 +97,7 @@ struct Which {
     declared: Declared,
     accounts: Accounts,
     group_keys: BTreeMap<String, Point>,
-    rpc: reqwest::Url,
+    endpoints: Endpoints,
     chain: Chain,
 }
 
@@ -122,9 +129,9 @@ impl WhichArgs {
             (None, None) => return Err(Failure::usage("no definition is named", "name one with --definition")),
         };
         let (mut accounts, mut group_keys) = (Accounts::new(), BTreeMap::new());
-        // With a file and an endpoint no node has to run.
+        // With a file, accounts and an endpoint no node has to run.
         let keys = match client {
-            Some(client) if self.accounts.is_empty() => client.keys().await?.keys,
+            Some(client) if self.accounts.is_empty() || self.definition.is_none() => client.keys().await?.keys,
             _ => Vec::new(),
         };
         for key in keys.into_iter().filter(|key| key.state == "active") {
@@ -133,13 +140,25 @@ impl WhichArgs {
             accounts.insert(key.name, account);
         }
         for text in &self.accounts {
-            let parsed = text.split_once('=').and_then(|(name, address)| Some((name, address.parse().ok()?)));
             let usage = || Failure::usage(format!("`{text}`: expected KEY=0x..."), "correct --account");
-            let (name, address) = parsed.ok_or_else(usage)?;
+            let (name, hex) = text.split_once('=').ok_or_else(usage)?;
+            let address = match point(hex) {
+                Some(group_key) => {
+                    group_keys.insert(name.to_owned(), group_key);
+                    account_address(&group_key)
+                }
+                None => hex.parse().map_err(|_| usage())?,
+            };
             accounts.insert(name.to_owned(), address);
         }
-        let rpc = self.rpc.clone().or_else(|| config.map(|config| config.chain.rpc.expose().clone()));
-        let rpc = rpc.ok_or_else(|| Failure::usage("no endpoint is named", "name one with --rpc"))?;
+        let rpc = match config {
+            Some(config) if self.rpc.is_empty() => config.chain.rpc,
+            _ => self.rpc.clone(),
+        };
+        if rpc.is_empty() {
+            return Err(Failure::usage("no endpoint is named", "name one with --rpc"));
+        }
+        let endpoints = Endpoints::new(&rpc, rpc.len(), Default::default());
         let listed = definition.contracts.iter().find(|listed| listed.avs == self.avs).cloned();
         let declared = match &self.declared {
             Some(file) => {
@@ -156,8 +175,8 @@ impl WhichArgs {
                 "write [contracts.declared] into a file and name it with --declared: docs/how-to/deploy-authority.md";
             Failure::new("NOTHING_DECLARED", cause, next, Exit::Refused)
         })?;
-        let chain = Chain::new(rpc.clone(), &definition, None);
-        Ok(Which { definition, avs: self.avs, listed, declared, accounts, group_keys, rpc, chain })
+        let chain = Chain::new(endpoints.clone(), &definition);
+        Ok(Which { definition, avs: self.avs, listed, declared, accounts, group_keys, endpoints, chain })
     }
 }
 

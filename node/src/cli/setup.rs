@@ -30,15 +30,15 @@ pub(crate) struct InitArgs {
     /// Address of the local API.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7401")]
     api: SocketAddr,
-    /// The chain's JSON-RPC endpoint.
-    #[arg(long, value_name = "URL")]
-    rpc: String,
+    /// The chain's JSON-RPC endpoints, of different providers: two must agree on what this node believes. Repeatable.
+    #[arg(long, value_name = "URL", required = true)]
+    rpc: Vec<String>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
 
 pub(super) fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
-    let rpc = RpcUrl::try_from(args.rpc.clone()).map_err(|reason| {
+    let rpc = args.rpc.iter().map(|url| url.parse()).collect::<Result<Vec<RpcUrl>, _>>().map_err(|reason| {
         Failure::new("CONFIG_INVALID", format!("--rpc: {reason}"), "give an http or https URL", Exit::Failure)
     })?;
     // Absolute, since `firn run` may start elsewhere.

@@ -140,11 +140,13 @@ impl Layers {
                 let items = text.split(',').map(|item| Value::String(item.trim().to_owned()));
                 Value::Array(items.collect())
             }
+            (Kind::Number, Value::String(text)) => text.parse().map_or(Value::String(text), Value::Integer),
             (_, value) => value,
         };
         let fits = match kind {
             Kind::Text => value.is_str(),
             Kind::List => value.as_array().is_some_and(|items| items.iter().all(Value::is_str)),
+            Kind::Number => value.as_integer().is_some_and(|number| number > 0),
             Kind::Tables => value.as_array().is_some_and(|items| items.iter().all(Value::is_table)),
         };
         if !fits {
@@ -170,6 +172,7 @@ impl fmt::Display for Origin {
 enum Kind {
     Text,
     List,
+    Number,
     /// In the file only.
     Tables,
 }
@@ -179,6 +182,7 @@ impl Kind {
         match self {
             Self::Text => "a string",
             Self::List => "a list of strings",
+            Self::Number => "a number above zero",
             Self::Tables => "a list of tables",
         }
     }
@@ -215,7 +219,7 @@ fn distance(left: &str, right: &str) -> usize {
 const ENVIRONMENT_PREFIX: &str = "FIRN__";
 
 /// Every key with its kind and default.
-const KEYS: [(&str, Kind, Option<&str>); 13] = [
+const KEYS: [(&str, Kind, Option<&str>); 16] = [
     ("node", Kind::Text, None),
     ("listen", Kind::List, Some("/ip4/0.0.0.0/tcp/7400, /ip4/0.0.0.0/udp/7400/quic-v1")),
     ("api.listen", Kind::Text, Some("127.0.0.1:7401")),
@@ -225,7 +229,10 @@ const KEYS: [(&str, Kind, Option<&str>); 13] = [
     ("api.remote.ca", Kind::Text, None),
     ("api.remote.crl", Kind::Text, None),
     ("api.remote.clients", Kind::Tables, None),
-    ("chain.rpc", Kind::Text, None),
+    ("chain.rpc", Kind::List, None),
+    ("chain.agree", Kind::Number, Some("2")),
+    ("chain.stale_after", Kind::Number, Some("3600")),
+    ("chain.fee_max", Kind::Number, Some("500")),
     ("evidence.endpoint", Kind::Text, None),
     ("evidence.command", Kind::List, None),
     ("unseal.passphrase_file", Kind::Text, None),

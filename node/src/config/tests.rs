@@ -40,7 +40,7 @@ fn a_small_file_is_enough() {
     assert_eq!(config.node, "alpha-1");
     assert_eq!(config.listen, ["/ip4/10.0.0.1/tcp/7600".parse::<Multiaddr>().unwrap()]);
     assert_eq!(config.api.listen.port(), 9000);
-    assert_eq!(config.chain.rpc.expose().host_str(), Some("rpc.example"));
+    assert_eq!(config.chain.rpc[0].expose().host_str(), Some("rpc.example"));
     assert_eq!(config.unseal.passphrase_file, None);
 }
 
@@ -55,7 +55,7 @@ fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
     assert_eq!(layers.origin("api.listen"), Origin::Flag);
     assert_eq!(layers.origin("node"), Origin::File);
     assert_eq!(layers.origin("unseal.passphrase_file"), Origin::Default);
-    assert_eq!(layers.origins().count(), 4);
+    assert_eq!(layers.origins().count(), 7);
 }
 
 #[test]
@@ -118,8 +118,15 @@ fn values_that_do_not_fit_are_refused_by_key_and_origin() {
     check_refused(parse(FILE, &flag("node", "")), "CONFIG_INVALID_VALUE", "node");
     check_refused(parse(FILE, &flag("chain.rpc", "ws://host/canary")), "CONFIG_INVALID_VALUE", "ws://host/...");
     check_refused(parse(FILE, &flag("chain.rpc", "canary")), "CONFIG_INVALID_VALUE", "chain.rpc (command line)");
-    let two = parse("node = 'a'\nchain.rpc = ['http://a', 'http://canary']", &Overrides::default());
-    check_refused(two, "CONFIG_INVALID_VALUE", "expected a string");
+    for (endpoints, reason) in
+        [("[]", "1 to 8"), ("['http://a/canary', 'http://a/canary']", "http://a/... is there twice")]
+    {
+        let text = format!("node = 'a'\nchain.rpc = {endpoints}");
+        check_refused(parse(&text, &Overrides::default()), "CONFIG_INVALID_VALUE", reason);
+    }
+    for number in ["0", "-1", "two", ""] {
+        check_refused(parse(FILE, &flag("chain.agree", number)), "CONFIG_INVALID_VALUE", "a number above zero");
+    }
     check_refused(parse("node = 'a'", &Overrides::default()), "CONFIG_MISSING_KEY", "chain.rpc");
     check_refused(parse("node = 3", &Overrides::default()), "CONFIG_INVALID_VALUE", "node");
     check_refused(parse("node = 'a'\napi = 'canary'", &Overrides::default()), "CONFIG_UNKNOWN_KEY", "api");
@@ -132,8 +139,8 @@ fn an_rpc_address_is_shown_by_its_host() {
     let shown = format!("{config:?}");
     assert!(shown.contains("https://rpc.example/..."), "{shown}");
     assert!(!shown.contains("canary"));
-    assert_eq!(config.chain.rpc.expose().path(), "/v1/canary");
-    let with = |url: &str| parse(FILE, &flag("chain.rpc", url)).unwrap().chain.rpc.to_string();
+    assert_eq!(config.chain.rpc[0].expose().path(), "/v1/canary");
+    let with = |url: &str| parse(FILE, &flag("chain.rpc", url)).unwrap().chain.rpc[0].to_string();
     assert_eq!(with("https://canary:canary@host/"), "https://host/...");
     assert_eq!(with("https://host/?key=canary"), "https://host/...");
 }

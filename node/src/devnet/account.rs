@@ -7,6 +7,9 @@ use serde_json::json;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+/// Lines of another command's output that are enough to see what it is.
+const EXCERPT: usize = 12;
+
 /// Prints to standard output: lines for people, or one JSON object per line.
 pub(crate) struct Account {
     started: Instant,
@@ -43,6 +46,16 @@ impl Account {
     /// Text that belongs to the line before, such as another command's output.
     pub(crate) fn quote(&self, text: &str) {
         text.lines().filter(|text| !text.trim().is_empty()).for_each(|text| self.print("   |", text));
+    }
+
+    /// Its first lines, where it is long.
+    pub(crate) fn excerpt(&self, text: &str) {
+        let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let shown = if lines.len() <= EXCERPT { lines.len() } else { EXCERPT - 1 };
+        self.quote(&lines.iter().take(shown).copied().collect::<Vec<_>>().join("\n"));
+        if shown < lines.len() {
+            self.quote(&format!("... and {} lines more", lines.len() - shown));
+        }
     }
 
     /// A document for programs; people have seen its content already.

@@ -93,31 +93,17 @@ pub(crate) async fn deploy(manifest: &Manifest, group_key: &Point) -> Result<Add
         return ready(&rpc, contracts, account).await.map(|()| account);
     }
     let deployer = Sender::new(manifest, roster::DEPLOYER).await?;
-    if deployer.nonce != 0 {
-        let cause = format!("the deployer {} has sent {} transactions", deployer.address, deployer.nonce);
-        let next = "use a fresh anvil: the simulation's address follows from the deployer's first transaction";
-        return Err(Failure::new("DEVNET_CHAIN_USED", cause, next, Exit::Conflict));
-    }
-    let token = deployer.address.create(3);
-    let simulation = [creation_code(EIGENLAYER_SIM)?, SIM_ARGUMENTS.abi_encode_params()].concat();
-    let arguments = ("Devnet Stake", "STAKE").abi_encode_params();
-    let stake = U256::from(STAKE);
-    let (manager, strategy, operator) = (contracts.allocation_manager, contracts.strategy, contracts.operator);
-    // One sender, so that the chain keeps their order and one block can hold them all.
+    deploy_core(manifest, &rpc, &deployer, SIM_ARGUMENTS).await?;
     let sent = [
-        deployer.create(0, simulation).await?,
-        deployer.call(1, DEPLOYER, [B256::ZERO.as_slice(), VERIFIER_CODE].concat()).await?,
-        deployer.call(2, DEPLOYER, [B256::ZERO.as_slice(), &account_init_code(group_key)].concat()).await?,
-        deployer.create(3, [creation_code(TEST_TOKEN)?, arguments].concat()).await?,
-        deployer.call(4, manager, simSetTokenCall { strategy, token }.abi_encode()).await?,
-        deployer.call(5, token, mintCall { to: deployer.address, amount: stake }.abi_encode()).await?,
-        deployer.call(6, token, approveCall { spender: manager, value: stake }.abi_encode()).await?,
-        deployer.call(7, manager, simDepositCall { operator, strategy, amount: stake }.abi_encode()).await?,
+        deployer.call(6, DEPLOYER, [B256::ZERO.as_slice(), VERIFIER_CODE].concat()).await?,
+        deployer.call(7, DEPLOYER, [B256::ZERO.as_slice(), &account_init_code(group_key)].concat()).await?,
     ];
     mined(&rpc, &sent).await?;
-    for (what, address) in
-        [("EigenLayerSim", manager), ("FrostVerifier", verifier_address()), ("FrostAccount", account)]
-    {
+    for (what, address) in [
+        ("EigenLayerSim", contracts.allocation_manager),
+        ("FrostVerifier", verifier_address()),
+        ("FrostAccount", account),
+    ] {
         if !has_code(&rpc, address).await? {
             return Err(Failure::general("DEVNET_ADDRESS", format!("{what} is not at its computed address {address}")));
         }
@@ -126,26 +112,63 @@ pub(crate) async fn deploy(manifest: &Manifest, group_key: &Point) -> Result<Add
     ready(&rpc, contracts, account).await.map(|()| account)
 }
 
-/// The AVS makes its set with the account as slasher; the operator registers and allocates everything to it.
+/// Deploys the simulation with a token for the strategy, and the operator's stake.
+pub(super) async fn deploy_core(
+    manifest: &Manifest,
+    rpc: &DynProvider,
+    deployer: &Sender,
+    arguments: (u32, u32, u32, u32),
+) -> Result<(), Failure> {
+    let contracts = &manifest.contracts;
+    if deployer.nonce != 0 {
+        let cause = format!("the deployer {} has sent {} transactions", deployer.address, deployer.nonce);
+        let next = "use a fresh anvil: the simulation's address follows from the deployer's first transaction";
+        return Err(Failure::new("DEVNET_CHAIN_USED", cause, next, Exit::Conflict));
+    }
+    let token = deployer.address.create(1);
+    let simulation = [creation_code(EIGENLAYER_SIM)?, arguments.abi_encode_params()].concat();
+    let arguments = ("Devnet Stake", "STAKE").abi_encode_params();
+    let stake = U256::from(STAKE);
+    let (manager, strategy, operator) = (contracts.allocation_manager, contracts.strategy, contracts.operator);
+    // One sender, so that the chain keeps their order and one block can hold them all.
+    let sent = [
+        deployer.create(0, simulation).await?,
+        deployer.create(1, [creation_code(TEST_TOKEN)?, arguments].concat()).await?,
+        deployer.call(2, manager, simSetTokenCall { strategy, token }.abi_encode()).await?,
+        deployer.call(3, token, mintCall { to: deployer.address, amount: stake }.abi_encode()).await?,
+        deployer.call(4, token, approveCall { spender: manager, value: stake }.abi_encode()).await?,
+        deployer.call(5, manager, simDepositCall { operator, strategy, amount: stake }.abi_encode()).await?,
+    ];
+    mined(rpc, &sent).await
+}
+
+/// The AVS makes its set with the account as slasher, and the operator joins it.
 async fn set_up_operator_set(manifest: &Manifest, rpc: &DynProvider, account: Address) -> Result<(), Failure> {
-    let Contracts { allocation_manager: manager, avs, operator, strategy, recipient, operator_set_id: id, .. } =
+    let Contracts { allocation_manager: manager, avs, strategy, recipient, operator_set_id: id, .. } =
         manifest.contracts.clone();
     let service = Sender::new(manifest, roster::AVS).await?;
-    let worker = Sender::new(manifest, roster::OPERATOR).await?;
     let set = CreateSetParamsV2 { operatorSetId: id, strategies: vec![strategy], slasher: account };
     let create = createRedistributingOperatorSetsCall { avs, params: vec![set], recipients: vec![recipient] };
     let metadata = updateAVSMetadataURICall { avs, metadataURI: "ipfs://sample-avs".to_owned() };
+    let sent = [
+        service.call(service.nonce, manager, metadata.abi_encode()).await?,
+        service.call(service.nonce + 1, manager, create.abi_encode()).await?,
+    ];
+    mined(rpc, &sent).await?;
+    join_operator_set(manifest, rpc).await
+}
+
+/// The operator registers and allocates everything to the set.
+pub(super) async fn join_operator_set(manifest: &Manifest, rpc: &DynProvider) -> Result<(), Failure> {
+    let Contracts { allocation_manager: manager, avs, operator, strategy, operator_set_id: id, .. } =
+        manifest.contracts.clone();
+    let worker = Sender::new(manifest, roster::OPERATOR).await?;
     let join = registerAsOperatorCall {
         initDelegationApprover: Address::ZERO,
         allocationDelay: 0,
         metadataURI: "ipfs://sample-operator".to_owned(),
     };
-    let sent = [
-        service.call(service.nonce, manager, metadata.abi_encode()).await?,
-        service.call(service.nonce + 1, manager, create.abi_encode()).await?,
-        worker.call(worker.nonce, manager, join.abi_encode()).await?,
-    ];
-    mined(rpc, &sent).await?;
+    mined(rpc, &[worker.call(worker.nonce, manager, join.abi_encode()).await?]).await?;
     let register = RegisterParams { avs, operatorSetIds: vec![id], data: Bytes::new() };
     let allocate =
         AllocateParams { operatorSet: OperatorSet { avs, id }, strategies: vec![strategy], newMagnitudes: vec![WAD] };
@@ -203,19 +226,24 @@ async fn ready(rpc: &DynProvider, contracts: &Contracts, account: Address) -> Re
     Ok(())
 }
 
-async fn has_code(rpc: &DynProvider, address: Address) -> Result<bool, Failure> {
+pub(super) async fn has_code(rpc: &DynProvider, address: Address) -> Result<bool, Failure> {
     let code = rpc.get_code_at(address).await.map_err(|error| chain("code", error))?;
     Ok(!code.is_empty())
 }
 
-async fn read<C: SolCall>(rpc: &DynProvider, to: Address, call: C, at: BlockId) -> Result<C::Return, Failure> {
+pub(super) async fn read<C: SolCall>(
+    rpc: &DynProvider,
+    to: Address,
+    call: C,
+    at: BlockId,
+) -> Result<C::Return, Failure> {
     let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
     let answer = rpc.call(request).block(at).await.map_err(|error| chain(C::SIGNATURE, error))?;
     C::abi_decode_returns(&answer).map_err(|error| chain(C::SIGNATURE, error))
 }
 
 /// Waits until all are in blocks, and names the first that failed.
-async fn mined(rpc: &DynProvider, sent: &[B256]) -> Result<(), Failure> {
+pub(super) async fn mined(rpc: &DynProvider, sent: &[B256]) -> Result<(), Failure> {
     let wait = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(50));
         for hash in sent {
@@ -239,15 +267,15 @@ async fn mined(rpc: &DynProvider, sent: &[B256]) -> Result<(), Failure> {
 }
 
 /// One of anvil's accounts that sends transactions with nonces of our choice, without waiting in between.
-struct Sender {
+pub(super) struct Sender {
     provider: DynProvider,
-    address: Address,
-    nonce: u64,
+    pub(super) address: Address,
+    pub(super) nonce: u64,
     price: u128,
 }
 
 impl Sender {
-    async fn new(manifest: &Manifest, account: usize) -> Result<Self, Failure> {
+    pub(super) async fn new(manifest: &Manifest, account: usize) -> Result<Self, Failure> {
         let signer = roster::signer(account)?;
         let address = signer.address();
         let url = manifest.rpc.parse().map_err(|_| Failure::general("DEVNET_RPC", "not a URL"))?;
@@ -262,9 +290,15 @@ impl Sender {
         self.send(TransactionRequest::default().with_deploy_code(code).with_nonce(nonce).with_gas_limit(GAS)).await
     }
 
-    async fn call(&self, nonce: u64, to: Address, input: Vec<u8>) -> Result<B256, Failure> {
+    pub(super) async fn call(&self, nonce: u64, to: Address, input: Vec<u8>) -> Result<B256, Failure> {
         let gas = GAS / 4;
         self.send(TransactionRequest::default().with_to(to).with_input(input).with_nonce(nonce).with_gas_limit(gas))
+            .await
+    }
+
+    /// Sends ether.
+    pub(super) async fn pay(&self, nonce: u64, to: Address, wei: U256) -> Result<B256, Failure> {
+        self.send(TransactionRequest::default().with_to(to).with_value(wei).with_nonce(nonce).with_gas_limit(21_000))
             .await
     }
 

@@ -1,8 +1,9 @@
 //! `firn devnet demo`: Firn at work in eight acts, each checked as it is shown.
 
 use super::account::{Account, amount, duration, short};
+use super::change::firn;
 use super::contracts::{self, Execution, WAD};
-use super::files::{self, KEY, Manifest, Wish};
+use super::files::{self, KEY, Keys, Manifest, Wish};
 use super::processes::{Cluster, Look};
 use super::steps::{deploy_contracts, generate_key, group_key, start};
 use super::{Signals, show_tails};
@@ -23,7 +24,6 @@ use std::collections::BTreeSet;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output as Ended;
 use std::time::{Duration, Instant};
 
 mod logs;
@@ -46,15 +46,26 @@ const PERCENT: [u64; 3] = [8, 5, 10];
 
 /// Runs the demo in a directory of its own, and leaves nothing behind but what `keep` asks for.
 pub(super) async fn run(keep: bool, output: Output) -> Result<(), Failure> {
+    let wish = (NODES, THRESHOLD, Keys::One);
+    staged(wish, keep, output, async |cluster, account, dir| acts(cluster, account, dir).await).await
+}
+
+/// Runs acts over a network that is made for them, in a directory of its own.
+pub(super) async fn staged(
+    (nodes, threshold, keys): (u16, u16, Keys),
+    keep: bool,
+    output: Output,
+    acts: impl AsyncFnOnce(&mut Cluster, &mut Account, &Path) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let mut account = Account::new(output, "act");
     let private = Permissions::from_mode(0o700);
     let temporary = tempfile::Builder::new().prefix("firn-demo-").permissions(private).tempdir();
     let temporary = temporary.map_err(|error| Failure::general("DEVNET_IO", error.to_string()))?;
     let dir = temporary.path().join("devnet");
-    let manifest = files::prepare(&Wish { dir: &dir, nodes: NODES, threshold: THRESHOLD, rpc: None })?;
+    let manifest = files::prepare(&Wish { dir: &dir, nodes, threshold, rpc: None, keys })?;
     let mut signals = Signals::new()?;
     let mut cluster = Cluster::new(&dir, manifest);
-    account.plain(&format!("{NODES} organisations, no server. {}", files::WARNING));
+    account.plain(&format!("{nodes} organisations, no server. {}", files::WARNING));
     // Signals first: Ctrl-C reaches the children as well, and their end is then no failure.
     let outcome = tokio::select! {
         biased;
@@ -82,12 +93,12 @@ async fn acts(cluster: &mut Cluster, account: &mut Account, dir: &Path) -> Resul
     account.next("five organisations in five regions start their nodes");
     start(cluster, account).await?;
     account.next("they generate one key that none of them ever holds");
-    let key = generate_key(cluster, account).await?;
+    let names = cluster.names();
+    let key = generate_key(cluster, account, KEY, &names).await?;
     account.next("an AVS hands that key its slashing authority");
     let address = deploy_contracts(cluster, account, &key).await?;
     let avs = Avs::new(&cluster.manifest, &key, address)?;
     account.next("the AVS asks for a slash, and three of five sign it");
-    let names = cluster.names();
     let (first, second) = (name(&names, 0)?, name(&names, 1)?);
     let asked = avs.ask(cluster, account, &first, PERCENT[0]).await?;
     avs.executed(cluster, account, &asked).await?;
@@ -339,15 +350,6 @@ impl Avs {
         account.say(format!("{} name as missing exactly the killed ones: {missing}", names.join(" and ")));
         Ok(())
     }
-}
-
-/// A command, run as a user would.
-async fn firn(arguments: &[&str]) -> Result<Ended, Failure> {
-    let failed = |error: std::io::Error| Failure::general("DEVNET_COMMAND", format!("firn: {error}"));
-    let program = std::env::current_exe().map_err(failed)?;
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments).args(["--output", "text"]).kill_on_drop(true);
-    command.output().await.map_err(failed)
 }
 
 /// What `firn status` prints.

@@ -42,29 +42,31 @@ pub(super) async fn start(cluster: &mut Cluster, account: &Account) -> Result<()
     Ok(())
 }
 
-/// Generates the key where there is none, and waits until every node holds it, certified by all.
-pub(super) async fn generate_key(cluster: &mut Cluster, account: &Account) -> Result<KeyView, Failure> {
-    let (clock, names) = (Instant::now(), cluster.names());
+/// Generates a key of these members where there is none, and waits until each holds it, certified by all.
+pub(super) async fn generate_key(
+    cluster: &mut Cluster,
+    account: &Account,
+    name: &str,
+    names: &[String],
+) -> Result<KeyView, Failure> {
+    let clock = Instant::now();
     let first = names.first().cloned().unwrap_or_default();
-    let existing = cluster.client(&first)?.keys().await?.keys.into_iter().find(|key| key.state == "active");
-    let key_id = if let Some(key) = existing {
-        account.say(format!("the key `{}` exists since an earlier start", key.name));
+    let keys = cluster.client(&first)?.keys().await?.keys;
+    let key_id = if let Some(key) = keys.into_iter().find(|key| key.name == name && key.state == "active") {
+        account.say(format!("the key `{name}` exists since an earlier start"));
         key.key_id
     } else {
-        let body = ProposeBody { name: cluster.manifest.key.clone(), within_seconds: 120 };
+        let body = ProposeBody { name: name.to_owned(), within_seconds: 120 };
         let id = cluster.client(&first)?.propose_key(&body).await?.id;
+        accept_everywhere(cluster, names, &first, &id).await?;
         account.say(format!(
-            "{first} proposes a key `{}`, {} of {}",
-            body.name,
-            cluster.manifest.threshold,
+            "{first} proposes a key `{name}`, {} accept, and exchange commitments and encrypted shares",
             names.len()
         ));
-        accept_everywhere(cluster, &names, &first, &id).await?;
-        account.say("every organisation accepts; the nodes exchange commitments and encrypted shares");
         id
     };
     let key =
-        cluster.wait("the key at every node", KEYGEN, async |cluster| same_key(cluster, &names, &key_id).await).await?;
+        cluster.wait("the key at every node", KEYGEN, async |cluster| same_key(cluster, names, &key_id).await).await?;
     account.say(format!("group key {}", key.group_key.clone().unwrap_or_default()));
     account.say(format!("the same at all {} nodes, certified by {}", names.len(), key.certified_by.join(", ")));
     account.say(format!(

@@ -17,6 +17,8 @@ mod chain;
 #[cfg(test)]
 mod chain_plan;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod gate;
@@ -30,6 +32,8 @@ mod host;
 mod http;
 #[cfg(test)]
 mod keygen;
+#[cfg(test)]
+mod life;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

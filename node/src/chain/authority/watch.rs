@@ -2,7 +2,7 @@
 
 use super::{Accounts, Report, Standing, Surveyor};
 use crate::chain::Chain;
-use crate::config::RpcUrl;
+use crate::chain::endpoints::Endpoints;
 use crate::metrics::Metrics;
 use crate::runtime::Call;
 use firn_coordinator::Engine;
@@ -38,13 +38,13 @@ pub(crate) struct Watch {
 impl Watch {
     /// A watch, and what people see of it.
     pub(crate) fn new(
-        rpc: &RpcUrl,
+        endpoints: Endpoints,
         definition: &Definition,
         calls: &mpsc::Sender<Call>,
         events: &mpsc::Sender<Event>,
         metrics: &Arc<Metrics>,
     ) -> (Self, watch::Receiver<Vec<View>>) {
-        let chain = Chain::new(rpc.expose().clone(), definition, None);
+        let chain = Chain::new(endpoints, definition);
         let (views, seen) = watch::channel(Vec::new());
         let (definition, calls, events) = (definition.clone(), calls.clone(), events.clone());
         (Self { chain, definition, calls, events, metrics: Arc::clone(metrics), views }, seen)

@@ -48,10 +48,11 @@ pub(super) async fn run(args: &DeployArgs, output: Output) -> Result<(), Failure
         .with_simple_nonce_management()
         .fetch_chain_id()
         .wallet(EthereumWallet::from(signer.clone()))
-        .connect_http(which.rpc.clone())
+        .connect_client(which.endpoints.client())
         .erased();
     let mut done: Vec<Done> = Vec::new();
-    for step in plan.steps.iter().filter(|step| !step.exists) {
+    let wanted = |step: &&Step| !step.exists && (!args.accounts_only || step.name.starts_with("Frost"));
+    for step in plan.steps.iter().filter(wanted) {
         match send(&sender, step, signer.address()).await {
             Ok(sent) => {
                 talk(&format!("{}: at {}, {} gas", step.name, step.address, sent.gas));
@@ -59,6 +60,12 @@ pub(super) async fn run(args: &DeployArgs, output: Output) -> Result<(), Failure
             }
             Err(failure) => return Err(stopped(&done, step, &failure)),
         }
+    }
+    if args.accounts_only {
+        let view = Deployed { executed: true, done, plan: &plan, verification: None };
+        return print(output, &document("firn.chain-deployment.v1", &view), || {
+            "the keys' accounts are there".to_owned()
+        });
     }
     until_final(&plan, &which, args.timeout_seconds).await?;
     let report = which.survey(&plan.contracts).await?;

@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 use alloy::eips::BlockId;
 use alloy::network::TransactionBuilder;
 use alloy::primitives::{Address, B256, Bytes, FixedBytes, keccak256};
-use alloy::providers::{DynProvider, Provider, ProviderBuilder};
+use alloy::providers::{DynProvider, Provider};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use firn_proto::account::{DEPLOYER, VERIFIER_CODE, account_address, account_init_code, verifier_address};
@@ -86,7 +86,7 @@ pub(super) async fn run(which: &Which, calldata: Option<&Path>, output: Output) 
 
 /// A client of the endpoint that reads the newest block: what a plan shows is no decision.
 pub(super) fn reader(which: &Which) -> DynProvider {
-    ProviderBuilder::default().connect_http(which.rpc.clone()).erased()
+    which.endpoints.provider()
 }
 
 /// Looks at the chain and puts the plan together.

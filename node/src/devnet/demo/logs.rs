@@ -1,8 +1,9 @@
 //! The last act: what everybody wrote down, held against what the others have signed, and one byte of it changed.
 
-use super::{ABSENCE, firn, name};
+use super::{ABSENCE, name};
 use crate::audit::export;
 use crate::devnet::account::Account;
+use crate::devnet::change::firn;
 use crate::devnet::processes::{Cluster, Look};
 use crate::failure::{Exit, Failure};
 use std::collections::BTreeSet;

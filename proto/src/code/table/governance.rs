@@ -353,6 +353,24 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "wait some seconds; it is tried again by itself",
     ),
     Entry(
+        Code::ChainDisagrees,
+        "CHAIN_DISAGREES",
+        "the chain's endpoints contradict each other",
+        "the node's log says which and about what; nothing is decided until they agree, or the wrong one is out of chain.rpc",
+    ),
+    Entry(
+        Code::ChainStale,
+        "CHAIN_STALE",
+        "the finalised block is older than chain.stale_after",
+        "compare its number with another source: either the endpoints lag, or the chain does not finalise; check this machine's clock too",
+    ),
+    Entry(
+        Code::ChainReorganised,
+        "CHAIN_REORGANISED",
+        "the endpoints show another chain than the one that was final before",
+        "find out which of both is the chain before anything else; nothing is decided meanwhile, and a restart forgets the first one",
+    ),
+    Entry(
         Code::ScheduleGone,
         "SCHEDULE_GONE",
         "what the request scheduled on chain was cancelled, has expired, or was executed by somebody else",
