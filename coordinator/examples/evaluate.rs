@@ -124,6 +124,7 @@ impl Member {
             strategies: slash.strategies.clone(),
             account: slash.account,
             nonce: firn_proto::account::nonce_of(request.id()),
+            wads: slash.wadsToSlash.clone(),
             history_seconds: None,
             slasher: slash.account,
             gate: None,

@@ -285,6 +285,7 @@ impl Engine {
             transaction: state.transaction,
             code: state.closed,
             window: state.window,
+            takes: state.takes.clone(),
             evidence: state.evidence.verdict.clone(),
             opinions: first.opinions.clone(),
             waited: self.waited(state),

@@ -12,7 +12,7 @@ use crate::limits::{CLOSED_SUBJECTS_MAX, COORDINATOR_BURST, COORDINATOR_MS, RECH
 use crate::pace::Pace;
 use crate::roast::Coordinator;
 use crate::sign::ranks::Ranks;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use firn_proto::account::account_address;
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::definition::KeyDefinition;
@@ -66,6 +66,8 @@ pub(crate) struct State {
     releasing: BTreeMap<Digest, NodeId>,
     /// The first block at which it can execute, and the last at which that takes anything.
     pub(crate) window: Option<(u64, u64)>,
+    /// The shares that it would take, a strategy each.
+    pub(crate) takes: Option<Vec<U256>>,
     /// When what its first payload scheduled can be executed, by the chain's clock.
     pub(crate) ready: Option<WallTime>,
     /// What our verifier says of its evidence.
@@ -113,6 +115,7 @@ impl State {
             packages: BTreeMap::new(),
             releasing: BTreeMap::new(),
             window: None,
+            takes: None,
             ready: None,
             evidence: evidence::Check::default(),
             opinions: Opinions::default(),

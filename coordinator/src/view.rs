@@ -1,7 +1,7 @@
 //! Read-only views of the engine for the API and the command line.
 
 use crate::api::EvidenceVerdict;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use firn_proto::definition::Change;
 use firn_proto::opinion::Opinions;
 use firn_proto::pause::Pauses;
@@ -85,6 +85,8 @@ pub struct SubjectView {
     pub code: Option<Code>,
     /// The first block at which a slash can execute, and the last at which it takes anything; as of the last finalised block.
     pub window: Option<(u64, u64)>,
+    /// The shares that it would take at that block, a strategy each.
+    pub takes: Option<Vec<U256>>,
     /// What this node's verifier says of its evidence.
     pub evidence: Option<EvidenceVerdict>,
     /// What people say to it.

@@ -16,7 +16,7 @@ use firn_coordinator::api::{AccountFacts, ChainAnswer, ChainQuery, Event, SlashF
 use firn_proto::account::{Call, Execute, IFrostAccount};
 use firn_proto::definition::Content;
 use firn_proto::message::BlockReference;
-use firn_proto::operation::eigenlayer::{IAllocationManager, OperatorSet};
+use firn_proto::operation::eigenlayer::{IAllocationManager, OperatorSet, SlashingParams};
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, GroupSignature, SubjectId};
 use history::History;
@@ -180,11 +180,15 @@ impl Chain {
                 }
             }
             let news = problem.is_none() && block != last.block;
-            let purse = if news { self.purse(last.purse).await } else { last.purse };
-            last = Health { block, problem, endpoints, purse };
+            last = Health { block, problem, endpoints, purse: last.purse };
             health.send_replace(last.clone());
             if news && events.send(Event::ChainFinalised { block, time }).await.is_err() {
                 return;
+            }
+            // Last: nothing waits for it.
+            if news {
+                last.purse = self.purse(last.purse).await;
+                health.send_replace(last.clone());
             }
         }
     }
@@ -207,8 +211,7 @@ impl Chain {
             return Err(Trouble::Unavailable(Code::ChainIdMismatch));
         }
         let before = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (block, time) = self.finalised().await?;
-        self.goes_on(before, block).await?;
+        let (block, time) = self.goes_on(before, self.finalised().await?).await?;
         if self.stale_after.is_some_and(|seconds| time.0.saturating_add(seconds) < wall_time().0) {
             return Err(Trouble::Unavailable(Code::ChainStale));
         }
@@ -216,22 +219,26 @@ impl Chain {
     }
 
     /// What was final when we asked is part of what is final now: nothing is decided on an older state or another chain.
-    async fn goes_on(&self, before: Option<BlockReference>, block: BlockReference) -> Result<(), Trouble> {
-        let Some(before) = before.filter(|before| *before != block) else {
-            self.last.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(block);
-            return Ok(());
-        };
-        if block.number < before.number {
-            return Err(Trouble::Unavailable(Code::ChainBehind));
-        }
-        let then = self.provider.get_block_by_number(before.number.into()).await.map_err(unavailable)?;
-        let then = then.ok_or(Trouble::Unavailable(Code::ChainUnavailable))?;
-        if then.header.hash.0 != before.hash.0 {
-            return Err(Trouble::Unavailable(Code::ChainReorganised));
+    /// Where endpoints are behind that know the block of before all the same, that one still counts.
+    async fn goes_on(
+        &self,
+        before: Option<BlockReference>,
+        (block, time): (BlockReference, WallTime),
+    ) -> Result<(BlockReference, WallTime), Trouble> {
+        let mut now = (block, time);
+        if let Some(before) = before.filter(|before| *before != block) {
+            let then = self.provider.get_block_by_number(before.number.into()).await.map_err(unavailable)?;
+            let then = then.ok_or(Trouble::Unavailable(Code::ChainBehind))?;
+            if then.header.hash.0 != before.hash.0 {
+                return Err(Trouble::Unavailable(Code::ChainReorganised));
+            }
+            if block.number < before.number {
+                now = (before, WallTime(then.header.timestamp));
+            }
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = last.filter(|last| last.number > block.number).or(Some(block));
-        Ok(())
+        *last = last.filter(|last| last.number > now.0.number).or(Some(now.0));
+        Ok(now)
     }
 
     async fn serve(&self, job: Job, place: tokio::sync::OwnedSemaphorePermit) -> Event {
@@ -284,10 +291,11 @@ impl Chain {
             operator,
             operator_set_id,
             strategies: named,
+            wads,
             account,
             nonce,
             history_seconds,
-            slasher,
+            slasher: expected,
             gate,
         } = query
         else {
@@ -308,7 +316,7 @@ impl Chain {
         let (signer, nonce_used, slasher, slashable, strategies, head, gate) = futures::join!(
             self.read(*account, IFrostAccount::signerCall {}, block),
             self.read(*account, IFrostAccount::nonceUsedCall { nonce: *nonce }, block),
-            self.slasher(set(), *slasher, block),
+            self.slasher(set(), *expected, block),
             self.read(
                 manager,
                 IAllocationManager::isOperatorSlashableCall { operator: *operator, operatorSet: set() },
@@ -320,6 +328,7 @@ impl Chain {
         );
         let slashable = or_absent(slashable)?;
         let last_block = self.last_block(*operator, &set(), named, slashable, block).await?;
+        let takes = self.takes((*avs, *operator, *operator_set_id), named, wads, *expected, block).await?;
         let history = match history_seconds {
             // What cannot be read is no empty history: the core takes it for a budget that is spent.
             Some(seconds) => self.history.up_to(&self.provider, block, time, *seconds).await.ok(),
@@ -335,8 +344,33 @@ impl Chain {
             strategies: or_absent(strategies)?,
             history,
             head: head.map_err(unavailable)?,
+            takes,
             gate: gate?,
         })
+    }
+
+    /// The shares that a slash by this slasher would take in that block, a strategy each; `None` where it would not go through.
+    async fn takes(
+        &self,
+        (avs, operator, set): (Address, Address, u32),
+        strategies: &[Address],
+        wads: &[U256],
+        slasher: Address,
+        block: BlockReference,
+    ) -> Result<Option<Vec<U256>>, Trouble> {
+        let params = SlashingParams {
+            operator,
+            operatorSetId: set,
+            strategies: strategies.to_vec(),
+            wadsToSlash: wads.to_vec(),
+            description: String::new(),
+        };
+        let call = IAllocationManager::slashOperatorCall { avs, params };
+        let request = TransactionRequest::default().with_from(slasher).with_to(self.allocation_manager);
+        let tried = self.call(request.with_input(call.abi_encode()), block).await.map(Some);
+        // A core before v1.5 answers nothing.
+        let read = |answer: Bytes| IAllocationManager::slashOperatorCall::abi_decode_returns_validate(&answer).ok();
+        Ok(or_absent(tried)?.and_then(read).map(|answer| answer.shares))
     }
 
     /// Reads what decides over an operation of any kind but a slash, and tries each of its calls, at one block.

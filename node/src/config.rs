@@ -95,8 +95,13 @@ impl RpcUrl {
     }
 
     /// Whether nobody else can answer in its place: by TLS, or since it is this machine. A name may lead anywhere.
-    fn is_authentic(&self) -> bool {
+    pub(crate) fn is_authentic(&self) -> bool {
         self.0.scheme() == "https" || self.is_loopback()
+    }
+
+    /// The machine behind it, and the port there.
+    pub(crate) fn host(&self) -> (String, Option<u16>) {
+        (self.0.host_str().unwrap_or_default().to_owned(), self.0.port_or_known_default())
     }
 
     /// Whether it is an address of this machine.

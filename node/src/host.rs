@@ -155,10 +155,7 @@ async fn serve(
         .map_err(|error| Failure::general("TRANSPORT_IDENTITY", error.to_string()))?;
     let (network, peers, net_events) = start_network(config, &definition, me, incarnation, keypair)?;
     let listening = network.listening();
-    let relayer = unlocked.relayer.as_ref().map(|key| PrivateKeySigner::from_slice(key.expose())).transpose();
-    let relayer = relayer.map_err(|error| Failure::general("RELAYER_KEY", error.to_string()))?;
-    let endpoints = Endpoints::of_node(&config.chain, definition.chain.id, metrics.disagreements.clone())?;
-    let client = Chain::new(endpoints.clone(), &definition).of_node(&config.chain, relayer);
+    let (endpoints, client) = chain_client(config, unlocked, &definition, &metrics)?;
 
     let (reported, health) = watch::channel(chain::Health::default());
     let (events, received) = mpsc::channel(EVENTS_MAX);
@@ -204,6 +201,20 @@ async fn serve(
     outcome.unwrap_or_else(|_| {
         Err(Failure::general("CORE_PANIC", "the protocol loop ended abruptly; nothing was released after it"))
     })
+}
+
+/// The chain's endpoints, and the client that asks them and relays.
+fn chain_client(
+    config: &Config,
+    unlocked: &Unlocked,
+    definition: &Definition,
+    metrics: &Metrics,
+) -> Result<(Endpoints, Chain), Failure> {
+    let relayer = unlocked.relayer.as_ref().map(|key| PrivateKeySigner::from_slice(key.expose())).transpose();
+    let relayer = relayer.map_err(|error| Failure::general("RELAYER_KEY", error.to_string()))?;
+    let endpoints = Endpoints::of_node(&config.chain, definition.chain.id, metrics.disagreements.clone())?;
+    let client = Chain::new(endpoints.clone(), definition).of_node(&config.chain, relayer);
+    Ok((endpoints, client))
 }
 
 /// How the loop ended.

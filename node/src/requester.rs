@@ -197,7 +197,8 @@ mod tests {
             ),
             ("revoke_role", vec![role, step.clone(), delay, reference.clone()]),
             ("unpin", vec![set_id, step.clone(), reference.clone()]),
-            ("hand_over", vec![json!({ "successor": b, "tokens": [b, c] }), step, reference]),
+            ("hand_over", vec![json!({ "successor": b, "tokens": [b, c] }), step.clone(), reference.clone()]),
+            ("timelocked", vec![json!({ "target": b, "data": "0x8456cb59", "delay": 9 }), step, reference]),
         ]);
         let operation = |kind: &str| {
             let parts = own[kind].iter().chain([&common]);

@@ -34,6 +34,7 @@ pub use appointments::{
 };
 pub use clear_redistribution::{ClearRedistribution, ClearRedistributionJson};
 pub use contract_call::{ContractCall, ContractCallJson};
+pub use guard::admin::Timelocked;
 pub use guard::gate::Scheduled;
 pub use guard::limits::{SetLimits, Unpin};
 pub use guard::roles::{GrantRole, RevokeRole};
@@ -124,7 +125,7 @@ trait Kind: Signed {
 }
 
 /// The stable names of all kinds.
-pub const KINDS: [&str; 21] = [
+pub const KINDS: [&str; 22] = [
     "slash_operator",
     "update_slasher",
     "add_strategies",
@@ -146,6 +147,7 @@ pub const KINDS: [&str; 21] = [
     "revoke_role",
     "unpin",
     "hand_over",
+    "timelocked",
 ];
 
 /// What a requester asks for.
@@ -193,6 +195,8 @@ pub enum Operation {
     Unpin(Unpin),
     /// Hand the treasury over to another.
     HandOver(HandOver),
+    /// Have the timelock do what an admin of the AVS does in EigenLayer.
+    Timelocked(Timelocked),
 }
 
 impl Operation {
@@ -221,6 +225,7 @@ impl Operation {
             Self::RevokeRole(_) => "revoke_role",
             Self::Unpin(_) => "unpin",
             Self::HandOver(_) => "hand_over",
+            Self::Timelocked(_) => "timelocked",
         }
     }
 
@@ -247,6 +252,7 @@ impl Operation {
             Self::RevokeRole(operation) => operation,
             Self::Unpin(operation) => operation,
             Self::HandOver(operation) => operation,
+            Self::Timelocked(operation) => operation,
         }
     }
 
@@ -312,6 +318,7 @@ impl Operation {
             Wire::RevokeRole(wire) => Self::RevokeRole(Form::from_wire(wire)?),
             Wire::Unpin(wire) => Self::Unpin(Form::from_wire(wire)?),
             Wire::HandOver(wire) => Self::HandOver(Form::from_wire(wire)?),
+            Wire::Timelocked(wire) => Self::Timelocked(Form::from_wire(wire)?),
         })
     }
 
@@ -340,6 +347,7 @@ impl Operation {
             Self::RevokeRole(operation) => Wire::RevokeRole(operation.to_wire()),
             Self::Unpin(operation) => Wire::Unpin(operation.to_wire()),
             Self::HandOver(operation) => Wire::HandOver(operation.to_wire()),
+            Self::Timelocked(operation) => Wire::Timelocked(operation.to_wire()),
         }
     }
 

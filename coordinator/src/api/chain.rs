@@ -21,6 +21,8 @@ pub enum ChainQuery {
         operator_set_id: u32,
         /// The strategies that the slash names.
         strategies: Vec<Address>,
+        /// What it takes of the allocation to each, in 10^-18.
+        wads: Vec<U256>,
         /// The account that shall call.
         account: Address,
         /// The account nonce of the request.
@@ -99,6 +101,9 @@ pub struct SlashFacts {
     /// The last block at which it takes anything, as things stand: the operator may have left the set or freed its stake. Zero
     /// where there is nothing to take, and the greatest number where no end is in sight.
     pub last_block: u64,
+    /// The shares that it would take at the block, a strategy each, as the core itself works it out; `None` where that cannot be
+    /// tried yet.
+    pub takes: Option<Vec<U256>>,
     /// The newest block that there is. It is not final: lateness alone is seen by it.
     pub head: u64,
     /// What gate and AccessManager say, where it goes through these.

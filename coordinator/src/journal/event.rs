@@ -264,6 +264,8 @@ fn chain_to(subject: SubjectId, answer: &ChainAnswer) -> wire::JournalChain {
                 history: facts.history.as_ref().map(history_to),
                 last_block: facts.last_block,
                 head: facts.head,
+                tried: facts.takes.is_some(),
+                takes: facts.takes.iter().flatten().map(|shares| shares.to_be_bytes::<32>().to_vec()).collect(),
                 gate: facts.gate.as_ref().map(gate_to),
             });
         }
@@ -297,6 +299,10 @@ fn chain_from(chain: wire::JournalChain) -> Option<ChainAnswer> {
             },
             last_block: slash.last_block,
             head: slash.head,
+            takes: match slash.tried {
+                true => Some(slash.takes.iter().map(word).collect::<Option<_>>()?),
+                false => None,
+            },
             gate: match slash.gate {
                 Some(gate) => Some(gate_from(&gate)?),
                 None => None,
@@ -344,12 +350,15 @@ fn history_to(history: &SlashHistory) -> wire::JournalHistory {
     wire::JournalHistory { time: history.time.0, slashes: history.slashes.iter().map(slash).collect() }
 }
 
+fn word(bytes: &Vec<u8>) -> Option<U256> {
+    Some(U256::from_be_bytes(<[u8; 32]>::try_from(bytes.as_slice()).ok()?))
+}
+
 fn history_from(history: wire::JournalHistory) -> Option<SlashHistory> {
     let address = |bytes: &[u8]| Address::try_from(bytes).ok();
-    let wad = |bytes: &Vec<u8>| Some(U256::from_be_bytes(<[u8; 32]>::try_from(bytes.as_slice()).ok()?));
     let slash = |slash: wire::JournalPastSlash| {
         let strategies = slash.strategies.iter().map(|strategy| address(strategy));
-        let wads = strategies.zip(slash.wads.iter().map(wad)).map(|(strategy, wad)| Some((strategy?, wad?)));
+        let wads = strategies.zip(slash.wads.iter().map(word)).map(|(strategy, wad)| Some((strategy?, wad?)));
         Some(PastSlash {
             avs: address(&slash.avs)?,
             operator_set_id: slash.operator_set_id,

@@ -3,7 +3,7 @@
 use super::State;
 use crate::api::{AccountFacts, ChainAnswer, ChainQuery, Effect, GateQuery, SlashFacts};
 use crate::engine::Engine;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, U256};
 use firn_proto::account::{nonce_of, verifier_address};
 use firn_proto::message::{BlockReference, Status};
 use firn_proto::request::Request;
@@ -26,6 +26,7 @@ impl Engine {
                 strategies: slash.strategies.clone(),
                 account,
                 nonce,
+                wads: slash.wadsToSlash.clone(),
                 history_seconds: self.history_needed(request).map(|(seconds, _)| seconds),
                 slasher: gate.as_ref().map_or(account, |gate| gate.scheduled.target),
                 gate,
@@ -56,6 +57,7 @@ impl Engine {
                 let earliest = self.earliest(seconds, &facts);
                 if let Some(state) = self.subjects.get_mut(&id) {
                     state.window = Some((earliest.1, facts.last_block));
+                    state.takes.clone_from(&facts.takes);
                     state.ready = facts.gate.as_ref().and_then(|gate| gate.ready);
                 }
                 (self.judge_slash(id, &facts, earliest, seconds.1), facts.block, facts.history)
@@ -111,6 +113,10 @@ impl Engine {
         }
         if facts.last_block == 0 {
             return Err(Status::Declined(Code::SlashTakesNothing));
+        }
+        // Allocations may grow before it executes.
+        if facts.takes.as_ref().is_some_and(|shares| shares.iter().all(U256::is_zero)) {
+            return refuse(Code::SlashTakesNothing);
         }
         if earliest.0 > facts.last_block {
             return Err(Status::Declined(Code::SlashTooLate));

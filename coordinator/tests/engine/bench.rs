@@ -346,6 +346,7 @@ impl Bench {
                     nonce_used: false,
                     history: history_seconds.map(|_| SlashHistory { time, slashes: self.slashes.clone() }),
                     last_block: u64::MAX,
+                    takes: None,
                 };
                 (self.facts)(&mut facts);
                 ChainAnswer::Slash(facts)

@@ -112,6 +112,7 @@ fn facts_of_another_kind_decide_nothing() {
         nonce_used: false,
         history: None,
         last_block: u64::MAX,
+        takes: None,
         head: block.number,
         gate: None,
     };

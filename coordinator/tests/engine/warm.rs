@@ -57,6 +57,7 @@ fn slash_query(request: &Request) -> firn_coordinator::api::ChainQuery {
         strategies: Vec::new(),
         account: request.account(),
         nonce: firn_proto::account::nonce_of(request.id()),
+        wads: Vec::new(),
         history_seconds: None,
         slasher: request.account(),
         gate: None,

@@ -159,6 +159,9 @@ pub(crate) struct RequestView {
     /// in sight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) window: Option<(u64, Option<u64>)>,
+    /// The shares that a slash would take at the last finalised block, a strategy each, as EigenLayer's core itself works it out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) takes: Vec<TakesView>,
     /// What this node's evidence verifier says of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) evidence: Option<VerdictView>,
@@ -166,6 +169,14 @@ pub(crate) struct RequestView {
     pub(crate) opinions: Vec<OpinionView>,
     /// What the rules say to it at this moment.
     pub(crate) policy: Vec<FindingView>,
+}
+
+/// What a slash would take in one strategy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct TakesView {
+    pub(crate) strategy: Address,
+    /// In the strategy's smallest unit.
+    pub(crate) shares: String,
 }
 
 /// The first payload of two, which has executed: what it scheduled waits on chain, where it can be cancelled.

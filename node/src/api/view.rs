@@ -2,7 +2,7 @@
 
 use super::json::{
     AuditEntryView, Check, FindingView, Frames, HeadView, HeadsView, KeyView, MemberView, OpinionView, PeerView,
-    RequestView, ScheduleView, VerdictView,
+    RequestView, ScheduleView, TakesView, VerdictView,
 };
 use crate::chain::Health;
 use crate::net::PeerStatus;
@@ -53,6 +53,7 @@ pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> Requ
         signers: view.signers.iter().map(|node| name(*node)).collect(),
         transaction: view.transaction.map(|hash| hash.to_string()),
         window: view.window.map(|(first, last)| (first, Some(last).filter(|last| *last < u64::MAX))),
+        takes: takes(view),
         evidence: view.evidence.as_ref().map(|said| VerdictView {
             verdict: if said.accepts() { "accept" } else { "reject" }.to_owned(),
             reason: said.reason().to_owned(),
@@ -124,12 +125,19 @@ pub(super) fn peers(statuses: &[PeerStatus], definition: &Definition, known: &[K
         .collect()
 }
 
+/// What a slash would take, by strategies.
+fn takes(view: &view::SubjectView) -> Vec<TakesView> {
+    let Some((slash, takes)) = view.request.operation().slash().zip(view.takes.as_ref()) else { return Vec::new() };
+    let each = slash.strategies.iter().zip(takes);
+    each.map(|(strategy, shares)| TakesView { strategy: *strategy, shares: shares.to_string() }).collect()
+}
+
 /// What must hold before this node can do its work.
 pub(super) fn checks(peers: &[PeerStatus], definition: &Definition, me: NodeId, health: &Health) -> Vec<Check> {
     let up: Vec<_> = peers.iter().filter(|peer| peer.takes_part()).map(|peer| NodeId(peer.node)).collect();
     let block = health.block.number;
     let detail = match health.problem {
-        Some(code) => format!("{code}: {}; last finalised block {block}", code.cause()),
+        Some(code) => format!("{code}: {}; last finalised block {block}; {}", code.cause(), health.endpoints),
         None if block == 0 => "no finalised block yet".to_owned(),
         None => format!("finalised block {block}; {}", health.endpoints),
     };

@@ -20,7 +20,9 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -58,17 +60,20 @@ struct Endpoint {
 type Answer = Result<Response, TransportError>;
 
 /// What was asked by its method is answered by one of these.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// All must say the same.
+    /// All must say the same. So is every method that is not one of the others.
     Fact,
     /// The last final block that enough of them have.
     Final,
-    /// The newest block that any of them has: what is late is late.
-    Head,
+    /// The highest number that any of them says: what is late is late, and gas that is not used costs nothing.
+    Highest,
+    /// The highest number that enough of them reach.
+    Reached,
+    /// What any of them has, or nothing where all have nothing.
+    Any,
     /// To be sent to all.
     Transaction,
-    /// Nothing that is decided by: the first that answers will do.
-    Estimate,
 }
 
 /// Endpoints contradict each other.
@@ -86,9 +91,15 @@ impl std::error::Error for Disagreement {}
 impl Endpoints {
     /// What a node is configured with. Fewer endpoints than must agree are accepted on a development chain only.
     pub(crate) fn of_node(config: &config::Chain, chain_id: u64, disagreements: Counter) -> Result<Self, Failure> {
-        let (there, agree) = (config.rpc.len(), config.agree.get());
+        // Two addresses of one host are one endpoint, and who sits on the way to one without TLS speaks in its name.
+        let agree = config.agree.get();
+        let hosts: BTreeSet<_> =
+            config.rpc.iter().filter(|url| agree < 2 || url.is_authentic()).map(RpcUrl::host).collect();
+        let there = hosts.len();
         if there < agree && !DEVELOPMENT.contains(&chain_id) {
-            let cause = format!("chain.rpc names {there} endpoints of chain {chain_id}, and {agree} must agree");
+            let cause = format!(
+                "chain.rpc names {there} hosts of chain {chain_id} that TLS or loopback vouches for, and {agree} must agree"
+            );
             let next = "name another, of another provider, in chain.rpc; or accept that whoever runs the one decides what this node believes: chain.agree = 1";
             return Err(Failure::new("CHAIN_ENDPOINTS_TOO_FEW", cause, next, Exit::Failure));
         }
@@ -135,38 +146,37 @@ impl Endpoints {
     async fn ask(self, request: SerializedRequest) -> Answer {
         let params: Value =
             request.params().and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
-        match kind(request.method(), &params) {
-            Kind::Fact => {
-                let answers = self.answers(&request, 0..self.all.len()).await;
-                self.agreed(request.method(), answers)
-            }
+        let (method, all) = (request.method(), 0..self.all.len());
+        match kind(method, &params) {
             Kind::Final => self.last_final(&request).await,
-            Kind::Head => {
-                let answers = self.answers(&request, 0..self.all.len()).await;
-                let number = |answer: &Answer| read::<U64>(answer.as_ref().ok()?);
-                let numbers = answers.iter().filter(|(_, answer)| number(answer).is_some()).count();
-                if numbers < self.agree {
-                    return unanswered(answers);
-                }
-                answers.into_iter().max_by_key(|(_, answer)| number(answer)).map_or_else(nobody, |(_, answer)| answer)
+            Kind::Fact => {
+                let said = |response: &Response| fact(method, &response.payload).is_some();
+                let answers = self.answers(&request, all, (self.agree, GRACE), said).await;
+                self.agreed(method, answers)
             }
-            Kind::Transaction => first(self.answers(&request, 0..self.all.len()).await),
-            Kind::Estimate => {
-                let mut answers = Vec::new();
-                for index in 0..self.all.len() {
-                    answers.extend(self.answers(&request, index..index.saturating_add(1)).await);
-                    if matches!(answers.last(), Some((_, Ok(response))) if response.is_success()) {
-                        break;
-                    }
-                }
-                first(answers)
+            kind @ (Kind::Highest | Kind::Reached) => {
+                let answers =
+                    self.answers(&request, all, (self.agree, GRACE), |response| number(response).is_some()).await;
+                self.numbers(kind, answers)
+            }
+            Kind::Any => {
+                let is_there = |response: &Response| read::<Value>(response).is_some_and(|value| !value.is_null());
+                first(self.answers(&request, all, (1, Duration::ZERO), is_there).await, is_there)
+            }
+            Kind::Transaction => {
+                first(self.answers(&request, all, (1, GRACE), Response::is_success).await, Response::is_success)
             }
         }
     }
 
-    /// What these say, in the order of their answers.
-    async fn answers(&self, request: &SerializedRequest, which: std::ops::Range<usize>) -> Vec<(usize, Answer)> {
-        let enough = self.agree.min(which.len());
+    /// What these say, in the order of their answers: all that come before enough of them are `good`, and soon after that.
+    async fn answers(
+        &self,
+        request: &SerializedRequest,
+        which: Range<usize>,
+        (enough, grace): (usize, Duration),
+        good: impl Fn(&Response) -> bool,
+    ) -> Vec<(usize, Answer)> {
         let mut asked: FuturesUnordered<_> = which
             .clone()
             .filter_map(|index| {
@@ -176,35 +186,46 @@ impl Endpoints {
             })
             .collect();
         let mut patience = pin!(tokio::time::sleep(ANSWER));
-        let (mut answers, mut good) = (Vec::new(), 0_usize);
+        let (mut answers, mut found) = (Vec::new(), 0_usize);
         loop {
             tokio::select! {
                 answered = asked.next() => {
                     let Some((index, answer)) = answered else { break };
-                    let answer = answer.map(|packet| match packet {
-                        ResponsePacket::Single(response) => Some(response),
-                        ResponsePacket::Batch(_) => None,
-                    });
-                    let answer = answer.and_then(|response| {
-                        response.ok_or_else(|| TransportErrorKind::custom_str("it answers one question with several"))
-                    });
-                    self.note(index, answer.as_ref().err().map(short));
-                    good = good.saturating_add(usize::from(answer.is_ok()));
-                    if good == enough {
-                        patience.as_mut().reset(Instant::now() + GRACE);
-                    }
+                    let answer = single(answer);
+                    let is_good = answer.as_ref().is_ok_and(&good);
+                    self.note(index, (!is_good).then(|| problem(&answer)).flatten());
+                    found = found.saturating_add(usize::from(is_good));
                     answers.push((index, answer));
+                    if is_good && found == enough {
+                        if grace.is_zero() {
+                            break;
+                        }
+                        patience.as_mut().reset(Instant::now() + grace);
+                    }
                 }
                 () = &mut patience => {
-                    if good < enough {
-                        let silent = which.filter(|index| answers.iter().all(|(heard, _)| heard != index));
-                        silent.for_each(|index| self.note(index, Some("it is silent".to_owned())));
-                    }
+                    let silent = which.filter(|index| answers.iter().all(|(heard, _)| heard != index));
+                    silent.for_each(|index| self.note(index, Some("it is silent".to_owned())));
                     break;
                 }
             }
         }
         answers
+    }
+
+    /// The number that counts of those that these say.
+    fn numbers(&self, kind: Kind, answers: Vec<(usize, Answer)>) -> Answer {
+        let of = |answer: &Answer| answer.as_ref().ok().and_then(number);
+        let mut numbers: Vec<_> = answers.iter().filter_map(|(_, answer)| of(answer)).collect();
+        numbers.sort_unstable_by(|a, b| b.cmp(a));
+        let place = if kind == Kind::Highest { 0 } else { self.agree.saturating_sub(1) };
+        let Some(counts) = numbers.get(place).filter(|_| numbers.len() >= self.agree).copied() else {
+            // That it would revert is as good an answer, if enough of them say so.
+            let reverted = |(_, answer): &&(usize, Answer)| answer.as_ref().is_ok_and(is_revert);
+            let believed = answers.iter().filter(reverted).count() >= self.agree;
+            return unanswered(answers, |response| believed || !is_revert(response));
+        };
+        answers.into_iter().find(|(_, answer)| of(answer) == Some(counts)).map_or_else(nobody, |(_, answer)| answer)
     }
 
     fn note(&self, index: usize, problem: Option<String>) {
@@ -219,7 +240,8 @@ impl Endpoints {
         let facts: Vec<_> = answers.iter().filter_map(|(index, answer)| Some((*index, said(answer)?))).collect();
         self.contradiction(method, &facts)?;
         if facts.len() < self.agree {
-            return unanswered(answers);
+            // What one of them says alone is not said.
+            return unanswered(answers, |response| fact(method, &response.payload).is_none());
         }
         answers.into_iter().find(|(_, answer)| said(answer).is_some()).map_or_else(nobody, |(_, answer)| answer)
     }
@@ -239,22 +261,23 @@ impl Endpoints {
 
     /// The newest block that enough of them call final, and those that are ahead have as well.
     async fn last_final(&self, request: &SerializedRequest) -> Answer {
-        let answers = self.answers(request, 0..self.all.len()).await;
-        let number = |answer: &Answer| header(&answer.as_ref().ok()?.payload).map(|(number, _)| number);
-        let mut numbers: Vec<_> = answers.iter().filter_map(|(_, answer)| number(answer)).collect();
+        let of = |answer: &Answer| header(&answer.as_ref().ok()?.payload).map(|(number, _)| number);
+        let is_block = |response: &Response| header(&response.payload).is_some();
+        let answers = self.answers(request, 0..self.all.len(), (self.agree, GRACE), is_block).await;
+        let mut numbers: Vec<_> = answers.iter().filter_map(|(_, answer)| of(answer)).collect();
         numbers.sort_unstable_by(|a, b| b.cmp(a));
         let Some(last) = numbers.into_iter().nth(self.agree.saturating_sub(1)) else {
-            return unanswered(answers);
+            return unanswered(answers, |response| !is_block(response));
         };
-        let ahead: Vec<_> =
-            answers.iter().filter(|(_, answer)| number(answer) > Some(last)).map(|(index, _)| *index).collect();
-        let mut there: Vec<_> = answers.into_iter().filter(|(_, answer)| number(answer) == Some(last)).collect();
+        let ahead = answers.iter().filter(|(_, answer)| of(answer) > Some(last)).map(|(index, _)| *index);
+        let ahead: Vec<_> = ahead.collect();
+        let mut there: Vec<_> = answers.into_iter().filter(|(_, answer)| of(answer) == Some(last)).collect();
         let that = json!([format!("{last:#x}"), false]);
         let that = Request::new("eth_getBlockByNumber", request.id().clone(), that).serialize();
         let that = that.map_err(TransportErrorKind::custom)?;
-        for index in ahead {
-            there.extend(self.answers(&that, index..index.saturating_add(1)).await);
-        }
+        let asked =
+            ahead.into_iter().map(|index| self.answers(&that, index..index.saturating_add(1), (1, GRACE), is_block));
+        there.extend(futures::future::join_all(asked).await.into_iter().flatten());
         self.agreed("eth_getBlockByNumber", there)
     }
 }
@@ -290,18 +313,45 @@ fn kind(method: &str, params: &Value) -> Kind {
     let named = |block: &str| params.as_array().is_some_and(|params| params.iter().any(|param| param == block));
     match method {
         "eth_getBlockByNumber" if named("finalized") => Kind::Final,
-        "eth_blockNumber" => Kind::Head,
+        "eth_blockNumber" | "eth_estimateGas" => Kind::Highest,
+        "eth_getTransactionCount" => Kind::Reached,
         "eth_sendRawTransaction" => Kind::Transaction,
-        // What is not at one block of all is no fact.
-        _ if named("latest") || named("pending") => Kind::Estimate,
-        "eth_chainId"
-        | "eth_call"
-        | "eth_getCode"
-        | "eth_getStorageAt"
-        | "eth_getLogs"
-        | "eth_getBlockByNumber"
-        | "eth_getBlockByHash" => Kind::Fact,
-        _ => Kind::Estimate,
+        // Nothing is decided by these: what the relayer has and offers, and what is not at one block of all.
+        "eth_feeHistory"
+        | "eth_gasPrice"
+        | "eth_maxPriorityFeePerGas"
+        | "eth_getBalance"
+        | "eth_getTransactionReceipt"
+        | "eth_getTransactionByHash" => Kind::Any,
+        _ if named("latest") || named("pending") => Kind::Any,
+        _ => Kind::Fact,
+    }
+}
+
+/// The answer to one question, in which nothing tells the endpoint's address: its path may be a secret.
+fn single(answer: Result<ResponsePacket, TransportError>) -> Answer {
+    match answer {
+        Ok(ResponsePacket::Single(response)) => Ok(response),
+        Ok(ResponsePacket::Batch(_)) => Err(TransportErrorKind::custom_str("it answers one question with several")),
+        Err(RpcError::Transport(TransportErrorKind::Custom(_))) => {
+            Err(TransportErrorKind::custom_str("it cannot be reached"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Why that is no answer, for people.
+fn problem(answer: &Answer) -> Option<String> {
+    match answer {
+        Ok(response) => match &response.payload {
+            ResponsePayload::Failure(error) if !reverts(error) => Some(format!("error {}", error.code)),
+            _ => None,
+        },
+        Err(RpcError::Transport(kind)) if kind.as_http_error().is_some() => {
+            kind.as_http_error().map(|error| format!("HTTP {}", error.status))
+        }
+        Err(RpcError::Transport(_)) => Some("it cannot be reached".to_owned()),
+        Err(_) => Some("its answer does not read".to_owned()),
     }
 }
 
@@ -345,33 +395,30 @@ pub(super) fn reverts(error: &ErrorPayload) -> bool {
     error.as_revert_data().is_some() || error.message.contains("revert")
 }
 
-/// The first that succeeds or, where none does, says why.
-fn first(mut answers: Vec<(usize, Answer)>) -> Answer {
-    let good = answers.iter().position(|(_, answer)| answer.as_ref().is_ok_and(Response::is_success));
-    match good {
+fn is_revert(response: &Response) -> bool {
+    matches!(&response.payload, ResponsePayload::Failure(error) if reverts(error))
+}
+
+fn number(response: &Response) -> Option<u64> {
+    read::<U64>(response).map(|number| number.to())
+}
+
+/// The first good one; the first that says that there is nothing; or why nobody says anything.
+fn first(mut answers: Vec<(usize, Answer)>, good: impl Fn(&Response) -> bool) -> Answer {
+    let place = |is: &dyn Fn(&Response) -> bool| answers.iter().position(|(_, answer)| answer.as_ref().is_ok_and(is));
+    match place(&good).or_else(|| place(&Response::is_success)) {
         Some(place) => answers.swap_remove(place).1,
-        None => unanswered(answers),
+        None => unanswered(answers, |_| true),
     }
 }
 
-/// Why there is no answer: what an endpoint says to that, or else why one cannot be asked.
-fn unanswered(mut answers: Vec<(usize, Answer)>) -> Answer {
-    let refusal = answers.iter().position(|(_, answer)| answer.as_ref().is_ok_and(Response::is_error));
-    if let Some(place) = refusal {
+/// Why there is no answer: what an endpoint says to that, of what may be told, or else why one cannot be asked.
+fn unanswered(mut answers: Vec<(usize, Answer)>, may: impl Fn(&Response) -> bool) -> Answer {
+    let refusal = |answer: &Answer| answer.as_ref().is_ok_and(|response| response.is_error() && may(response));
+    if let Some(place) = answers.iter().position(|(_, answer)| refusal(answer)) {
         return answers.swap_remove(place).1;
     }
     answers.into_iter().find(|(_, answer)| answer.is_err()).map_or_else(nobody, |(_, answer)| answer)
-}
-
-/// Why an endpoint did not answer, without its address, whose path may be a secret.
-fn short(error: &TransportError) -> String {
-    match error {
-        RpcError::Transport(kind) if kind.as_http_error().is_some() => {
-            kind.as_http_error().map(|error| format!("HTTP {}", error.status)).unwrap_or_default()
-        }
-        RpcError::DeserError { .. } => "its answer does not read".to_owned(),
-        _ => "it cannot be reached".to_owned(),
-    }
 }
 
 fn nobody() -> Answer {

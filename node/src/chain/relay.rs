@@ -1,5 +1,5 @@
 //! Relaying what a group has signed: a transaction for each payload, which is replaced by one with higher fees until it is mined.
-//! The same payload never stands in two places, so it costs its gas once. What it did is the finalised chain's to say.
+//! What it did is the finalised chain's to say.
 
 use super::endpoints::{Endpoints, reverts};
 use alloy::consensus::BlockHeader;
@@ -42,15 +42,25 @@ pub(super) struct Relayer {
     fee_max: u128,
     sent: Mutex<BTreeMap<SubjectId, Sent>>,
     replace: Duration,
+    /// Who was not asked for that long is given up.
+    patience: Duration,
 }
 
 /// A payload's transaction, with those that it replaced.
 #[derive(Clone)]
 struct Sent {
     nonce: u64,
+    gas: u64,
     fees: Eip1559Estimation,
+    /// As it was signed last.
+    raw: Vec<u8>,
     hashes: Vec<B256>,
+    /// When it was sent last, whether an endpoint took it, and how many of ours were mined then.
     at: Instant,
+    taken: bool,
+    mined: u64,
+    /// When it was asked for last.
+    asked: Instant,
 }
 
 /// What the relayer can pay.
@@ -83,13 +93,13 @@ impl Relayer {
         let address = signer.address();
         let (provider, wallet) = (endpoints.provider(), EthereumWallet::from(signer));
         let (fee_max, sent) = (u128::from(fee_max_gwei) * GWEI, Mutex::default());
-        Self { provider, wallet, address, chain_id, fee_max, sent, replace: REPLACE }
+        Self { provider, wallet, address, chain_id, fee_max, sent, replace: REPLACE, patience: RECEIPT }
     }
 
-    /// One that has another idea of how long a transaction may wait.
+    /// One that has other ideas of how long a transaction may wait, and how long a payload is remembered.
     #[cfg(test)]
-    pub(super) fn replacing(self, replace: Duration) -> Self {
-        Self { replace, ..self }
+    pub(super) fn replacing(self, replace: Duration, patience: Duration) -> Self {
+        Self { replace, patience, ..self }
     }
 
     pub(super) async fn purse(&self) -> Result<Purse, TransportError> {
@@ -124,7 +134,6 @@ impl Relayer {
                 Ok(Ok(None)) if Instant::now() < until => tokio::time::sleep(LOOK).await,
                 Ok(Err(Held::Reverts(data))) => {
                     tracing::warn!(request = %subject, data = %data, "relay_would_revert");
-                    self.sent.lock().await.remove(&subject);
                     return SubmissionOutcome::Reverted { data };
                 }
                 Ok(Err(Held::Later(what, why))) => {
@@ -151,52 +160,103 @@ impl Relayer {
         subject: SubjectId,
         request: &TransactionRequest,
     ) -> Result<Option<TransactionReceipt>, Held> {
-        let known = self.sent.lock().await.get(&subject).cloned();
-        if let Some(sent) = known {
-            if let Some(receipt) = self.receipt(&sent).await {
-                return Ok(Some(receipt));
-            }
-            if sent.at.elapsed() < self.replace {
-                return Ok(None);
-            }
-        }
-        let gas = self.gas(request).await?;
+        let known = {
+            let mut all = self.sent.lock().await;
+            all.get_mut(&subject).map(|sent| {
+                sent.asked = Instant::now();
+                sent.clone()
+            })
+        };
+        let gas = match &known {
+            Some(sent) => match self.receipt(sent).await {
+                Some(receipt) => return Ok(Some(receipt)),
+                None if sent.at.elapsed() < self.replace => return Ok(None),
+                None => sent.gas,
+            },
+            None => self.gas(request).await?,
+        };
         let mut all = self.sent.lock().await;
         let (mined, waiting) = self.counts().await?;
-        all.retain(|_, sent| sent.nonce >= mined || sent.at.elapsed() < RECEIPT);
-        // A place that was taken by something else is not ours: what had it is not coming.
-        let known = all.get(&subject).filter(|sent| sent.nonce >= mined).cloned();
+        all.retain(|_, sent| sent.nonce >= mined || sent.asked.elapsed() < self.patience);
+        let known = all.get(&subject).cloned();
         if known.as_ref().is_some_and(|sent| sent.at.elapsed() < self.replace) {
             return Ok(None);
         }
-        let fees = self.fees(known.as_ref()).await.map_err(|error| later("its fees are unknown", &error))?;
-        let nonce = place(known.as_ref(), &all, mined, waiting);
-        if known.as_ref().is_some_and(|sent| sent.nonce == nonce && sent.fees.max_fee_per_gas >= fees.max_fee_per_gas) {
-            // As high as it may get: wait for cheaper blocks.
-            all.insert(subject, Sent { at: Instant::now(), ..known.unwrap_or_else(|| Sent::new(nonce, fees)) });
-            return Ok(None);
-        }
-        let request = request
-            .clone()
-            .with_chain_id(self.chain_id)
-            .with_nonce(nonce)
-            .with_gas_limit(gas)
-            .with_max_fee_per_gas(fees.max_fee_per_gas)
-            .with_max_priority_fee_per_gas(fees.max_priority_fee_per_gas);
-        let signed = request.build(&self.wallet).await;
-        let signed = signed.map_err(|error| Held::Later("it cannot be signed", error.to_string()))?;
-        let mut sent = known.filter(|sent| sent.nonce == nonce).unwrap_or_else(|| Sent::new(nonce, fees));
-        (sent.fees, sent.at) = (fees, Instant::now());
-        sent.hashes.push(*signed.tx_hash());
+        let next = match known {
+            Some(sent) => self.again(sent, &all, (mined, waiting), request).await?,
+            None => {
+                let nonce = self.first_free(&all, waiting.max(mined));
+                let fees = self.fees(None).await.map_err(|error| later("its fees are unknown", &error))?;
+                self.signed(Sent::new(nonce, gas, fees), request).await?
+            }
+        };
+        let next = Sent { at: Instant::now(), mined, ..next };
         // Remembered before it leaves: an answer may be lost.
         while all.len() >= REMEMBERED_MAX && !all.contains_key(&subject) {
             all.pop_first();
         }
-        all.insert(subject, sent);
-        let taken = self.provider.send_raw_transaction(&signed.encoded_2718()).await;
-        taken
-            .map(|_| None)
-            .or_else(|error| if is_known(&error) { Ok(None) } else { Err(later("it is not taken", &error)) })
+        let raw = next.raw.clone();
+        all.insert(subject, next);
+        let taken = self.provider.send_raw_transaction(&raw).await;
+        let taken = taken.map(drop).or_else(|error| if is_known(&error) { Ok(()) } else { Err(error) });
+        if let Some(sent) = all.get_mut(&subject) {
+            sent.taken = taken.as_ref().map_or_else(is_cheap, |()| true);
+        }
+        taken.map(|()| None).map_err(|error| later("it is not taken", &error))
+    }
+
+    /// What was sent of it, to be sent once more: dearer where it was taken and it is its turn, in the first place of the line where
+    /// something that nobody here remembers has blocked that since, and else as it was.
+    async fn again(
+        &self,
+        sent: Sent,
+        all: &BTreeMap<SubjectId, Sent>,
+        (mined, waiting): (u64, u64),
+        request: &TransactionRequest,
+    ) -> Result<Sent, Held> {
+        // A place that was taken by something else is not ours: what had it is not coming.
+        let lost = sent.nonce < mined;
+        let blocked = sent.nonce > mined && sent.mined == mined && !self.is_taken(all, mined);
+        if !lost && !blocked && !(sent.taken && sent.nonce == mined) {
+            return Ok(sent);
+        }
+        let replaced = (!lost).then_some(&sent);
+        let fees = self.fees(replaced).await.map_err(|error| later("its fees are unknown", &error))?;
+        let nonce = if lost { self.first_free(all, waiting.max(mined)) } else { mined };
+        if nonce == sent.nonce && sent.fees.max_fee_per_gas >= fees.max_fee_per_gas {
+            // As high as it may get: wait for cheaper blocks.
+            return Ok(sent);
+        }
+        self.signed(Sent { nonce, fees, ..sent }, request).await
+    }
+
+    async fn signed(&self, mut sent: Sent, request: &TransactionRequest) -> Result<Sent, Held> {
+        let request = request
+            .clone()
+            .with_from(self.address)
+            .with_chain_id(self.chain_id)
+            .with_nonce(sent.nonce)
+            .with_gas_limit(sent.gas)
+            .with_max_fee_per_gas(sent.fees.max_fee_per_gas)
+            .with_max_priority_fee_per_gas(sent.fees.max_priority_fee_per_gas);
+        let signed = request.build(&self.wallet).await;
+        let signed = signed.map_err(|error| Held::Later("it cannot be signed", error.to_string()))?;
+        sent.raw = signed.encoded_2718();
+        sent.hashes.push(*signed.tx_hash());
+        Ok(sent)
+    }
+
+    /// Whether a payload stands there that is still asked for: one that was given up must not block the others.
+    fn is_taken(&self, all: &BTreeMap<SubjectId, Sent>, nonce: u64) -> bool {
+        all.values().any(|sent| sent.nonce == nonce && sent.asked.elapsed() < self.patience)
+    }
+
+    fn first_free(&self, all: &BTreeMap<SubjectId, Sent>, from: u64) -> u64 {
+        let mut nonce = from;
+        while self.is_taken(all, nonce) {
+            nonce = nonce.saturating_add(1);
+        }
+        nonce
     }
 
     async fn receipt(&self, sent: &Sent) -> Option<TransactionReceipt> {
@@ -254,20 +314,18 @@ impl Relayer {
 }
 
 impl Sent {
-    fn new(nonce: u64, fees: Eip1559Estimation) -> Self {
-        Self { nonce, fees, hashes: Vec::new(), at: Instant::now() }
+    fn new(nonce: u64, gas: u64, fees: Eip1559Estimation) -> Self {
+        let now = Instant::now();
+        Self { nonce, gas, fees, raw: Vec::new(), hashes: Vec::new(), at: now, taken: false, mined: 0, asked: now }
     }
 }
 
-/// Where a payload's transaction goes: where it stands or, where something that nobody here remembers blocks the line, in that
-/// one's stead; a new one goes to the first free place.
-fn place(known: Option<&Sent>, all: &BTreeMap<SubjectId, Sent>, mined: u64, waiting: u64) -> u64 {
-    let taken = |nonce: u64| all.values().any(|sent| sent.nonce == nonce);
-    match known {
-        Some(_) if !taken(mined) => mined,
-        Some(sent) => sent.nonce,
-        None => (waiting.max(mined)..).find(|nonce| !taken(*nonce)).unwrap_or(waiting),
-    }
+/// A higher offer would be taken.
+fn is_cheap(error: &TransportError) -> bool {
+    error.as_error_resp().is_some_and(|answer| {
+        let text = answer.message.to_lowercase();
+        text.contains("underpriced") || text.contains("base fee")
+    })
 }
 
 /// An endpoint has it already.

@@ -26,6 +26,7 @@ enum Said {
     Result(Value),
     Refused,
     Reverted,
+    Error(&'static str),
     Http(u16, &'static str),
 }
 
@@ -170,6 +171,7 @@ async fn facts(chain: &Chain, history_seconds: Option<u64>) -> Result<SlashFacts
         operator: OPERATOR,
         operator_set_id: 7,
         strategies: vec![STRATEGY],
+        wads: vec![U256::from(5)],
         account: ACCOUNT,
         nonce: U256::ZERO,
         history_seconds,
@@ -199,6 +201,7 @@ impl Endpoint {
                 Said::Http(status, body) => return (StatusCode::from_u16(status).unwrap(), body.to_owned()),
                 Said::Result(result) => json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result }),
                 Said::Refused => error(json!({ "code": -32005, "message": "block range too large" })),
+                Said::Error(message) => error(json!({ "code": -32000, "message": message })),
                 Said::Reverted => error(json!({ "code": 3, "message": "execution reverted", "data": "0x" })),
             };
             (StatusCode::OK, answer.to_string())

@@ -2,7 +2,7 @@
 
 use super::{NodeArgs, Output, print};
 use crate::api::json::pause::PausesView;
-use crate::api::json::{KeyView, RenderingView, RequestView, Status};
+use crate::api::json::{KeyView, RenderingView, RequestView, Status, TakesView};
 use crate::failure::{Exit, Failure};
 use crate::runtime::wall_time;
 use firn_proto::Code;
@@ -134,6 +134,9 @@ pub(super) fn request_text(request: &RequestView, now: u64) -> String {
     if let Some((first, Some(last))) = request.window {
         let _ =
             writeln!(text, "    can execute at block {first} at the earliest, and takes something until block {last}");
+    }
+    for TakesView { strategy, shares } in request.takes.iter().filter(|_| request.state != "executed") {
+        let _ = writeln!(text, "    would take {shares} shares of strategy {strategy} now");
     }
     if let Some(said) = &request.evidence {
         let _ = writeln!(text, "    this node's verifier: {} ({})", said.verdict, said.reason);

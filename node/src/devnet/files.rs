@@ -211,9 +211,13 @@ fn fill(wish: &Wish<'_>) -> Result<Manifest, Failure> {
     let admins = members.iter().map(admin).collect::<Result<Vec<_>, _>>()?;
     let definition = match wish.keys {
         Keys::One => definition(definitions, wish.threshold, &requester, (&people, &admins), &contracts),
-        Keys::Four => {
-            with_four_keys(&definition(definitions, wish.threshold, &requester, (&people, &admins), &contracts))
-        }
+        Keys::Four => super::life::with_four_keys(&definition(
+            definitions,
+            wish.threshold,
+            &requester,
+            (&people, &admins),
+            &contracts,
+        )),
     };
     let network_file = dir.join("network.toml");
     let copies = nodes.iter().map(|node| node.data_dir.join("network.toml"));
@@ -342,45 +346,6 @@ fn definition(
         policy,
         quorum: None,
     })
-}
-
-/// The same network before its AVS has contracts, with a key for each purpose.
-fn with_four_keys(definition: &Definition) -> Definition {
-    let mut content = (**definition).clone();
-    let Some((avs, plain)) = content.operator_sets.first().map(|set| set.avs).zip(content.keys.first().cloned()) else {
-        return definition.clone();
-    };
-    let key = |(purpose, threshold, nodes): (Purpose, u16, &[u16])| {
-        let members = nodes.iter().map(|node| (Identifier(*node), NodeId(*node))).collect();
-        KeyDefinition { name: purpose.as_str().to_owned(), purpose, threshold, members, ..plain.clone() }
-    };
-    let (slash, others): (_, [(_, _, &[u16]); 3]) = (
-        (Purpose::Slash, 2, &[1, 2, 3][..]),
-        [
-            (Purpose::Governance, 4, &[1, 2, 3, 4, 5, 6]),
-            (Purpose::Treasury, 2, &[4, 5, 6]),
-            (Purpose::Veto, 2, &[2, 4, 6]),
-        ],
-    );
-    content.keys = others.into_iter().chain([slash]).map(key).collect();
-    content.keys.sort_by(|a, b| a.name.cmp(&b.name));
-    let authority = |(purpose, ..): (Purpose, u16, &[u16])| firn_proto::definition::Authority {
-        avs,
-        purpose,
-        key: purpose.as_str().to_owned(),
-    };
-    content.authorities = others.into_iter().map(authority).collect();
-    content.authorities.sort();
-    content.operator_sets.clear();
-    // The simulation is all of EigenLayer at one address.
-    content.chain.permission_controller = Some(content.chain.allocation_manager);
-    content.chain.strategy_manager = Some(content.chain.allocation_manager);
-    let more = ["cancel_scheduled", "clear_redistribution", "grant_role", "revoke_role", "set_limits", "treasury_pay"];
-    for requester in &mut content.requesters {
-        requester.operations.extend(more.map(str::to_owned));
-        requester.operations.sort();
-    }
-    Definition::new(content)
 }
 
 /// Writes the definition and, beside it, every organisation's signature.

@@ -16,9 +16,9 @@ use alloy::eips::BlockId;
 use alloy::primitives::{Address, B256, U256};
 use alloy::providers::{DynProvider, Provider};
 use alloy::signers::local::PrivateKeySigner;
-use firn_proto::Definition;
-use firn_proto::definition::Contracts;
+use firn_proto::definition::{Authority, Contracts, KeyDefinition, Purpose};
 use firn_proto::operation::Operation;
+use firn_proto::{Definition, Identifier, NodeId};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -112,6 +112,42 @@ pub(super) async fn run(core: Core, keep: bool, output: Output) -> Result<(), Fa
         life.behind(cluster, account).await
     })
     .await
+}
+
+/// The same network before its AVS has contracts, with a key for each purpose.
+pub(super) fn with_four_keys(definition: &Definition) -> Definition {
+    let mut content = (**definition).clone();
+    let Some((avs, plain)) = content.operator_sets.first().map(|set| set.avs).zip(content.keys.first().cloned()) else {
+        return definition.clone();
+    };
+    let key = |(purpose, threshold, nodes): (Purpose, u16, &[u16])| {
+        let members = nodes.iter().map(|node| (Identifier(*node), NodeId(*node))).collect();
+        KeyDefinition { name: purpose.as_str().to_owned(), purpose, threshold, members, ..plain.clone() }
+    };
+    let (slash, others): (_, [(_, _, &[u16]); 3]) = (
+        (Purpose::Slash, 2, &[1, 2, 3][..]),
+        [
+            (Purpose::Governance, 4, &[1, 2, 3, 4, 5, 6]),
+            (Purpose::Treasury, 2, &[4, 5, 6]),
+            (Purpose::Veto, 2, &[2, 4, 6]),
+        ],
+    );
+    content.keys = others.into_iter().chain([slash]).map(key).collect();
+    content.keys.sort_by(|a, b| a.name.cmp(&b.name));
+    let authority =
+        |(purpose, ..): (Purpose, u16, &[u16])| Authority { avs, purpose, key: purpose.as_str().to_owned() };
+    content.authorities = others.into_iter().map(authority).collect();
+    content.authorities.sort();
+    content.operator_sets.clear();
+    // The simulation is all of EigenLayer at one address.
+    content.chain.permission_controller = Some(content.chain.allocation_manager);
+    content.chain.strategy_manager = Some(content.chain.allocation_manager);
+    let more = ["cancel_scheduled", "clear_redistribution", "grant_role", "revoke_role", "set_limits", "treasury_pay"];
+    for requester in &mut content.requesters {
+        requester.operations.extend(more.map(str::to_owned));
+        requester.operations.sort();
+    }
+    Definition::new(content)
 }
 
 impl Life {

@@ -14,6 +14,7 @@ use crate::definition::{Contracts, Definition, Purpose};
 use crate::wire;
 use alloy_sol_types::{SolStruct, SolValue};
 
+pub mod admin;
 mod contracts;
 pub mod gate;
 pub mod limits;
@@ -33,11 +34,22 @@ pub(super) trait Act: SolStruct + SolValue<SolType = Self> + Clone {
     /// Checks the fields (R4).
     fn sound(&self, contracts: &Contracts) -> Result<(), Refusal>;
 
+    /// The same, where the definition says more than the contracts.
+    fn sound_in(&self, definition: &Definition) -> Result<(), Refusal> {
+        self.sound(definition.contracts_of(self.common().avs)?)
+    }
+
     /// What the account shall do.
     fn act(&self, contracts: &Contracts) -> Call;
 
     /// What it means, for people.
     fn show(&self, contracts: &Contracts) -> Rendering;
+
+    /// The same, where the definition says more than the contracts.
+    fn show_in(&self, definition: &Definition) -> Rendering {
+        // Without the contracts `check` refuses.
+        self.show(&definition.contracts_of(self.common().avs).cloned().unwrap_or_default())
+    }
 }
 
 impl<T: Act> Form for T {
@@ -73,7 +85,7 @@ impl<T: Act> Kind for T {
     }
 
     fn check(&self, definition: &Definition) -> Result<(), Refusal> {
-        self.sound(definition.contracts_of(self.common().avs)?)
+        self.sound_in(definition)
     }
 
     fn call(&self, definition: &Definition) -> Call {
@@ -83,8 +95,7 @@ impl<T: Act> Kind for T {
     }
 
     fn render(&self, definition: &Definition) -> Rendering {
-        let listed = definition.contracts_of(self.common().avs).cloned();
-        self.show(&listed.unwrap_or_default())
+        self.show_in(definition)
     }
 }
 
@@ -95,5 +106,5 @@ pub(super) fn decode(call: &Call, contracts: Option<&Contracts>, terms: Terms) -
     }
     let Some(opened) = way::open(&call.data)? else { return Ok(None) };
     let found = [treasury::decode(&opened, terms)?, limits::decode(&opened, terms)?, roles::decode(&opened, terms)?];
-    Ok(found.into_iter().flatten().next())
+    Ok(found.into_iter().flatten().next().or_else(|| admin::decode(&opened, terms)))
 }

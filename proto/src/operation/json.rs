@@ -4,8 +4,8 @@ use super::form::Form;
 use super::{
     AcceptAdminJson, AddStrategiesJson, CancelScheduled, CancelTimelocked, ClearRedistributionJson, ContractCallJson,
     GrantRole, HandOver, Operation, PauseContract, RemoveAppointeeJson, RemoveStrategiesJson, RevokeRole,
-    SafeTransactionJson, SetAppointeeJson, SetLimits, SetPayee, SlashOperatorJson, TreasuryPay, UnpauseContract, Unpin,
-    UpdateSlasherJson,
+    SafeTransactionJson, SetAppointeeJson, SetLimits, SetPayee, SlashOperatorJson, Timelocked, TreasuryPay,
+    UnpauseContract, Unpin, UpdateSlasherJson,
 };
 use crate::code::Refusal;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,8 @@ pub enum OperationJson {
     Unpin(Unpin),
     /// Hand the treasury over to another.
     HandOver(HandOver),
+    /// Have the timelock do what an admin of the AVS does in EigenLayer.
+    Timelocked(Timelocked),
 }
 
 impl Operation {
@@ -86,6 +88,7 @@ impl Operation {
             OperationJson::RevokeRole(json) => Self::RevokeRole(Form::from_json(json)?),
             OperationJson::Unpin(json) => Self::Unpin(Form::from_json(json)?),
             OperationJson::HandOver(json) => Self::HandOver(Form::from_json(json)?),
+            OperationJson::Timelocked(json) => Self::Timelocked(Form::from_json(json)?),
         })
     }
 
@@ -114,6 +117,7 @@ impl Operation {
             Self::RevokeRole(operation) => OperationJson::RevokeRole(operation.to_json()),
             Self::Unpin(operation) => OperationJson::Unpin(operation.to_json()),
             Self::HandOver(operation) => OperationJson::HandOver(operation.to_json()),
+            Self::Timelocked(operation) => OperationJson::Timelocked(operation.to_json()),
         }
     }
 }
@@ -144,6 +148,7 @@ impl OperationJson {
             Self::RevokeRole(json) => json.deadline,
             Self::Unpin(json) => json.deadline,
             Self::HandOver(json) => json.deadline,
+            Self::Timelocked(json) => json.deadline,
         }
     }
 }

@@ -54,10 +54,14 @@ fn encodings() -> BTreeMap<String, Vec<u8>> {
     encodings.insert("StoredOwnPause".to_owned(), samples::stored_own_pause().encode_to_vec());
     encodings.insert("Acts".to_owned(), samples::acts().encode_to_vec());
     let listed = calls::samples().into_iter().take(1).chain([safe::sample()]).map(|operation| (&listing, operation));
-    let (guarded, complete) = (guard::guarded_at_first(), guard::guarded());
+    let [guarded, second, complete] = [19, 21, KINDS.len()].map(guard::guarded_by_the_first);
     encodings.insert("network.toml.contracts".to_owned(), guarded.digest().0.to_vec());
     encodings.insert("network.toml.declared".to_owned(), declared::declaring().digest().0.to_vec());
-    let of = |operation: &Operation| if KINDS[..19].contains(&operation.kind()) { &guarded } else { &complete };
+    let of = |operation: &Operation| match KINDS.iter().position(|kind| *kind == operation.kind()) {
+        Some(..19) => &guarded,
+        Some(19..21) => &second,
+        _ => &complete,
+    };
     let listed = listed.chain(guard::samples().into_iter().rev().map(|operation| (of(&operation), operation)));
     for (definition, operation) in kinds::samples().into_iter().map(|operation| (&governed, operation)).chain(listed) {
         let (kind, id) = (operation.kind(), operation.id(definition).0.0.to_vec());

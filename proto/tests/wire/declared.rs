@@ -1,7 +1,7 @@
 //! What a definition declares of an AVS's contracts: strict, in the digest, and open to change where the addresses are not.
 
 use crate::fixture::{AVS, changed};
-use crate::guard::{contracts, guarded};
+use crate::guard::{contracts, guarded_by_the_first};
 use alloy_primitives::{Address, FixedBytes};
 use firn_proto::definition::declared::{Appointee, Declared, Delays, Holder, ListedPayee, PinnedSet};
 use firn_proto::definition::{Content, Contracts};
@@ -50,7 +50,7 @@ fn declared() -> Declared {
 }
 
 fn with(change: impl FnOnce(&mut Content, &mut Declared)) -> Definition {
-    let mut content = (*guarded()).clone();
+    let mut content = (*guarded_by_the_first(21)).clone();
     let mut said = declared();
     said.veto.sort();
     change(&mut content, &mut said);
@@ -80,8 +80,8 @@ fn a_declared_authority_reads_back_equal_and_alone() {
 
 #[test]
 fn every_declared_field_is_in_the_digest_and_none_where_there_is_none() {
-    let without = |content: &mut Content| *content = (*guarded()).clone();
-    assert_eq!(changed(without).digest(), guarded().digest());
+    let without = |content: &mut Content| *content = (*guarded_by_the_first(21)).clone();
+    assert_eq!(changed(without).digest(), guarded_by_the_first(21).digest());
     let changes: &[Change] = &[
         |_| {},
         |d| d.since += 1,
@@ -117,7 +117,7 @@ fn every_declared_field_is_in_the_digest_and_none_where_there_is_none() {
         |d| d.appointees[0].appointee = AVS,
         |d| d.appointees[0].selector = FixedBytes([1, 2, 3, 5]),
     ];
-    let mut seen = std::collections::BTreeSet::from([guarded().digest()]);
+    let mut seen = std::collections::BTreeSet::from([guarded_by_the_first(21).digest()]);
     for (index, change) in changes.iter().enumerate() {
         assert!(seen.insert(with(|_, said| change(said)).digest()), "change {index} is not in the digest");
     }

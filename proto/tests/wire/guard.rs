@@ -8,7 +8,7 @@ use firn_proto::definition::{Authority, Content, Contracts};
 use firn_proto::operation::guard::roles;
 use firn_proto::operation::{
     CancelScheduled, CancelTimelocked, GrantRole, HandOver, KINDS, Operation, PauseContract, RevokeRole, SetLimits,
-    SetPayee, Terms, TreasuryPay, UnpauseContract, Unpin,
+    SetPayee, Terms, Timelocked, TreasuryPay, UnpauseContract, Unpin,
 };
 use firn_proto::request::SignedRequest;
 use firn_proto::wire::signed_request::Operation as Wire;
@@ -37,11 +37,11 @@ pub(crate) fn guarded() -> Definition {
     changed(guard)
 }
 
-/// The same before there were `unpin` and `hand_over`: what is pinned of it stays.
-pub(crate) fn guarded_at_first() -> Definition {
+/// The same when there were so many kinds: what is pinned of it stays.
+pub(crate) fn guarded_by_the_first(kinds: usize) -> Definition {
     changed(|content| {
         guard(content);
-        content.requesters[0].operations = KINDS[..19].iter().map(|kind| (*kind).to_owned()).collect();
+        content.requesters[0].operations = KINDS[..kinds].iter().map(|kind| (*kind).to_owned()).collect();
     })
 }
 
@@ -134,6 +134,21 @@ fn cancel(target: Address, data: impl Into<Bytes>) -> CancelScheduled {
 fn cancel_timelocked() -> CancelTimelocked {
     let Terms { avs, account, nonce, deadline } = terms();
     CancelTimelocked { avs, operationId: B256::repeat_byte(0x88), reference: REFERENCE, account, nonce, deadline }
+}
+
+fn timelocked_act(target: Address, data: Vec<u8>, step: &str, delay: u64) -> Timelocked {
+    let Terms { avs, account, nonce, deadline } = terms();
+    let (step, data) = (step.to_owned(), data.into());
+    Timelocked { avs, target, data, step, delay, reference: REFERENCE, account, nonce, deadline }
+}
+
+fn core() -> Address {
+    GUARDED.chain.allocation_manager
+}
+
+/// What an admin calls there: a function that Firn has a kind for, and one that the definition lists.
+fn update_slasher_call(avs: Address) -> Vec<u8> {
+    call("updateSlasher((address,uint32),address)", &[address(avs), word(7), address(OTHER)])
 }
 
 fn unpin(step: &str) -> Unpin {
@@ -261,6 +276,16 @@ fn expected() -> Vec<(Operation, Address, Vec<u8>)> {
         (O::Unpin(unpin("execute")), MANAGER, executed(GATE, &unpin_call())),
         (O::HandOver(hand_over(&handed, "schedule")), MANAGER, scheduled(TREASURY, &hand_over_call(&handed))),
         (O::HandOver(hand_over(&tokens, "execute")), MANAGER, executed(TREASURY, &hand_over_call(&tokens))),
+        (
+            O::Timelocked(timelocked_act(core(), update_slasher_call(AVS), "schedule", 99)),
+            TIMELOCK,
+            timelocked(core(), &update_slasher_call(AVS), REFERENCE, 99),
+        ),
+        (
+            O::Timelocked(timelocked_act(core(), update_slasher_call(AVS), "execute", 0)),
+            TIMELOCK,
+            unlocked(core(), &update_slasher_call(AVS), REFERENCE),
+        ),
     ]
 }
 

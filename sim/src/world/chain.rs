@@ -104,6 +104,7 @@ impl Chain {
                 nonce_used: used(account, nonce),
                 history: history_seconds.map(|seconds| self.history(block.number, seconds)),
                 last_block: u64::MAX,
+                takes: None,
             }),
             ChainQuery::Account { account, nonce, .. } => ChainAnswer::Account(AccountFacts {
                 block,

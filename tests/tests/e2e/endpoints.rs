@@ -93,9 +93,11 @@ fn r65_an_endpoint_that_contradicts_another_makes_no_node_lend_a_share() {
                 if own["code"] == "CHAIN_DISAGREES" { Ok(()) } else { Err(view.to_string()) }
             });
             assert!(net.metric(node, "firn_chain_rpc_disagreement_total") > 0);
-            let status = net.status(node).expect("a status");
-            let detail = named(&status["checks"], "chain")["detail"].as_str().expect("a detail").to_owned();
-            assert!(detail.contains("contradict") && detail.contains("eth_call"), "{detail}");
+            until("the status to say so", || {
+                let status = net.status(node)?;
+                let detail = named(&status["checks"], "chain")["detail"].as_str().unwrap_or_default().to_owned();
+                if detail.contains("contradict") && detail.contains("eth_call") { Ok(()) } else { Err(detail) }
+            });
         }
         assert!(net.request(0, &waits).expect("a view")["signature"].is_null());
     });

@@ -13,8 +13,8 @@ use alloy_sol_types::{SolCall, SolValue, sol};
 use firn_proto::definition::{ListedCall, Purpose};
 use firn_proto::operation::guard::roles;
 use firn_proto::operation::{
-    CancelTimelocked, GrantRole, HandOver, Operation, RevokeRole, SafeTransaction, SetLimits, SetPayee, TreasuryPay,
-    Unpin,
+    CancelTimelocked, GrantRole, HandOver, Operation, RevokeRole, SafeTransaction, SetLimits, SetPayee, Timelocked,
+    TreasuryPay, Unpin,
 };
 use serde_json::json;
 
@@ -39,6 +39,15 @@ sol! {
     function isOperationDone(bytes32 id) view returns (bool);
     function schedule(address target, uint256 value, bytes data, bytes32 predecessor, bytes32 salt, uint256 delay);
     function successor() view returns (address);
+    struct OperatorSet {
+        address avs;
+        uint32 id;
+    }
+    function addPendingAdmin(address account, address admin);
+    function acceptAdmin(address account);
+    function getAdmins(address account) view returns (address[]);
+    function updateSlasher(OperatorSet operatorSet, address slasher);
+    function getSlasher(OperatorSet operatorSet) view returns (address);
     function nonce() view returns (uint256);
     function setup(address[] owners, uint256 threshold, address to, bytes data, address fallbackHandler, address paymentToken, uint256 payment, address paymentReceiver);
     function execTransaction(address to, uint256 value, bytes data, uint8 operation, uint256 safeTxGas, uint256 baseGas, uint256 gasPrice, address gasToken, address refundReceiver, bytes signatures) returns (bool);
@@ -46,7 +55,7 @@ sol! {
 
 const STRANGER: Address = Address::repeat_byte(0x66);
 const SECOND_PAYEE: Address = Address::repeat_byte(0x78);
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "treasury_pay",
     "set_limits",
     "grant_role",
@@ -56,6 +65,7 @@ const KINDS: [&str; 9] = [
     "unpin",
     "hand_over",
     "safe_transaction",
+    "timelocked",
 ];
 
 /// The deployer creates, after factory and authority: a Safe's code, the Safe, and a treasury to come after the first.
@@ -78,6 +88,8 @@ impl World {
         let net = guarded(&purposes, &KINDS, |content| {
             let signature = "function approveHash(bytes32)".to_owned();
             let selector = firn_selector("approveHash(bytes32)");
+            // The simulation is all of EigenLayer at one address.
+            content.chain.permission_controller = Some(content.chain.allocation_manager);
             content.calls.push(ListedCall { purpose: Purpose::Governance, target: safe(), selector, signature });
         });
         let slash = net.account();
@@ -211,6 +223,20 @@ impl World {
             tokens: vec![Address::ZERO],
             step: step.to_owned(),
             reference: B256::repeat_byte(0x09),
+            account: self.governance,
+            nonce: U256::from(nonce),
+            deadline: self.deadline,
+        })
+    }
+
+    fn timelocked_act(&self, data: Vec<u8>, step: &str, reference: u8, nonce: u64) -> Operation {
+        Operation::Timelocked(Timelocked {
+            avs: self.net.chain.avs,
+            target: self.net.chain.allocation_manager,
+            data: data.into(),
+            step: step.to_owned(),
+            delay: if step == "schedule" { SHORT.into() } else { 0 },
+            reference: B256::repeat_byte(reference),
             account: self.governance,
             nonce: U256::from(nonce),
             deadline: self.deadline,
@@ -377,6 +403,29 @@ fn the_safe_pays(world: &World) {
         (paid == value).then_some(()).ok_or_else(|| paid.to_string())
     });
     assert_eq!(ask(&world.net, safe(), &nonceCall {}), U256::from(1));
+}
+
+#[test]
+fn the_timelock_acts_as_the_avss_admin_in_eigenlayer() {
+    let world = World::new();
+    let (net, core) = (&world.net, world.net.chain.allocation_manager);
+    let (avs, timelock) = (net.chain.avs, net.definition.contracts[0].timelock);
+    fund(net, avs);
+    net.chain.send(avs, core, &addPendingAdminCall { account: avs, admin: timelock }.abi_encode());
+    let accept = acceptAdminCall { account: avs }.abi_encode();
+    let update =
+        updateSlasherCall { operatorSet: OperatorSet { avs, id: net.chain.set }, slasher: STRANGER }.abi_encode();
+    done(net, &[world.timelocked_act(accept.clone(), "schedule", 0x11, 1)]);
+    assert_eq!(ask(net, core, &getAdminsCall { account: avs }), [avs], "it waits");
+    done(net, &[world.timelocked_act(accept, "execute", 0x11, 2)]);
+    assert_eq!(ask(net, core, &getAdminsCall { account: avs }), [timelock]);
+    done(net, &[world.timelocked_act(update.clone(), "schedule", 0x12, 3)]);
+    done(net, &[world.timelocked_act(update, "execute", 0x12, 4)]);
+    until("EigenLayer's own delay to be over", || {
+        net.chain.mine(40);
+        let slasher = ask(net, core, &getSlasherCall { operatorSet: OperatorSet { avs, id: net.chain.set } });
+        (slasher == STRANGER).then_some(()).ok_or_else(|| slasher.to_string())
+    });
 }
 
 #[test]

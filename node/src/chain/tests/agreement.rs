@@ -96,6 +96,18 @@ async fn r65_a_fact_about_which_an_endpoint_contradicts_another_is_none() {
 }
 
 #[tokio::test]
+async fn r65_what_one_endpoint_says_alone_is_no_fact_and_no_revert_either() {
+    let reverts = || Endpoint::new(lying(call(Manager::getSlasherCall::SELECTOR, || Said::Reverted)));
+    let silent = || Endpoint::new(lying(call(Manager::getSlasherCall::SELECTOR, || Said::Http(429, ""))));
+    let (one, other) = (reverts().await, silent().await);
+    for order in [[&one, &other], [&other, &one]] {
+        assert_eq!(facts(&client(&urls(&order), 2), None).await, Err(Code::ChainUnavailable));
+    }
+    let both = facts(&client(&urls(&[&one, &reverts().await]), 2), None).await;
+    assert_eq!(both.map(|facts| facts.slasher), Ok(Address::ZERO), "a core without that function");
+}
+
+#[tokio::test]
 async fn r65_what_a_person_would_call_the_same_is_no_contradiction() {
     let one = Endpoint::new(honest(FINAL, 0)).await;
     // Another kind of node: other fields beside, letters of another case, logs in another order, reverts without data.
@@ -167,6 +179,13 @@ async fn r65_nothing_is_decided_on_an_older_state_or_on_another_chain_than_befor
     assert_eq!(number().await, Ok(FINAL));
     endpoint.says(honest(FINAL - 1, 0));
     assert_eq!(number().await, Err(Code::ChainBehind), "as if what happened since had not");
+    // Behind with what is final, but not with the blocks.
+    let mut knows = honest(FINAL + 5, 0);
+    endpoint.says(move |method, params| match params[0].as_str() {
+        Some("finalized") => Said::Result(on_branch(FINAL - 1, 0)),
+        _ => knows(method, params),
+    });
+    assert_eq!(number().await, Ok(FINAL));
     for last in [FINAL, FINAL + 7] {
         endpoint.says(honest(last, 1));
         assert_eq!(number().await, Err(Code::ChainReorganised), "{last}");
@@ -194,8 +213,12 @@ fn r65_one_endpoint_is_believed_on_a_development_chain_or_where_the_operator_say
     };
     let of_node = |config: &config::Chain, chain| Endpoints::of_node(config, chain, Counter::default());
     let (one, two) = (["https://a.example"], ["https://a.example", "https://b.example"]);
-    let refused = of_node(&config(2, &one), 1).err().map(|failure| failure.code);
-    assert_eq!(refused.as_deref(), Some("CHAIN_ENDPOINTS_TOO_FEW"));
+    let same_host = ["https://a.example/one", "https://a.example/two"];
+    let on_the_way = ["https://a.example", "http://10.0.0.7:8545"];
+    for few in [&one[..], &same_host, &on_the_way] {
+        let refused = of_node(&config(2, few), 1).err().map(|failure| failure.code);
+        assert_eq!(refused.as_deref(), Some("CHAIN_ENDPOINTS_TOO_FEW"), "{few:?}");
+    }
     assert!(of_node(&config(2, &two), 1).is_ok());
     for (agree, chain) in [(1, 1), (2, CHAIN)] {
         let alone = of_node(&config(agree, &one), chain).unwrap_or_else(|_| panic!("{agree} on {chain}"));

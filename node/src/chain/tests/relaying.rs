@@ -17,6 +17,7 @@ struct Pool {
     receipt: Option<B256>,
     reverts: bool,
     answer_lost: bool,
+    refused: Option<&'static str>,
 }
 
 async fn pool() -> (Endpoint, Arc<Mutex<Pool>>) {
@@ -45,6 +46,9 @@ async fn pool() -> (Endpoint, Arc<Mutex<Pool>>) {
                 let sent = TxEnvelope::decode_2718(&mut bytes.as_slice()).unwrap();
                 let hash = *sent.tx_hash();
                 pool.sent.push(sent);
+                if let Some(why) = pool.refused {
+                    return Said::Error(why);
+                }
                 if pool.answer_lost { Said::Http(504, "") } else { Said::Result(json!(hash)) }
             }
             // There is no history of fees.
@@ -64,8 +68,12 @@ fn receipt(hash: B256) -> Value {
 }
 
 fn relayer(endpoint: &Endpoint, replace: Duration) -> Relayer {
+    forgetting(endpoint, replace, Duration::from_secs(600))
+}
+
+fn forgetting(endpoint: &Endpoint, replace: Duration, patience: Duration) -> Relayer {
     let endpoints = Endpoints::new(std::slice::from_ref(&endpoint.url), 1, Counter::default());
-    Relayer::new(&endpoints, PrivateKeySigner::from_slice(&[7; 32]).unwrap(), CHAIN, 100).replacing(replace)
+    Relayer::new(&endpoints, PrivateKeySigner::from_slice(&[7; 32]).unwrap(), CHAIN, 100).replacing(replace, patience)
 }
 
 fn request(payload: u8) -> TransactionRequest {
@@ -99,12 +107,14 @@ async fn a_transaction_that_is_not_mined_is_replaced_by_a_dearer_one_in_its_plac
     for _ in 0..4 {
         assert!(relayer.step(subject(1), &request(1)).await.is_ok());
     }
-    assert_eq!(sent(&pool)[3..], [(0, 91, 1), (0, 100, 1)], "no more than 100, and nothing is sent twice");
+    assert_eq!(sent(&pool)[3..], [(0, 91, 1), (0, 100, 1), (0, 100, 1), (0, 100, 1)], "no more than 100");
+    let again: BTreeSet<_> = pool.lock().unwrap().sent[4..].iter().map(|sent| *sent.tx_hash()).collect();
+    assert_eq!(again.len(), 1, "the same once more, as it may have been dropped");
     // The first of them was mined after all.
     let first = *pool.lock().unwrap().sent[0].tx_hash();
     pool.lock().unwrap().receipt = Some(first);
     let mined = relayer.step(subject(1), &request(1)).await.ok().flatten().expect("its receipt");
-    assert_eq!((mined.transaction_hash, sent(&pool).len()), (first, 5));
+    assert_eq!((mined.transaction_hash, sent(&pool).len()), (first, 7));
 }
 
 #[tokio::test]
@@ -145,4 +155,32 @@ async fn a_payload_that_would_fail_costs_nothing_and_a_purse_is_low_before_it_is
     assert_eq!((purse.low, purse.ether()), (true, 0.1), "five million gas at 21 gwei are 0.105 ether");
     pool.lock().unwrap().base_fee = GWEI;
     assert!(!relayer.purse().await.unwrap().low);
+}
+
+#[tokio::test]
+async fn what_is_not_taken_is_sent_again_as_it_was_and_dearer_only_where_that_helps() {
+    let (endpoint, pool) = pool().await;
+    let relayer = relayer(&endpoint, Duration::ZERO);
+    for (refused, fee) in
+        [("insufficient funds for gas", 21), ("insufficient funds for gas", 21), ("replacement underpriced", 21)]
+    {
+        pool.lock().unwrap().refused = Some(refused);
+        assert!(relayer.step(subject(1), &request(1)).await.is_err());
+        assert_eq!(sent(&pool).last().unwrap().1, fee, "hours without ether or endpoints raise no price");
+    }
+    pool.lock().unwrap().refused = None;
+    assert!(relayer.step(subject(1), &request(1)).await.is_ok());
+    assert_eq!(sent(&pool).last().unwrap().1, 23);
+}
+
+#[tokio::test]
+async fn a_payload_that_was_given_up_blocks_nobody() {
+    let (endpoint, pool) = pool().await;
+    let relayer = forgetting(&endpoint, Duration::ZERO, Duration::ZERO);
+    pool.lock().unwrap().refused = Some("insufficient funds for gas");
+    assert!(relayer.step(subject(1), &request(1)).await.is_err());
+    pool.lock().unwrap().refused = None;
+    assert!(relayer.step(subject(2), &request(2)).await.is_ok());
+    let places: Vec<_> = sent(&pool).iter().map(|sent| sent.0).collect();
+    assert_eq!(places, [0, 0], "nobody asks for the first one any more");
 }

@@ -34,7 +34,10 @@ struct Done {
 
 pub(super) async fn run(args: &DeployArgs, output: Output) -> Result<(), Failure> {
     let which = args.which.look_up().await?;
-    let plan = plan::make(&which).await?;
+    let mut plan = plan::make(&which).await?;
+    if args.accounts_only {
+        plan.only_accounts();
+    }
     if !args.execute {
         let view = Deployed { executed: false, done: Vec::new(), plan: &plan, verification: None };
         return print(output, &document("firn.chain-deployment.v1", &view), || {
@@ -51,8 +54,7 @@ pub(super) async fn run(args: &DeployArgs, output: Output) -> Result<(), Failure
         .connect_client(which.endpoints.client())
         .erased();
     let mut done: Vec<Done> = Vec::new();
-    let wanted = |step: &&Step| !step.exists && (!args.accounts_only || step.name.starts_with("Frost"));
-    for step in plan.steps.iter().filter(wanted) {
+    for step in plan.steps.iter().filter(|step| !step.exists) {
         match send(&sender, step, signer.address()).await {
             Ok(sent) => {
                 talk(&format!("{}: at {}, {} gas", step.name, step.address, sent.gas));
@@ -61,13 +63,13 @@ pub(super) async fn run(args: &DeployArgs, output: Output) -> Result<(), Failure
             Err(failure) => return Err(stopped(&done, step, &failure)),
         }
     }
+    until_final(&plan, &which, args.timeout_seconds).await?;
     if args.accounts_only {
         let view = Deployed { executed: true, done, plan: &plan, verification: None };
         return print(output, &document("firn.chain-deployment.v1", &view), || {
             "the keys' accounts are there".to_owned()
         });
     }
-    until_final(&plan, &which, args.timeout_seconds).await?;
     let report = which.survey(&plan.contracts).await?;
     let view = Deployed { executed: true, done, plan: &plan, verification: Some(&report) };
     print(output, &document("firn.chain-deployment.v1", &view), || {
@@ -120,7 +122,11 @@ async fn until_final(plan: &Plan, which: &super::Which, seconds: u64) -> Result<
     let finalised = async {
         loop {
             // It is all sent: an endpoint that fails for a moment ends nothing.
-            if rpc.get_code_at(plan.authority).finalized().await.is_ok_and(|code| !code.is_empty()) {
+            let mut all = true;
+            for step in &plan.steps {
+                all &= rpc.get_code_at(step.address).finalized().await.is_ok_and(|code| !code.is_empty());
+            }
+            if all {
                 return;
             }
             tokio::time::sleep(LOOK).await;

@@ -286,6 +286,15 @@ impl Plan {
         Ok(())
     }
 
+    /// Without the authority and what hangs on it.
+    pub(super) fn only_accounts(&mut self) {
+        self.steps.retain(|step| step.name.starts_with("Frost"));
+        self.roles.clear();
+        self.remaining.clear();
+        self.warnings.clear();
+        self.entry.clear();
+    }
+
     fn write_calldata(&self, folder: &Path) -> Result<(), Failure> {
         let failed = |error: std::io::Error| Failure::general("CALLDATA", format!("{}: {error}", folder.display()));
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -313,6 +322,9 @@ impl Plan {
             if !step.exists {
                 let _ = writeln!(text, "    to {}: {}", step.to, shown(&step.calldata));
             }
+        }
+        if self.entry.is_empty() {
+            return text;
         }
         let Contracts { manager, timelock, timelock_veto, gate, treasury, .. } = &self.contracts;
         let _ = writeln!(

@@ -94,23 +94,25 @@ pub(super) struct Opened {
     /// The timelock's salt; `None` on the way through the AccessManager.
     pub(super) salt: Option<B256>,
     pub(super) delay: u64,
+    pub(super) target: Address,
     pub(super) data: Bytes,
 }
 
 /// Reads what is called on the way. What has one value only is left out: the operation's own call shows whether it had it.
 pub(super) fn open(data: &[u8]) -> Result<Option<Opened>, Refusal> {
-    let opened = |step: &str, salt, delay, data| Ok(Some(Opened { step: step.to_owned(), salt, delay, data }));
+    let opened =
+        |step: &str, salt, delay, target, data| Ok(Some(Opened { step: step.to_owned(), salt, delay, target, data }));
     if let Some(call) = calldata::decode::<IAccessManager::scheduleCall>(data)? {
-        return opened(SCHEDULE, None, 0, call.data);
+        return opened(SCHEDULE, None, 0, call.target, call.data);
     }
     if let Some(call) = calldata::decode::<IAccessManager::executeCall>(data)? {
-        return opened(EXECUTE, None, 0, call.data);
+        return opened(EXECUTE, None, 0, call.target, call.data);
     }
     if let Some(call) = calldata::decode::<ITimelockController::scheduleCall>(data)? {
-        return opened(SCHEDULE, Some(call.salt), call.delay.saturating_to(), call.data);
+        return opened(SCHEDULE, Some(call.salt), call.delay.saturating_to(), call.target, call.data);
     }
     if let Some(call) = calldata::decode::<ITimelockController::executeCall>(data)? {
-        return opened(EXECUTE, Some(call.salt), 0, call.payload);
+        return opened(EXECUTE, Some(call.salt), 0, call.target, call.payload);
     }
     Ok(None)
 }
