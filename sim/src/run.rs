@@ -108,7 +108,7 @@ pub fn difference(first: &Finished, second: &Finished) -> Option<(Option<Mark>, 
 pub fn horizon(scenario: &Scenario) -> Micros {
     let requests = scenario.workload.iter().map(|workload| {
         let last = workload.every.saturating_mul(u64::from(workload.count).saturating_sub(1));
-        workload.at.saturating_add(last).saturating_add(workload.deadline)
+        workload.at.saturating_add(last).saturating_add(workload.deadline).saturating_add(scenario.gate_time())
     });
     let faults = scenario.faults.iter().map(|fault| match fault.begin {
         Moment::At(at) => at.saturating_add(fault.lasts.unwrap_or(0)),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 mod byzantine;
 mod fault;
+mod gate;
 mod governance;
 mod halt;
 pub mod names;
@@ -22,6 +23,7 @@ mod version;
 mod write;
 
 pub use byzantine::{Act, Byzantine};
+pub use gate::{Cancel, Gate, Which};
 pub use governance::{Person, Rule, Verifier};
 pub use halt::{Halt, Quorums};
 pub use problem::Problem;
@@ -62,6 +64,8 @@ pub struct Scenario {
     pub versions: Vec<Version>,
     /// Nodes with an evidence verifier.
     pub verifiers: Vec<Verifier>,
+    /// The gate that slashes go through.
+    pub gate: Option<Gate>,
     /// What is asked, in order of declaration.
     pub workload: Vec<Workload>,
     /// What goes wrong.
@@ -201,6 +205,8 @@ pub enum Point {
     Signed,
     /// The node entered this phase of a key generation.
     KeyPhase(KeyPhase),
+    /// The node has seen on chain that a request is scheduled.
+    Scheduled,
     /// The node has carried out its nth effect of all: crash points are enumerated by it.
     Effect,
 }

@@ -24,6 +24,7 @@ mod disk;
 mod faults;
 mod fixture;
 mod frame;
+mod gate;
 mod governance;
 mod host;
 mod ledger;
@@ -108,6 +109,8 @@ pub struct PostedRequest {
     pub request: Request,
     /// Its id.
     pub subject: SubjectId,
+    /// What the session of its second payload is about, where it has two.
+    pub follows: Option<SubjectId>,
     /// The node that took it in; until one does, where it is wanted.
     pub node: NodeId,
     /// Where the workload posts it.
@@ -118,6 +121,8 @@ pub struct PostedRequest {
     pub at: Micros,
     /// How long it is wanted, in virtual time.
     pub deadline: Micros,
+    /// How much of that the gate takes: with less left, its first payload is signed no more.
+    pub gate_time: Micros,
     /// A requester of the definition signed it for the workload.
     pub authorised: bool,
     /// The index of the request that it is a rival of.
@@ -148,6 +153,8 @@ enum Occurrence {
     Block,
     /// A request of the workload.
     Post(Box<workload::Post>),
+    /// Somebody cancels on chain what a request has scheduled.
+    Cancel { request: usize },
     /// A person speaks to a request.
     Speak { person: usize, request: usize },
     /// A person pauses or resumes, for the how-manieth time of trying.
@@ -179,6 +186,8 @@ impl World {
         let definition = setting::definition(scenario, &geography);
         let versions = versions::versions(scenario, &definition)?;
         let mut world = Self::bare(scenario, options, geography, definition);
+        let revives = options.seeded == Some(Bug::RevivedSchedule);
+        world.chain.put_gate(&world.definition, scenario.gate.as_ref(), revives);
         world.versions = versions;
         world.give_key()?;
         Ok(world)
@@ -273,6 +282,7 @@ impl World {
             Occurrence::Block => self.block(),
             Occurrence::Post(post) => self.post(*post),
             Occurrence::Speak { person, request } => self.speak(person, request),
+            Occurrence::Cancel { request } => self.cancel(request),
             Occurrence::Halt { pause, paused, tries } => self.halt(pause, paused, tries),
             Occurrence::Change { version, tries } => self.change(version, tries),
             Occurrence::Propose { round } => self.propose(round),

@@ -22,6 +22,7 @@ fn scenario(nodes: &[(&str, &[(&str, u16)])]) -> Scenario {
         pauses: Vec::new(),
         versions: Vec::new(),
         verifiers: Vec::new(),
+        gate: None,
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

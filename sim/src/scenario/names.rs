@@ -29,7 +29,7 @@ pub const ACTS: [(Act, &str); 22] = [
 ];
 
 /// Points that trigger faults, by name.
-pub const POINTS: [(Point, &str); 15] = [
+pub const POINTS: [(Point, &str); 16] = [
     (Point::RequestReceived, "request-received"),
     (Point::Willing, "willing"),
     (Point::AttemptOpened, "attempt-opened"),
@@ -45,6 +45,7 @@ pub const POINTS: [(Point, &str); 15] = [
     (Point::KeyPhase(KeyPhase::Certifying), "key-certifying"),
     (Point::KeyPhase(KeyPhase::Certified), "key-certified"),
     (Point::Effect, "effect"),
+    (Point::Scheduled, "scheduled"),
 ];
 
 /// A kind of fault: its name, and the keys of its table. Kinds without keys take nodes directly.

@@ -51,6 +51,7 @@ impl Scenario {
         self.pauses.iter().for_each(|pause| pause.write(&mut out, &places));
         self.versions.iter().for_each(|version| version.write(&mut out, &places));
         self.verifiers.iter().for_each(|verifier| verifier.write(&mut out, &places));
+        self.gate.iter().for_each(|gate| gate.write(&mut out));
         self.workload.iter().for_each(|workload| workload.write(&mut out, &places));
         self.faults.iter().for_each(|fault| fault.write(&mut out, &places));
         for byzantine in &self.byzantine {

@@ -1,6 +1,7 @@
 //! A chain as nodes see it: facts at a finalised block, and payloads that execute once.
 
 use super::EPOCH;
+use crate::scenario;
 use crate::scenario::Micros;
 use alloy_primitives::{Address, Bytes, U256};
 use firn_coordinator::api::{AccountFacts, ChainAnswer, ChainQuery, SlashFacts, SubmissionOutcome};
@@ -8,8 +9,11 @@ use firn_proto::account::{Execute, account_address, execute_digest, verifier_add
 use firn_proto::message::BlockReference;
 use firn_proto::policy::{PastSlash, SlashHistory};
 use firn_proto::time::WallTime;
-use firn_proto::{Digest, GroupSignature, Point};
+use firn_proto::{Definition, Digest, GroupSignature, Point, Request, SubjectId};
+use gate::Gate;
 use std::collections::BTreeMap;
+
+mod gate;
 
 /// A slot. Every block is final at once; nodes see it then or later.
 pub const SLOT: Micros = 12_000_000;
@@ -31,6 +35,7 @@ pub struct Chain {
     /// What they slashed, with the block.
     slashes: Vec<(u64, PastSlash)>,
     reverts: u64,
+    gate: Option<Gate>,
 }
 
 impl Chain {
@@ -40,11 +45,22 @@ impl Chain {
         Self { id, strategies, ..Self::default() }
     }
 
-    /// Deploys the account of a group key and makes it the slasher.
+    /// Puts the gate of the AVS up, where it has one; `revives` is a bug.
+    pub(super) fn put_gate(&mut self, definition: &Definition, gate: Option<&scenario::Gate>, revives: bool) {
+        let address = definition.contracts.first().map(|contracts| contracts.gate);
+        self.gate = address.zip(gate).map(|(address, gate)| Gate::new(address, gate, revives));
+    }
+
+    /// Knows from now on what a request's payloads call.
+    pub(super) fn announce(&mut self, request: &Request, definition: &Definition) {
+        self.gate.iter_mut().for_each(|gate| gate.announce(request, definition));
+    }
+
+    /// Deploys the account of a group key; the slasher is the gate or, where there is none, the account.
     pub fn deploy(&mut self, group_key: Point) -> Address {
         let account = account_address(&group_key);
         self.accounts.insert(account, group_key);
-        self.slasher = account;
+        self.slasher = self.gate.as_ref().map_or(account, |gate| gate.address);
         account
     }
 
@@ -72,6 +88,30 @@ impl Chain {
         FIRST + self.now / SLOT
     }
 
+    /// The time of a block.
+    #[must_use]
+    pub fn time_of(&self, block: u64) -> WallTime {
+        time_of(block)
+    }
+
+    /// When what a request has scheduled can be executed, as of a block; `None` where nothing is, or is no more.
+    #[must_use]
+    pub fn ready(&self, request: SubjectId, block: u64) -> Option<WallTime> {
+        self.gate.as_ref()?.ready(request, block)
+    }
+
+    /// When it was to be ready, if it was ever scheduled, and whether it was cancelled since.
+    #[must_use]
+    pub fn once_ready(&self, request: SubjectId, block: u64) -> Option<(WallTime, bool)> {
+        self.gate.as_ref()?.once_ready(request, block)
+    }
+
+    /// Somebody cancels what a request has scheduled, in the next block; false where there is nothing.
+    pub(super) fn cancel(&mut self, request: SubjectId) -> bool {
+        let block = self.number() + 1;
+        self.gate.as_mut().is_some_and(|gate| gate.cancel(request, block))
+    }
+
     pub(super) fn advance(&mut self, now: Micros) {
         self.now = now;
     }
@@ -93,9 +133,9 @@ impl Chain {
             self.used.get(&(*account, *nonce)).is_some_and(|number| *number <= block.number)
         };
         match query {
-            ChainQuery::Slash { account, nonce, history_seconds, .. } => ChainAnswer::Slash(SlashFacts {
+            ChainQuery::Slash { account, nonce, history_seconds, gate, .. } => ChainAnswer::Slash(SlashFacts {
                 head: block.number,
-                gate: None,
+                gate: self.gate.as_ref().zip(gate.as_deref()).map(|(gate, query)| gate.facts(query, block.number)),
                 block,
                 slasher: self.slasher,
                 slashable: true,
@@ -132,18 +172,27 @@ impl Chain {
         let key = self.accounts.get(&account);
         let genuine = key.is_some_and(|key| signature.verifies(key, execute_digest(self.id, account, execute)));
         let used = self.used.contains_key(&(account, execute.nonce));
-        if !genuine || used {
+        let block = self.number() + 1;
+        let slashed = if genuine && !used { self.call(execute, block) } else { None };
+        let Some(slashed) = slashed else {
             self.reverts += 1;
             return (SubmissionOutcome::Reverted { data: Bytes::new() }, used);
-        }
-        let block = self.number() + 1;
+        };
         self.used.insert((account, execute.nonce), block);
         self.executions.push(execute.clone());
-        self.slashes.extend(execute.calls.iter().filter_map(PastSlash::of_call).map(|slash| {
-            let time = time_of(block);
-            (block, PastSlash { time, ..slash })
-        }));
+        self.slashes.extend(slashed.into_iter().map(|slash| (block, slash)));
         (SubmissionOutcome::Included { transaction: Digest::default().0.into(), gas: 0 }, false)
+    }
+
+    /// Makes a payload's calls in a block; what they slash. `None` where one reverts, and all with it.
+    fn call(&mut self, execute: &Execute, block: u64) -> Option<Vec<PastSlash>> {
+        let Some(gate) = &mut self.gate else {
+            let slashes = execute.calls.iter().filter_map(PastSlash::of_call);
+            return Some(slashes.map(|slash| PastSlash { time: time_of(block), ..slash }).collect());
+        };
+        // Payloads have one call here: there is none to be taken back.
+        let [call] = execute.calls.as_slice() else { return None };
+        gate.call(call, block).map(|slashed| slashed.into_iter().collect())
     }
 }
 

@@ -82,6 +82,7 @@ impl World {
             pauses: Vec::new(),
             versions: Vec::new(),
             verifiers: Vec::new(),
+            gate: None,
             workload: Vec::new(),
             faults: Vec::new(),
             byzantine: Vec::new(),

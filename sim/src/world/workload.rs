@@ -5,7 +5,7 @@ use super::{EPOCH, Occurrence, PostedRequest, SLOT, World};
 use crate::history::{ProcessId, What};
 use crate::scenario::{FaultKind, KeyOrigin, KeyPhase, Micros, Point, Workload};
 use crate::seeded::Bug;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256, U256};
 use firn_coordinator::api::{ChainAnswer, ChainQuery, Command, Event, Observation, SubmissionOutcome};
 use firn_proto::account::Execute;
 use firn_proto::certificate::KeyProposal;
@@ -80,18 +80,16 @@ impl World {
         };
         let rival_of = self.requests.len();
         let rivals = u32::from(workload.rivals);
+        let wanted = workload.deadline.saturating_add(self.scenario.gate_time());
         for (k, wad) in (0..=rivals).zip(WADS) {
             let Some(node) = place(k) else { return };
-            let ask = Ask {
-                requester: workload.requester.max(1),
-                nonce: part as u64 * 1_000_000 + u64::from(number),
-                wad,
-                deadline: EPOCH + self.now.saturating_add(workload.deadline) / 1_000_000,
-            };
+            let (nonce, evidence) = self.named(part as u64 * 1_000_000 + u64::from(number), k.into());
+            let deadline = EPOCH + self.now.saturating_add(wanted) / 1_000_000;
+            let ask = Ask { requester: workload.requester.max(1), nonce, wad, evidence, deadline };
             let request = self.key.and_then(|(_, group_key)| setting::request(&self.definition, &group_key, ask));
             let Some(request) = request else { return };
             let rival_of = (k > 0).then_some(rival_of);
-            self.announce(&request, node, workload.deadline, rival_of);
+            self.announce(&request, node, wanted, rival_of);
             let until = self.now.saturating_add(workload.deadline);
             self.submit_somewhere(request.clone(), node, until);
             for repeat in 1..=workload.repeats.min(u32::try_from(all.len()).unwrap_or(u32::MAX)) {
@@ -100,19 +98,32 @@ impl World {
         }
     }
 
+    /// The nonce and the evidence of a request, or of its rival: they share the one or the other.
+    fn named(&self, number: u64, rival: u64) -> (u64, B256) {
+        let another = number + rival * 500_000;
+        match &self.scenario.gate {
+            None => (number, B256::ZERO),
+            Some(gate) if gate.shared_evidence => (another, U256::from(number + 1).into()),
+            Some(_) => (number, U256::from(another + 1).into()),
+        }
+    }
+
     fn announce(&mut self, request: &Request, node: NodeId, deadline: Micros, rival_of: Option<usize>) {
         let subject = request.id();
         let posted = PostedRequest {
             request: request.clone(),
             subject,
+            follows: request.second(&self.definition).map(|second| second.id()),
             node,
             wanted: node,
             taken: false,
             at: self.now,
             deadline,
+            gate_time: self.scenario.gate_time(),
             authorised: !self.has(Bug::StrayRequester),
             rival_of,
         };
+        self.chain.announce(request, &self.definition);
         self.requests.push(posted);
         self.record(None, What::Posted { subject, request: self.requests.len() - 1 });
         self.queue_opinions(self.requests.len() - 1);
@@ -180,7 +191,10 @@ impl World {
         self.blame_hastily(id, &observation);
         match observation {
             Observation::Subject { subject, state, .. } => match state {
-                "received" => self.point(id, Point::RequestReceived),
+                "received" => {
+                    let second = self.posted(subject).is_some_and(|posted| posted.follows == Some(subject));
+                    self.point(id, if second { Point::Scheduled } else { Point::RequestReceived });
+                }
                 "willing" => self.point(id, Point::Willing),
                 "signed" => {
                     self.note_signed(id, subject);
@@ -235,7 +249,13 @@ impl World {
 
     fn note_signed(&mut self, id: ProcessId, subject: SubjectId) {
         let view = self.processes.get(&id).and_then(|process| process.engine.request(subject));
-        let Some((request, signature)) = view.and_then(|view| Some((view.request, view.signature?))) else { return };
+        let Some(view) = view else { return };
+        let (request, signature) = match view.schedule {
+            _ if subject != view.id => (view.request.second(&self.definition), view.signature),
+            Some(schedule) => (Some(view.request), schedule.signature),
+            None => (Some(view.request), view.signature),
+        };
+        let Some((request, signature)) = request.zip(signature) else { return };
         if self.newly_known(id, subject) {
             let digest = request.payload_digest(&self.definition);
             self.record(Some(id), What::Signed { subject, digest, signature });
@@ -277,6 +297,7 @@ impl World {
         } else {
             let mut answer = self.chain.answer(query, self.chain_lag(id.node));
             self.forget_slashes(&mut answer);
+            self.spoil_gate(subject, &mut answer);
             (answer, self.chain_delay(id, 1))
         };
         self.later(id, delay, Event::ChainReplied { subject, answer });
@@ -296,6 +317,9 @@ impl World {
         let (outcome, used) = self.chain.submit(account, execute, signature);
         let included = matches!(outcome, SubmissionOutcome::Included { .. }) || used && self.has(Bug::DoubleExecution);
         self.record(Some(id), if included { What::Executed { subject } } else { What::Reverted { subject, used } });
+        if included {
+            self.queue_cancels(subject);
+        }
         let next = if included { SLOT - self.now % SLOT } else { 0 };
         let delay = next + self.chain_delay(id, 2);
         self.later(id, delay, Event::SubmissionSettled { subject, outcome });
