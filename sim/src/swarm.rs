@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 mod draw;
 mod faults;
+mod gate;
 mod governance;
 
 const SECOND: Micros = 1_000_000;
@@ -27,6 +28,9 @@ const BLOCK: u64 = 4_096;
 
 /// How many of a hundred seeds have rules and people.
 const GOVERNED: u64 = 35;
+
+/// And slashes that go through a gate.
+const GATED: u64 = 25;
 
 /// When the core is healed.
 const HEALED: Micros = 60 * SECOND;
@@ -81,6 +85,7 @@ pub fn expand(seed: u64) -> Scenario {
         pauses: Vec::new(),
         versions: Vec::new(),
         verifiers: Vec::new(),
+        gate: None,
         faults,
         byzantine: byzantine(&draw, &cast),
         expect: Expect::default(),
@@ -89,6 +94,9 @@ pub fn expand(seed: u64) -> Scenario {
     };
     if draw.percent(GOVERNED, "governed", 0) {
         governance::govern(&mut scenario, &shape, &draw, &cast);
+    }
+    if shape.percent(GATED, "gated", 0) {
+        gate::put(&mut scenario, &draw, &cast);
     }
     scenario
 }

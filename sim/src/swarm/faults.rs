@@ -43,14 +43,16 @@ fn timed(draw: &Draw, cast: &Cast, kind: FaultKind, index: u64) -> Fault {
 
 fn trigger(draw: &Draw, cast: &Cast, index: u64) -> Option<Moment> {
     let node = *draw.pick(&cast.all, "trigger at", index)?;
-    let (point, _) = *draw.pick(&POINTS, "point", index)?;
+    // The last one takes a gate.
+    let (_, points) = POINTS.split_last()?;
+    let (point, _) = *draw.pick(points, "point", index)?;
     let most = if point == Point::Effect { 400 } else { 3 };
     let count = u32::try_from(draw.between(1, most, "occurrence", index)).ok()?;
     Some(Moment::When { node, point, count })
 }
 
 /// Whether a core node, or a link between two of them, is touched.
-fn hurts(kind: &FaultKind, core: &[NodeId]) -> bool {
+pub(super) fn hurts(kind: &FaultKind, core: &[NodeId]) -> bool {
     let touches = |nodes: &[NodeId]| nodes.iter().any(|node| core.contains(node));
     match kind {
         FaultKind::Partition { groups } => groups.iter().filter(|group| touches(group)).count() > 1,
@@ -85,7 +87,7 @@ fn hurts(kind: &FaultKind, core: &[NodeId]) -> bool {
     }
 }
 
-fn kind(draw: &Draw, cast: &Cast, name: &str, index: u64) -> Option<FaultKind> {
+pub(super) fn kind(draw: &Draw, cast: &Cast, name: &str, index: u64) -> Option<FaultKind> {
     // Without a core to spare, lasting damage could honestly leave too few shares.
     let spared = |node: &NodeId| LASTING.contains(&name) && (cast.core.is_empty() || cast.core.contains(node));
     let victims: Vec<_> = cast.all.iter().copied().filter(|node| !spared(node)).collect();
