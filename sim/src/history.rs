@@ -166,6 +166,13 @@ pub enum What {
         /// The request.
         subject: SubjectId,
     },
+    /// An execution, or a cancellation, is on the chain no more.
+    Vanished {
+        /// The session, or the request.
+        subject: SubjectId,
+        /// Which of them.
+        cancellation: bool,
+    },
     /// A relayed payload was refused by the chain.
     Reverted {
         /// The request.

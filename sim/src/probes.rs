@@ -7,7 +7,7 @@ use firn_proto::{Code, Message, NodeId, SubjectId, Verified};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All probes, each with what it means.
-pub const ALL: [(&str, &str); 31] = [
+pub const ALL: [(&str, &str); 34] = [
     ("takeover", "an attempt was opened by a node other than the one that received the request"),
     ("attempt-retried", "a coordinator opened a second attempt for a request"),
     ("attempt-warm", "an attempt was opened before any other member had declared itself willing"),
@@ -38,6 +38,9 @@ pub const ALL: [(&str, &str); 31] = [
     ("scheduled", "a node saw on chain that a slash is scheduled"),
     ("schedule-gone", "a node refused to execute what was scheduled and is no more"),
     ("cancelled", "what was scheduled was cancelled on chain"),
+    ("vanished", "an execution, or a cancellation, was in a block that was replaced"),
+    ("pending", "a transaction waited for the end of a gas spike"),
+    ("dropped", "a transaction was lost in a gas spike"),
     ("misbehaved", "a corrupted node did something of its own"),
 ];
 
@@ -112,6 +115,7 @@ impl Probes {
             What::Answered { outcome: Err(Code::RequestConflict), .. } => self.fire("conflict-refused"),
             What::Reverted { used: true, .. } => self.fire("relay-raced"),
             What::Cancelled { .. } => self.fire("cancelled"),
+            What::Vanished { .. } => self.fire("vanished"),
             What::Misbehaved { .. } => self.fire("misbehaved"),
             What::Probe { name } => self.fire(name),
             _ => {}
@@ -127,10 +131,10 @@ impl Probes {
             }
             Observation::Subject { state: "expired", .. } => self.fire("expired"),
             Observation::Subject { code: Some(Code::ScheduleGone), .. } => self.fire("schedule-gone"),
-            Observation::Subject { subject, state: "received", .. } => {
-                if world.posted(*subject).is_some_and(|posted| posted.follows == Some(*subject)) {
-                    self.fire("scheduled");
-                }
+            Observation::Subject { subject, state: "received", .. }
+                if world.posted(*subject).is_some_and(|posted| posted.follows == Some(*subject)) =>
+            {
+                self.fire("scheduled");
             }
             Observation::Evidence { .. } => self.fire("evidence"),
             Observation::Version { state: "adopted", .. } => self.fire("version-adopted"),

@@ -132,7 +132,10 @@ fn is_over(world: &World) -> bool {
         Moment::When { .. } => false,
     });
     let governed = scenario.pauses.iter().any(|pause| pause.end.unwrap_or(pause.begin) >= world.now())
-        || scenario.versions.iter().any(|version| version.block.max(version.at) + CHANGE >= world.now());
+        || scenario
+            .versions
+            .iter()
+            .any(|version| version.block.max(version.at) + CHANGE + scenario.finality >= world.now());
     let healing = world.active_faults().any(|(kind, end)| end.is_some() || matches!(kind, FaultKind::Jam { .. }));
     let settled = |state: &str| matches!(state, "executed" | "refused" | "expired");
     let honest = || world.processes().filter(|(id, process)| process.up && !world.is_corrupted(id.node));

@@ -58,13 +58,15 @@ pub enum Bug {
     UnseenCancellation,
     /// The chain executes what was cancelled.
     RevivedSchedule,
+    /// The host reads facts from the newest block.
+    UnfinalFacts,
     /// A delay depends on a counter that survives runs.
     StrayDraw,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::OldBoot,
         Self::LeakedShare,
         Self::LatePersist,
@@ -91,6 +93,7 @@ impl Bug {
         Self::HastyExecution,
         Self::UnseenCancellation,
         Self::RevivedSchedule,
+        Self::UnfinalFacts,
         Self::StrayDraw,
     ];
 
@@ -134,6 +137,7 @@ impl Bug {
             Self::HastyExecution => ("hasty-execution", "G1"),
             Self::UnseenCancellation => ("unseen-cancellation", "G1"),
             Self::RevivedSchedule => ("revived-schedule", "G1"),
+            Self::UnfinalFacts => ("unfinal-facts", "F1"),
             Self::StrayDraw => ("stray-draw", "DET"),
         }
     }

@@ -189,6 +189,7 @@ impl Search<'_> {
 
     fn simpler_gate(&mut self) {
         self.change(|scenario| scenario.gate = None);
+        self.change(|scenario| scenario.finality = 0);
         let cancels = |scenario: &Scenario| scenario.gate.as_ref().map_or(0, |gate| gate.cancels.len());
         for index in (0..cancels(&self.best)).rev() {
             self.change(|scenario| {

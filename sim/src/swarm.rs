@@ -13,6 +13,7 @@ use draw::Draw;
 use firn_proto::NodeId;
 use std::collections::BTreeMap;
 
+mod chain;
 mod draw;
 mod faults;
 mod gate;
@@ -31,6 +32,9 @@ const GOVERNED: u64 = 35;
 
 /// And slashes that go through a gate.
 const GATED: u64 = 25;
+
+/// How many of a hundred of these have a hostile chain.
+const HOSTILE: u64 = 50;
 
 /// When the core is healed.
 const HEALED: Micros = 60 * SECOND;
@@ -86,6 +90,7 @@ pub fn expand(seed: u64) -> Scenario {
         versions: Vec::new(),
         verifiers: Vec::new(),
         gate: None,
+        finality: 0,
         faults,
         byzantine: byzantine(&draw, &cast),
         expect: Expect::default(),
@@ -97,6 +102,9 @@ pub fn expand(seed: u64) -> Scenario {
     }
     if shape.percent(GATED, "gated", 0) {
         gate::put(&mut scenario, &draw, &cast);
+        if draw.percent(HOSTILE, "hostile", 0) {
+            chain::harden(&mut scenario, &draw, &cast);
+        }
     }
     scenario
 }

@@ -15,7 +15,7 @@ use crate::verdict::Violation;
 use firn_coordinator::api::Event;
 use firn_proto::time::WallTime;
 use firn_proto::{Definition, KeyId, Message, NodeId, Point, Request, SessionId, SubjectId, Verified};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 mod chain;
 mod clock;
@@ -27,6 +27,7 @@ mod frame;
 mod gate;
 mod governance;
 mod host;
+mod hostile;
 mod ledger;
 mod link;
 mod network;
@@ -88,6 +89,8 @@ pub struct World {
     said: Vec<Said>,
     /// When which node's verifier accepted the evidence of which request.
     accepted: BTreeMap<(NodeId, SubjectId), Micros>,
+    /// Whose chain endpoint has lied.
+    misled: BTreeSet<NodeId>,
     key: Option<(KeyId, Point)>,
     proposals: u32,
     adversary: Option<Box<dyn Adversary>>,
@@ -151,6 +154,8 @@ enum Occurrence {
     KeepAlive { channel: u64 },
     /// A block.
     Block,
+    /// A transaction that waited is included.
+    Include(Box<(ProcessId, hostile::Transaction)>),
     /// A request of the workload.
     Post(Box<workload::Post>),
     /// Somebody cancels on chain what a request has scheduled.
@@ -188,6 +193,7 @@ impl World {
         let mut world = Self::bare(scenario, options, geography, definition);
         let revives = options.seeded == Some(Bug::RevivedSchedule);
         world.chain.put_gate(&world.definition, scenario.gate.as_ref(), revives);
+        world.chain.set_finality(scenario.finality);
         world.versions = versions;
         world.give_key()?;
         Ok(world)
@@ -219,6 +225,7 @@ impl World {
             requests: Vec::new(),
             said: Vec::new(),
             accepted: BTreeMap::new(),
+            misled: BTreeSet::new(),
             key: None,
             proposals: 0,
             adversary: None,
@@ -280,6 +287,7 @@ impl World {
             Occurrence::Down { channel, side } => self.down(channel, side),
             Occurrence::KeepAlive { channel } => self.keep_alive(channel),
             Occurrence::Block => self.block(),
+            Occurrence::Include(waiting) => drop(self.include(waiting.0, &waiting.1)),
             Occurrence::Post(post) => self.post(*post),
             Occurrence::Speak { person, request } => self.speak(person, request),
             Occurrence::Cancel { request } => self.cancel(request),

@@ -133,6 +133,11 @@ fn every_kind_of_fault_is_read_and_written() {
         r#"entropy-repeat = "alpha/1""#,
         r#"chain-down = "alpha/1""#,
         r#"chain-lag = { nodes = "alpha/1", by = "36s" }"#,
+        r#"reorg = { depth = 2 }"#,
+        r#"finality-stall = true"#,
+        r#"gas-spike = { drops = "50%" }"#,
+        r#"lying-endpoint = { nodes = "alpha/1", shows = "fork" }"#,
+        r#"muddled-outcomes = "alpha/1""#,
     ] {
         assert!(line.starts_with(kind(line).name()), "{line}");
     }

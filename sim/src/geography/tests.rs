@@ -23,6 +23,7 @@ fn scenario(nodes: &[(&str, &[(&str, u16)])]) -> Scenario {
         versions: Vec::new(),
         verifiers: Vec::new(),
         gate: None,
+        finality: 0,
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -31,8 +31,18 @@ impl Invariant for G1 {
                 self.cancelled.insert(*subject);
                 None
             }
+            What::Vanished { subject, cancellation } => {
+                if *cancellation {
+                    self.cancelled.remove(subject);
+                } else {
+                    self.used.retain(|_, used| {
+                        world.posted(*subject).is_none_or(|posted| posted.last() != *subject || posted.subject != *used)
+                    });
+                }
+                None
+            }
             What::Released { subject, facts, .. } => {
-                sight.honest(entry)?;
+                sight.honest(entry).filter(|(id, _)| !world.was_misled(id.node))?;
                 let posted = world.posted(*subject).filter(|posted| posted.follows == Some(*subject))?;
                 let Some(facts) = facts else {
                     return violation(

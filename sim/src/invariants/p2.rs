@@ -2,7 +2,7 @@
 
 use super::{Invariant, Sight, violation};
 use crate::history::{Entry, What};
-use crate::scenario::{Fault, FaultKind};
+use crate::scenario::Fault;
 use crate::verdict::Violation;
 use crate::world::{PostedRequest, SLOT, Word, World};
 use firn_proto::SubjectId;
@@ -79,7 +79,7 @@ fn too_early(world: &World, policy: &Policy, posted: &PostedRequest, (name, rule
             return Some(format!("{detail} of {organisations} organisations have approved, too few for rule {name}"));
         }
     }
-    let late = |fault: &Fault| matches!(fault.kind, FaultKind::ChainDown { .. } | FaultKind::ChainLag { .. });
+    let late = |fault: &Fault| fault.kind.is_of_chain();
     let delay = rule.delay_seconds.filter(|_| !world.scenario().faults.iter().any(late))?;
     let waited = world.now().saturating_sub(posted.at).saturating_add(SLOT) / 1_000_000;
     (waited < delay)

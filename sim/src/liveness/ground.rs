@@ -59,9 +59,8 @@ impl Ground {
             What::FaultEnds { fault } => {
                 self.faults.remove(fault);
                 let kind = world.scenario().faults.get(*fault).map(|fault| &fault.kind);
-                if let Some(FaultKind::ChainDown { nodes } | FaultKind::ChainLag { nodes, .. }) = kind {
-                    self.sees.extend(nodes.iter().map(|node| (*node, entry.at)));
-                }
+                let blinded = world.nodes().into_iter().filter(|node| kind.is_some_and(|kind| kind.blinds(*node)));
+                self.sees.extend(blinded.map(|node| (node, entry.at)));
                 true
             }
             What::Released { subject, .. } => {
@@ -80,6 +79,10 @@ impl Ground {
             }
             What::Executed { subject } => {
                 self.executed.entry(*subject).or_insert(entry.at);
+                true
+            }
+            What::Vanished { subject, .. } => {
+                self.executed.remove(subject);
                 true
             }
             What::LinksChanged | What::Said { .. } | What::Cancelled { .. } => true,
@@ -213,10 +216,7 @@ impl Ground {
     }
 
     fn would(&self, world: &World, node: NodeId, posted: &PostedRequest, second: bool) -> bool {
-        let blind = self.kinds(world).any(|kind| match kind {
-            FaultKind::ChainDown { nodes } | FaultKind::ChainLag { nodes, .. } => nodes.contains(&node),
-            _ => false,
-        });
+        let blind = self.kinds(world).any(|kind| kind.blinds(node)) || world.was_misled(node);
         let late = duty_ends(posted, second) < world.now();
         let free =
             !blind && !late && world.scenario().verifiers.is_empty() && posted.authorised && self.ready.contains(&node);
@@ -229,9 +229,12 @@ impl Ground {
 
     /// Whether a node has long seen that what a request has scheduled is ready, and it is.
     fn sees_ready(&self, world: &World, node: NodeId, posted: &PostedRequest) -> bool {
-        let ready = world.chain().ready(posted.subject, world.chain().number());
-        let ready = ready.map(|ready| ready.0.saturating_sub(EPOCH).saturating_mul(1_000_000));
-        ready.is_some_and(|ready| ready.max(self.sees_since(node)).saturating_add(rules::SEEN) <= world.now())
+        let (chain, now) = (world.chain(), world.now());
+        let seen = chain.final_at(now.saturating_sub(rules::SEEN)).number;
+        let ready = |block| chain.ready(posted.subject, block);
+        ready(seen).is_some_and(|ready| ready <= chain.time_of(seen))
+            && ready(chain.final_at(now).number).is_some()
+            && self.sees_since(node).saturating_add(rules::seen(world)) <= now
     }
 
     /// Whether a node that is asked directly has to take the request in.
@@ -251,7 +254,7 @@ impl Ground {
     /// A request that is long over and open at an honest node all the same, where everybody always saw the chain.
     #[must_use]
     pub fn unended(&self, world: &World) -> Option<Violation> {
-        let blind = |fault: &Fault| matches!(fault.kind, FaultKind::ChainDown { .. } | FaultKind::ChainLag { .. });
+        let blind = |fault: &Fault| fault.kind.is_of_chain();
         if world.scenario().faults.iter().any(blind) {
             return None;
         }

@@ -18,6 +18,11 @@ use std::collections::BTreeSet;
 /// From a block to when all who see the chain have looked at it again.
 pub(super) const SEEN: Micros = 3 * SLOT;
 
+/// The same from the moment at which it happens, which is final later.
+pub(super) fn seen(world: &World) -> Micros {
+    SEEN.saturating_add(world.scenario().finality)
+}
+
 /// How a decision to approve is written down.
 const APPROVE: u32 = 2;
 
@@ -72,7 +77,7 @@ impl Ground {
     fn is_met(&self, world: &World, node: NodeId, posted: &PostedRequest, rule: &Rule) -> bool {
         let known = self.known_since(posted.subject, node);
         let since = |time: Micros| time.max(self.sees_since(node));
-        let waits = |seconds: u64| seconds.saturating_mul(1_000_000).saturating_add(SEEN);
+        let waits = |seconds: u64| seconds.saturating_mul(1_000_000).saturating_add(seen(world));
         // Its time begins anew where a start or a fault of the chain may have hidden a block.
         let waited = rule
             .delay_seconds
@@ -86,7 +91,7 @@ impl Ground {
         let budgeted = rule.budget.as_ref().is_none_or(|budget| {
             let executed = world.requests().iter().filter(|other| self.executed_at(other.last()).is_some());
             let sum = executed.fold(wad(posted), |sum, other| sum.saturating_add(wad(other)));
-            sum <= budget.wad_max && self.others_are_settled(world, node, posted, SEEN)
+            sum <= budget.wad_max && self.others_are_settled(world, node, posted, seen(world))
         });
         waited
             && is_in

@@ -272,7 +272,6 @@ impl Track {
         let views = world.nodes().into_iter().filter_map(|node| world.node(node)?.engine.request(posted.subject));
         let refusal = views.filter(|view| view.state == "refused").find_map(|view| view.code);
         let late = posted.request.deadline().0 < world.wall().0;
-        let blind = |kind: &FaultKind| matches!(kind, FaultKind::ChainDown { .. } | FaultKind::ChainLag { .. });
         match refusal {
             _ if !self.accepted && !self.second => End::Excused(NOT_TAKEN_IN),
             _ if !self.second && rivals(world, posted).next().is_some() && world.nodes().iter().any(bound) => {
@@ -280,7 +279,7 @@ impl Track {
             }
             Some(code) => End::Refused(code),
             None if late => End::Expired,
-            None if ground.any(world, blind) => End::Excused(CHAIN),
+            None if ground.any(world, FaultKind::is_of_chain) => End::Excused(CHAIN),
             None if !ground.doubted().is_empty() => End::Excused(DOUBTED),
             None if self.core > 0 => End::Excused(SHORT),
             None => End::Excused(NO_CORE),

@@ -1,6 +1,6 @@
 //! What scenario files and reports call things. The parser, the writer and a test of the reference page share these lists.
 
-use super::{Act, FaultKind, KeyPhase, Point};
+use super::{Act, FaultKind, KeyPhase, Point, Shows};
 
 /// Acts of corrupted nodes by name.
 pub const ACTS: [(Act, &str); 22] = [
@@ -49,7 +49,7 @@ pub const POINTS: [(Point, &str); 16] = [
 ];
 
 /// A kind of fault: its name, and the keys of its table. Kinds without keys take nodes directly.
-pub const FAULTS: [(&str, &[&str]); 29] = [
+pub const FAULTS: [(&str, &[&str]); 34] = [
     ("partition", &[]),
     ("one-way", &["from", "to"]),
     ("flapping", &["from", "to", "period"]),
@@ -79,7 +79,15 @@ pub const FAULTS: [(&str, &[&str]); 29] = [
     ("entropy-repeat", &[]),
     ("chain-down", &[]),
     ("chain-lag", &["nodes", "by"]),
+    ("reorg", &["depth"]),
+    ("finality-stall", &[]),
+    ("gas-spike", &["drops"]),
+    ("lying-endpoint", &["nodes", "shows"]),
+    ("muddled-outcomes", &[]),
 ];
+
+/// What lying endpoints show.
+pub const SHOWN: [(Shows, &str); 3] = [(Shows::Head, "head"), (Shows::Old, "old"), (Shows::Fork, "fork")];
 
 /// Kinds of messages, as in `firn.proto`.
 pub const MESSAGES: [&str; 19] = [
@@ -157,6 +165,11 @@ impl FaultKind {
             Self::EntropyRepeat { .. } => "entropy-repeat",
             Self::ChainDown { .. } => "chain-down",
             Self::ChainLag { .. } => "chain-lag",
+            Self::Reorg { .. } => "reorg",
+            Self::FinalityStall => "finality-stall",
+            Self::GasSpike { .. } => "gas-spike",
+            Self::LyingEndpoint { .. } => "lying-endpoint",
+            Self::MuddledOutcomes { .. } => "muddled-outcomes",
         }
     }
 }

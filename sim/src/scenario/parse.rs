@@ -23,7 +23,7 @@ pub const LATENCY: &str = "aws-2025-07";
 pub(crate) const BURST: Micros = 200_000;
 
 /// Keys of each table, for the parser and for a test of the reference page.
-pub const KEYS: [(&str, &[&str]); 21] = [
+pub const KEYS: [(&str, &[&str]); 22] = [
     (
         "",
         &[
@@ -41,6 +41,7 @@ pub const KEYS: [(&str, &[&str]); 21] = [
             "pause",
             "version",
             "verifier",
+            "chain",
             "gate",
             "workload",
             "fault",
@@ -62,6 +63,7 @@ pub const KEYS: [(&str, &[&str]); 21] = [
     ("pause", &["at", "until", "node", "people", "resume"]),
     ("version", &["at", "node", "block", "rules", "drops", "expels", "signers"]),
     ("verifier", &["node", "says", "after"]),
+    ("chain", &["finality"]),
     ("gate", &["delay", "expires", "cancels", "shared_evidence"]),
     ("gate.cancels", &["request", "share", "after"]),
     (
@@ -109,6 +111,7 @@ impl Scenario {
             versions,
             verifiers: many(&root, "verifier", |value| governance::verifier(value, &places))?,
             gate: root.get("gate", gate)?,
+            finality: root.get("chain", finality)?.unwrap_or_default(),
             workload,
             faults: many(&root, "fault", |value| fault(value, &places))?,
             byzantine: many(&root, "byzantine", |value| byzantine(value, &places))?,
@@ -216,6 +219,10 @@ fn network(value: &Value<'_>) -> Result<Network, Problem> {
         loss: section.get("loss", |value| loss(&value.section(keys("network.loss"))?))?,
         bandwidth: section.get("bandwidth", throughput)?,
     })
+}
+
+fn finality(value: &Value<'_>) -> Result<Micros, Problem> {
+    value.section(keys("chain"))?.need("finality", Value::duration)
 }
 
 /// Loss: a rate, and how long a bad state lasts.

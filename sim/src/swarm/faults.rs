@@ -9,10 +9,15 @@ use firn_proto::NodeId;
 /// What leaves a member short of its share, or under quarantine, until its operator acts: never done to the core.
 const LASTING: [&str; 6] = ["rollback", "twin", "wipe", "lying-sync", "bit-flip", "entropy-repeat"];
 
+/// Kinds with their numbers; a hostile chain has draws of its own.
+fn drawn() -> impl Iterator<Item = (u64, (&'static str, &'static [&'static str]))> {
+    (0_u64..).zip(FAULTS).take(29)
+}
+
 pub(super) fn faults(draw: &Draw, cast: &Cast) -> Vec<Fault> {
-    let mut enabled: Vec<_> = (0_u64..).zip(FAULTS).filter(|(index, _)| draw.percent(35, "enabled", *index)).collect();
+    let mut enabled: Vec<_> = drawn().filter(|(index, _)| draw.percent(35, "enabled", *index)).collect();
     if enabled.is_empty() {
-        enabled.extend((0_u64..).zip(FAULTS));
+        enabled.extend(drawn());
     }
     let kinds: Vec<_> = enabled.into_iter().map(|(_, (name, _))| name).collect();
     let count = draw.between(0, 6, "faults", 0);
@@ -78,7 +83,10 @@ pub(super) fn hurts(kind: &FaultKind, core: &[NodeId]) -> bool {
         | FaultKind::ClockDrift { nodes, .. }
         | FaultKind::ClockFreeze { nodes }
         | FaultKind::ChainDown { nodes }
-        | FaultKind::ChainLag { nodes, .. } => touches(nodes),
+        | FaultKind::ChainLag { nodes, .. }
+        | FaultKind::LyingEndpoint { nodes, .. } => touches(nodes),
+        FaultKind::FinalityStall => true,
+        FaultKind::Reorg { .. } | FaultKind::GasSpike { .. } | FaultKind::MuddledOutcomes { .. } => false,
         FaultKind::Rollback { node, .. }
         | FaultKind::Twin { node }
         | FaultKind::Wipe { node }

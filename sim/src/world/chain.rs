@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 mod gate;
 
-/// A slot. Every block is final at once; nodes see it then or later.
+/// A slot. A block is final at once or later, and nodes see it then or later still.
 pub const SLOT: Micros = 12_000_000;
 
 /// The block at time zero.
@@ -36,13 +36,20 @@ pub struct Chain {
     slashes: Vec<(u64, PastSlash)>,
     reverts: u64,
     gate: Option<Gate>,
+    /// How long it takes until a block is final.
+    finality: Micros,
+    /// From when on which block was the last final one; and whether none becomes so, or until when none did.
+    finalised: Vec<(Micros, u64)>,
+    stalled: (bool, Micros),
+    /// From which block on the chain is its how-manieth fork.
+    forks: BTreeMap<u64, u64>,
 }
 
 impl Chain {
     /// A chain with one operator set of these strategies.
     #[must_use]
     pub fn new(id: u64, strategies: Vec<Address>) -> Self {
-        Self { id, strategies, ..Self::default() }
+        Self { id, strategies, finalised: vec![(0, FIRST)], ..Self::default() }
     }
 
     /// Puts the gate of the AVS up, where it has one; `revives` is a bug.
@@ -112,29 +119,75 @@ impl Chain {
         self.gate.as_mut().is_some_and(|gate| gate.cancel(request, block))
     }
 
+    pub(super) fn set_finality(&mut self, finality: Micros) {
+        self.finality = finality;
+    }
+
     pub(super) fn advance(&mut self, now: Micros) {
         self.now = now;
+        let slots = now.saturating_sub(self.finality) / SLOT;
+        let known = self.finalised.last().map_or(FIRST, |(_, number)| *number);
+        if !self.stalled.0 && FIRST + slots > known {
+            let since = slots * SLOT + self.finality;
+            self.finalised.push((since.max(self.stalled.1), FIRST + slots));
+        }
     }
 
-    /// The newest block as seen by a node that is this far behind.
-    pub(super) fn block(&self, behind: Micros) -> BlockReference {
-        BlockReference { number: FIRST + self.now.saturating_sub(behind) / SLOT, hash: Digest::default() }
+    /// Has no block become final, or the chain go on.
+    pub(super) fn stall(&mut self, stalled: bool) {
+        self.stalled = (stalled, self.now);
+        self.advance(self.now);
     }
 
-    /// The newest finalised block as who is so far behind sees it, and its time.
-    pub(super) fn finalised(&self, behind: Micros) -> (BlockReference, WallTime) {
-        let block = self.block(behind);
-        (block, time_of(block.number))
+    /// The last block that was final at a time.
+    #[must_use]
+    pub fn final_at(&self, time: Micros) -> BlockReference {
+        let number = self.finalised.iter().rev().find(|(since, _)| *since <= time).map_or(FIRST, |(_, number)| *number);
+        self.reference(number)
     }
 
-    pub(super) fn answer(&self, query: &ChainQuery, behind: Micros) -> ChainAnswer {
-        let block = self.block(behind);
+    /// Whether a block is one of this chain, and final.
+    #[must_use]
+    pub fn is_final(&self, block: BlockReference) -> bool {
+        block.number <= self.final_at(self.now).number && block == self.reference(block.number)
+    }
+
+    /// The newest block.
+    #[must_use]
+    pub fn head(&self) -> BlockReference {
+        self.reference(self.number())
+    }
+
+    fn reference(&self, number: u64) -> BlockReference {
+        let mut hash = [0; 32];
+        let fork = self.forks.range(..=number).next_back().map_or(0, |(_, fork)| *fork);
+        if let Some(end) = hash.last_chunk_mut() {
+            *end = fork.to_be_bytes();
+        }
+        BlockReference { number, hash: Digest(hash) }
+    }
+
+    /// Replaces the newest blocks, so many at most and none that is final, and what waits for the next one; the nonces that are unused
+    /// again, and whose cancellations are gone.
+    pub(super) fn reorganise(&mut self, depth: u64) -> (Vec<U256>, Vec<SubjectId>) {
+        let kept = self.final_at(self.now).number.max(self.number().saturating_sub(depth));
+        let fork = self.forks.values().max().map_or(1, |last| last + 1);
+        self.forks.retain(|first, _| *first <= kept);
+        self.forks.insert(kept + 1, fork);
+        let gone: Vec<_> = self.used.iter().filter(|(_, block)| **block > kept).map(|((_, nonce), _)| *nonce).collect();
+        self.used.retain(|_, block| *block <= kept);
+        self.executions.retain(|execute| !gone.contains(&execute.nonce));
+        self.slashes.retain(|(block, _)| *block <= kept);
+        (gone, self.gate.as_mut().map(|gate| gate.reorganise(kept)).unwrap_or_default())
+    }
+
+    pub(super) fn answer(&self, query: &ChainQuery, block: BlockReference) -> ChainAnswer {
         let used = |account: &Address, nonce: &U256| {
             self.used.get(&(*account, *nonce)).is_some_and(|number| *number <= block.number)
         };
         match query {
             ChainQuery::Slash { account, nonce, history_seconds, gate, .. } => ChainAnswer::Slash(SlashFacts {
-                head: block.number,
+                head: self.number(),
                 gate: self.gate.as_ref().zip(gate.as_deref()).map(|(gate, query)| gate.facts(query, block.number)),
                 block,
                 slasher: self.slasher,

@@ -83,6 +83,7 @@ impl World {
             versions: Vec::new(),
             verifiers: Vec::new(),
             gate: None,
+            finality: 0,
             workload: Vec::new(),
             faults: Vec::new(),
             byzantine: Vec::new(),

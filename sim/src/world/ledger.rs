@@ -116,6 +116,7 @@ impl Occurrence {
             Self::Down { .. } => "down",
             Self::KeepAlive { .. } => "keep-alive",
             Self::Block => "block",
+            Self::Include(_) => "include",
             Self::Post(_) => "post",
             Self::Speak { .. } => "speak",
             Self::Cancel { .. } => "cancel",

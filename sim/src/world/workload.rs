@@ -1,5 +1,6 @@
 //! What reaches nodes from outside the network: requests, operators and the chain.
 
+use super::hostile::Transaction;
 use super::setting::{self, Ask, KEY_NAME};
 use super::{EPOCH, Occurrence, PostedRequest, SLOT, World};
 use crate::history::{ProcessId, What};
@@ -282,7 +283,8 @@ impl World {
     pub(super) fn block(&mut self) {
         for (id, boot) in self.processes.iter().map(|(id, process)| (*id, process.boot)).collect::<Vec<_>>() {
             if !self.chain_is_down(id.node) && !self.has(Bug::UnheardBlocks) {
-                let (block, time) = self.chain.finalised(self.chain_lag(id.node));
+                let block = self.view(id.node);
+                let time = self.chain.time_of(block.number);
                 let event = Box::new(Event::ChainFinalised { block, time });
                 let delay = self.chain_delay(id, 0);
                 self.after(delay, Occurrence::Input { process: id, boot, event });
@@ -295,7 +297,8 @@ impl World {
         let (answer, delay) = if self.chain_is_down(id.node) {
             (ChainAnswer::Unavailable(Code::ChainUnavailable), CHAIN.2)
         } else {
-            let mut answer = self.chain.answer(query, self.chain_lag(id.node));
+            let mut answer = self.chain.answer(query, self.view(id.node));
+            self.lie_about(id.node, subject, &mut answer);
             self.forget_slashes(&mut answer);
             self.spoil_gate(subject, &mut answer);
             (answer, self.chain_delay(id, 1))
@@ -314,15 +317,26 @@ impl World {
         if self.chain_is_down(id.node) {
             return self.later(id, CHAIN.2, Event::SubmissionSettled { subject, outcome: SubmissionOutcome::Unknown });
         }
-        let (outcome, used) = self.chain.submit(account, execute, signature);
+        let (execute, signature) = (execute.clone(), *signature);
+        let transaction = Transaction { subject, account, execute, signature };
+        let Some(transaction) = self.hold_back(id, transaction) else { return };
+        let (outcome, included) = self.include(id, &transaction);
+        let next = if included { SLOT - self.now % SLOT } else { 0 };
+        let delay = next + self.chain_delay(id, 2);
+        self.settle_submission(id, delay, subject, outcome);
+    }
+
+    /// Includes a transaction in the next block, if it goes through; whether it does.
+    pub(super) fn include(&mut self, id: ProcessId, transaction: &Transaction) -> (SubmissionOutcome, bool) {
+        let Transaction { subject, account, execute, signature } = transaction;
+        let subject = *subject;
+        let (outcome, used) = self.chain.submit(*account, execute, signature);
         let included = matches!(outcome, SubmissionOutcome::Included { .. }) || used && self.has(Bug::DoubleExecution);
         self.record(Some(id), if included { What::Executed { subject } } else { What::Reverted { subject, used } });
         if included {
             self.queue_cancels(subject);
         }
-        let next = if included { SLOT - self.now % SLOT } else { 0 };
-        let delay = next + self.chain_delay(id, 2);
-        self.later(id, delay, Event::SubmissionSettled { subject, outcome });
+        (outcome, included)
     }
 
     pub(super) fn later(&mut self, id: ProcessId, delay: Micros, event: Event) {
@@ -338,7 +352,7 @@ impl World {
         self.trouble.kinds().any(|kind| matches!(kind, FaultKind::ChainDown { nodes } if nodes.contains(&node)))
     }
 
-    fn chain_lag(&self, node: NodeId) -> Micros {
+    pub(super) fn chain_lag(&self, node: NodeId) -> Micros {
         let lag = |kind: &FaultKind| match kind {
             FaultKind::ChainLag { nodes, by } if nodes.contains(&node) => Some(*by),
             _ => None,

@@ -39,6 +39,7 @@ pub(crate) fn world(seed: u64, threshold: u16, nodes: u16) -> World {
         versions: Vec::new(),
         verifiers: Vec::new(),
         gate: None,
+        finality: 0,
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -34,6 +34,7 @@ pub(crate) fn scenario(seed: u64, threshold: u16, nodes: u16) -> Scenario {
         versions: Vec::new(),
         verifiers: Vec::new(),
         gate: None,
+        finality: 0,
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

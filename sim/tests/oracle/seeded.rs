@@ -62,6 +62,7 @@ fn stage(bug: Bug, seed: u64) -> Scenario {
             stage.until = Some(1_200 * SECOND);
         }
         Bug::LateShares | Bug::UnnamedVersion | Bug::StolenApprovals => govern(bug, &mut stage),
+        Bug::UnfinalFacts => stage.finality = 36 * SECOND,
         Bug::HastyExecution | Bug::UnseenCancellation | Bug::RevivedSchedule => gate(bug, &mut stage),
         Bug::IdleRefusal
         | Bug::DoubledTimers
@@ -195,7 +196,7 @@ fn seeded_bugs_in_pauses_versions_and_approvals_are_caught() {
 
 #[test]
 fn seeded_bugs_at_the_gate_are_caught() {
-    check(&[Bug::HastyExecution, Bug::UnseenCancellation, Bug::RevivedSchedule]);
+    check(&[Bug::HastyExecution, Bug::UnseenCancellation, Bug::RevivedSchedule, Bug::UnfinalFacts]);
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         versions: Vec::new(),
         verifiers: Vec::new(),
         gate: None,
+        finality: 0,
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -139,6 +139,17 @@ impl Gate {
         Some(second.then(|| PastSlash { time: time_of(block), ..operation.slash.clone() }))
     }
 
+    /// Forgets what happened in later blocks; whose cancellations that were.
+    pub(super) fn reorganise(&mut self, kept: u64) -> Vec<SubjectId> {
+        let mut cancelled = Vec::new();
+        for (request, operation) in &mut self.operations {
+            let gone = |(block, step): &(u64, Step)| *block > kept && *step == Step::Cancelled;
+            cancelled.extend(operation.steps.iter().any(gone).then_some(*request));
+            operation.steps.retain(|(block, _)| *block <= kept);
+        }
+        cancelled
+    }
+
     /// Somebody who may cancels it in this block; false where there is nothing to cancel.
     pub(super) fn cancel(&mut self, request: SubjectId, block: u64) -> bool {
         let waits = self.ready(request, block).is_some();
