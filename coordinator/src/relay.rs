@@ -34,11 +34,18 @@ impl Engine {
             return;
         }
         let (account, execute) = (request.account(), request.execute(&self.definition));
+        if let Some(state) = self.subjects.get_mut(&id) {
+            state.submitting = true;
+        }
         self.effect(Effect::SubmitToChain { subject: id, account, execute, signature });
     }
 
     pub(crate) fn submission_settled(&mut self, id: SubjectId, outcome: SubmissionOutcome) {
         let Some(state) = self.subjects.get_mut(&id).filter(|state| !state.executed) else { return };
+        // What is reported twice would be tried again twice, and so on.
+        if !std::mem::take(&mut state.submitting) {
+            return;
+        }
         match outcome {
             SubmissionOutcome::Included { transaction, .. } => {
                 state.transaction = Some(transaction);

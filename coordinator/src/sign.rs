@@ -92,6 +92,8 @@ pub(crate) struct State {
     /// Our vault was told in this boot how it ended on chain.
     pub(crate) settled: bool,
     pub(crate) transaction: Option<B256>,
+    /// A submission of ours is under way: the first outcome that is reported is its.
+    pub(crate) submitting: bool,
     /// Why it will never be signed here.
     pub(crate) closed: Option<Code>,
     /// Why the version in force would not take it in: to be closed for that.
@@ -131,6 +133,7 @@ impl State {
             lent: false,
             settled: false,
             transaction: None,
+            submitting: false,
             closed: None,
             superseded: None,
         }

@@ -5,6 +5,7 @@
 use crate::scenario::Micros;
 use firn_coordinator::api::Observation;
 use firn_proto::commitments::CommitmentStatement;
+use firn_proto::message::BlockReference;
 use firn_proto::{Digest, Epoch, GroupSignature, Incarnation, KeyId, NodeId, SessionId, SubjectId};
 
 /// Something that happened.
@@ -113,6 +114,8 @@ pub enum What {
         again: bool,
         /// Under which version of the definition it was lent.
         version: u32,
+        /// The block of the facts that its chain had shown it last; none for an activation.
+        facts: Option<BlockReference>,
     },
     // ---- protocol ----
     /// The core observed something.
@@ -157,6 +160,18 @@ pub enum What {
     Executed {
         /// The request.
         subject: SubjectId,
+    },
+    /// Somebody cancelled on chain what a request had scheduled.
+    Cancelled {
+        /// The request.
+        subject: SubjectId,
+    },
+    /// An execution, or a cancellation, is on the chain no more.
+    Vanished {
+        /// The session, or the request.
+        subject: SubjectId,
+        /// Which of them.
+        cancellation: bool,
     },
     /// A relayed payload was refused by the chain.
     Reverted {

@@ -15,6 +15,8 @@ pub mod a1;
 pub mod a2;
 pub mod b1;
 pub mod d1;
+pub mod f1;
+pub mod g1;
 pub mod h1;
 pub mod i1;
 pub mod k1;
@@ -32,8 +34,8 @@ pub mod wire;
 pub mod x1;
 
 /// The ids of all invariants, each with a file of its own, a seeded bug, and a row in `docs/explanation/simulator.md`.
-pub const IDS: [&str; 16] =
-    ["A1", "A2", "B1", "D1", "H1", "I1", "K1", "N1", "P1", "P2", "R1", "R2", "S1", "T1", "V1", "X1"];
+pub const IDS: [&str; 18] =
+    ["A1", "A2", "B1", "D1", "F1", "G1", "H1", "I1", "K1", "N1", "P1", "P2", "R1", "R2", "S1", "T1", "V1", "X1"];
 
 /// Invariants whose protocols do not exist yet, and what they will say.
 pub const LATER: [(&str, &str); 2] = [
@@ -85,7 +87,8 @@ impl<'a> Sight<'a> {
     #[must_use]
     pub fn quorums_share_a_sound_node(&self, forgetful: &BTreeSet<NodeId>) -> bool {
         let (world, threshold) = (self.world, usize::from(self.world.scenario().key.threshold));
-        let unsound = |node: &&NodeId| world.is_corrupted(**node) || forgetful.contains(*node);
+        let unsound =
+            |node: &&NodeId| world.is_corrupted(**node) || forgetful.contains(*node) || world.was_misled(**node);
         world.nodes().iter().filter(unsound).count() + world.nodes().len() < 2 * threshold
     }
 
@@ -104,6 +107,8 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(a2::A2::default()),
         Box::new(b1::B1::default()),
         Box::new(d1::D1::default()),
+        Box::new(f1::F1),
+        Box::new(g1::G1::default()),
         Box::new(h1::H1::default()),
         Box::new(i1::I1::default()),
         Box::new(k1::K1::default()),

@@ -34,6 +34,8 @@ const EVERY_RULED: Micros = 3_000_000;
 pub struct Liveness {
     committee: Option<Committee>,
     ground: Ground,
+    /// How many requests have been posted, and the tracks of all their payloads.
+    posted: usize,
     tracks: Vec<Track>,
     sizes: Vec<CoreSize>,
     keygen: keygen::Keygen,
@@ -46,8 +48,10 @@ impl Liveness {
     pub fn see(&mut self, entry: &Entry, world: &World) -> Vec<Violation> {
         let mut changed = self.ground.see(entry, world);
         match &entry.what {
-            What::Posted { request, .. } if *request >= self.tracks.len() => {
-                self.tracks.extend((self.tracks.len()..=*request).map(Track::new));
+            What::Posted { request, .. } if *request >= self.posted => {
+                let posted = (self.posted..=*request).flat_map(|request| Track::of(world, request));
+                self.tracks.extend(posted);
+                self.posted = request + 1;
                 changed = true;
             }
             What::Answered { session, outcome } => {
@@ -94,7 +98,8 @@ impl Liveness {
         let due = self.due.is_some_and(|due| due < entry.at);
         let drifting = self.ground.moves(world) && entry.at >= self.looked.saturating_add(EVERY);
         // Budgets come free and waiting times end without an entry of their own.
-        let waiting = rules::take_time(world) && entry.at >= self.looked.saturating_add(EVERY_RULED);
+        let waiting = (rules::take_time(world) || world.scenario().gate.is_some())
+            && entry.at >= self.looked.saturating_add(EVERY_RULED);
         if changed || due || drifting || waiting { self.look(world) } else { Vec::new() }
     }
 
@@ -104,7 +109,9 @@ impl Liveness {
         violations.extend(self.keygen.end(world));
         violations.extend(self.ground.unended(world));
         let Some(committee) = &self.committee else { return (violations, Vec::new()) };
-        let reports = self.tracks.iter().filter_map(|track| track.report(world, committee, &self.ground)).collect();
+        let second = |first: &Track| self.tracks.iter().find(|track| track.follows(first));
+        let firsts = self.tracks.iter().filter(|track| !track.is_second());
+        let reports = firsts.filter_map(|first| first.report(second(first), world, committee, &self.ground)).collect();
         (violations, reports)
     }
 

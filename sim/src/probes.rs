@@ -7,7 +7,7 @@ use firn_proto::{Code, Message, NodeId, SubjectId, Verified};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All probes, each with what it means.
-pub const ALL: [(&str, &str); 28] = [
+pub const ALL: [(&str, &str); 34] = [
     ("takeover", "an attempt was opened by a node other than the one that received the request"),
     ("attempt-retried", "a coordinator opened a second attempt for a request"),
     ("attempt-warm", "an attempt was opened before any other member had declared itself willing"),
@@ -35,6 +35,12 @@ pub const ALL: [(&str, &str); 28] = [
     ("version-elsewhere", "a node met a peer that runs under another version"),
     ("node-paused", "an operator paused a node"),
     ("network-paused", "a node heard that the network is paused"),
+    ("scheduled", "a node saw on chain that a slash is scheduled"),
+    ("schedule-gone", "a node refused to execute what was scheduled and is no more"),
+    ("cancelled", "what was scheduled was cancelled on chain"),
+    ("vanished", "an execution, or a cancellation, was in a block that was replaced"),
+    ("pending", "a transaction waited for the end of a gas spike"),
+    ("dropped", "a transaction was lost in a gas spike"),
     ("misbehaved", "a corrupted node did something of its own"),
 ];
 
@@ -108,6 +114,8 @@ impl Probes {
             What::Answered { outcome: Err(Code::RequestLimit), .. } => self.fire("request-limit"),
             What::Answered { outcome: Err(Code::RequestConflict), .. } => self.fire("conflict-refused"),
             What::Reverted { used: true, .. } => self.fire("relay-raced"),
+            What::Cancelled { .. } => self.fire("cancelled"),
+            What::Vanished { .. } => self.fire("vanished"),
             What::Misbehaved { .. } => self.fire("misbehaved"),
             What::Probe { name } => self.fire(name),
             _ => {}
@@ -122,6 +130,12 @@ impl Probes {
                 self.willing.entry(*subject).or_default().insert(node);
             }
             Observation::Subject { state: "expired", .. } => self.fire("expired"),
+            Observation::Subject { code: Some(Code::ScheduleGone), .. } => self.fire("schedule-gone"),
+            Observation::Subject { subject, state: "received", .. }
+                if world.posted(*subject).is_some_and(|posted| posted.follows == Some(*subject)) =>
+            {
+                self.fire("scheduled");
+            }
             Observation::Evidence { .. } => self.fire("evidence"),
             Observation::Version { state: "adopted", .. } => self.fire("version-adopted"),
             Observation::Elsewhere { .. } => self.fire("version-elsewhere"),
@@ -142,7 +156,7 @@ impl Probes {
     }
 
     fn opened(&mut self, subject: SubjectId, attempt: u32, node: NodeId, world: &World) {
-        let posted = world.requests().iter().find(|posted| posted.subject == subject).map(|posted| posted.node);
+        let posted = world.posted(subject).map(|posted| posted.node);
         if posted.is_some_and(|posted| posted != node) {
             self.fire("takeover");
         }

@@ -108,7 +108,7 @@ pub fn difference(first: &Finished, second: &Finished) -> Option<(Option<Mark>, 
 pub fn horizon(scenario: &Scenario) -> Micros {
     let requests = scenario.workload.iter().map(|workload| {
         let last = workload.every.saturating_mul(u64::from(workload.count).saturating_sub(1));
-        workload.at.saturating_add(last).saturating_add(workload.deadline)
+        workload.at.saturating_add(last).saturating_add(workload.deadline).saturating_add(scenario.gate_time())
     });
     let faults = scenario.faults.iter().map(|fault| match fault.begin {
         Moment::At(at) => at.saturating_add(fault.lasts.unwrap_or(0)),
@@ -132,7 +132,10 @@ fn is_over(world: &World) -> bool {
         Moment::When { .. } => false,
     });
     let governed = scenario.pauses.iter().any(|pause| pause.end.unwrap_or(pause.begin) >= world.now())
-        || scenario.versions.iter().any(|version| version.block.max(version.at) + CHANGE >= world.now());
+        || scenario
+            .versions
+            .iter()
+            .any(|version| version.block.max(version.at) + CHANGE + scenario.finality >= world.now());
     let healing = world.active_faults().any(|(kind, end)| end.is_some() || matches!(kind, FaultKind::Jam { .. }));
     let settled = |state: &str| matches!(state, "executed" | "refused" | "expired");
     let honest = || world.processes().filter(|(id, process)| process.up && !world.is_corrupted(id.node));

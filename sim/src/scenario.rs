@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 mod byzantine;
 mod fault;
+mod gate;
 mod governance;
 mod halt;
 pub mod names;
@@ -22,6 +23,7 @@ mod version;
 mod write;
 
 pub use byzantine::{Act, Byzantine};
+pub use gate::{Cancel, Gate, Which};
 pub use governance::{Person, Rule, Verifier};
 pub use halt::{Halt, Quorums};
 pub use problem::Problem;
@@ -62,6 +64,10 @@ pub struct Scenario {
     pub versions: Vec<Version>,
     /// Nodes with an evidence verifier.
     pub verifiers: Vec<Verifier>,
+    /// The gate that slashes go through.
+    pub gate: Option<Gate>,
+    /// How long it takes until a block is final.
+    pub finality: Micros,
     /// What is asked, in order of declaration.
     pub workload: Vec<Workload>,
     /// What goes wrong.
@@ -201,6 +207,8 @@ pub enum Point {
     Signed,
     /// The node entered this phase of a key generation.
     KeyPhase(KeyPhase),
+    /// The node has seen on chain that a request is scheduled.
+    Scheduled,
     /// The node has carried out its nth effect of all: crash points are enumerated by it.
     Effect,
 }
@@ -425,6 +433,41 @@ pub enum FaultKind {
         /// How much.
         by: Micros,
     },
+    /// The newest blocks are replaced by others, without what was executed in them; final ones never are.
+    Reorg {
+        /// How many at most.
+        depth: u32,
+    },
+    /// No block becomes final.
+    FinalityStall,
+    /// Nothing that is submitted is included.
+    GasSpike {
+        /// This share of it is lost; the rest is included when the spike is over.
+        drops: Ppm,
+    },
+    /// The chain endpoint of the nodes says what is not so.
+    LyingEndpoint {
+        /// The nodes.
+        nodes: Vec<NodeId>,
+        /// What it shows.
+        shows: Shows,
+    },
+    /// What the nodes submit is executed, and its outcome is reported twice, or as unknown.
+    MuddledOutcomes {
+        /// The nodes.
+        nodes: Vec<NodeId>,
+    },
+}
+
+/// What a lying endpoint shows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Shows {
+    /// The newest block as if it were final.
+    Head,
+    /// The block that was final two minutes before the lie began.
+    Old,
+    /// Another chain, on which nothing was executed but what was scheduled, and nothing cancelled.
+    Fork,
 }
 
 /// What must come out of a run, beside the invariants, which always hold.

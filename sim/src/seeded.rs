@@ -52,13 +52,21 @@ pub enum Bug {
     UnnamedVersion,
     /// A thief has the keys of all people.
     StolenApprovals,
+    /// The host tells the engine that what is scheduled is ready.
+    HastyExecution,
+    /// The host does not tell the engine of cancellations.
+    UnseenCancellation,
+    /// The chain executes what was cancelled.
+    RevivedSchedule,
+    /// The host reads facts from the newest block.
+    UnfinalFacts,
     /// A delay depends on a counter that survives runs.
     StrayDraw,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::OldBoot,
         Self::LeakedShare,
         Self::LatePersist,
@@ -82,6 +90,10 @@ impl Bug {
         Self::LateShares,
         Self::UnnamedVersion,
         Self::StolenApprovals,
+        Self::HastyExecution,
+        Self::UnseenCancellation,
+        Self::RevivedSchedule,
+        Self::UnfinalFacts,
         Self::StrayDraw,
     ];
 
@@ -122,6 +134,10 @@ impl Bug {
             Self::LateShares => ("late-shares", "P1"),
             Self::UnnamedVersion => ("unnamed-version", "P1"),
             Self::StolenApprovals => ("stolen-approvals", "P2"),
+            Self::HastyExecution => ("hasty-execution", "G1"),
+            Self::UnseenCancellation => ("unseen-cancellation", "G1"),
+            Self::RevivedSchedule => ("revived-schedule", "G1"),
+            Self::UnfinalFacts => ("unfinal-facts", "F1"),
             Self::StrayDraw => ("stray-draw", "DET"),
         }
     }

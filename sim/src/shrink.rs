@@ -3,7 +3,7 @@
 //! Greedy delta debugging over the meaning of a scenario, not over bytes. Since every draw is keyed by what it is for,
 //! taking one thing away leaves all others as they were. A step is kept only if the same violation occurs again.
 
-use crate::scenario::{Expect, KeyOrigin, Micros, Moment, Network, Scenario, Version};
+use crate::scenario::{Expect, Gate, KeyOrigin, Micros, Moment, Network, Scenario, Version};
 use firn_proto::NodeId;
 
 mod nodes;
@@ -174,6 +174,7 @@ impl Search<'_> {
         self.change(nodes::into_one_region);
         self.change(nodes::into_one_organisation);
         self.change(|scenario| scenario.quorums = None);
+        self.simpler_gate();
         for index in 0..self.best.versions.len() {
             let on = |change: fn(&mut Version)| {
                 move |scenario: &mut Scenario| scenario.versions.iter_mut().skip(index).take(1).for_each(change)
@@ -184,6 +185,23 @@ impl Search<'_> {
         }
         self.change(|scenario| scenario.runs = 1);
         self.change(|scenario| scenario.expect = Expect::default());
+    }
+
+    fn simpler_gate(&mut self) {
+        self.change(|scenario| scenario.gate = None);
+        self.change(|scenario| scenario.finality = 0);
+        let cancels = |scenario: &Scenario| scenario.gate.as_ref().map_or(0, |gate| gate.cancels.len());
+        for index in (0..cancels(&self.best)).rev() {
+            self.change(|scenario| {
+                scenario.gate.iter_mut().filter(|gate| index < gate.cancels.len()).for_each(|gate| {
+                    gate.cancels.remove(index);
+                });
+            });
+        }
+        self.change(|scenario| scenario.gate.iter_mut().for_each(|gate| gate.shared_evidence = false));
+        self.change(|scenario| {
+            scenario.gate.iter_mut().for_each(|gate| *gate = Gate { expires: Gate::new(0).expires, ..gate.clone() });
+        });
     }
 
     fn simpler_faults(&mut self) {

@@ -13,8 +13,10 @@ use draw::Draw;
 use firn_proto::NodeId;
 use std::collections::BTreeMap;
 
+mod chain;
 mod draw;
 mod faults;
+mod gate;
 mod governance;
 
 const SECOND: Micros = 1_000_000;
@@ -27,6 +29,12 @@ const BLOCK: u64 = 4_096;
 
 /// How many of a hundred seeds have rules and people.
 const GOVERNED: u64 = 35;
+
+/// And slashes that go through a gate.
+const GATED: u64 = 25;
+
+/// How many of a hundred of these have a hostile chain.
+const HOSTILE: u64 = 50;
 
 /// When the core is healed.
 const HEALED: Micros = 60 * SECOND;
@@ -81,6 +89,8 @@ pub fn expand(seed: u64) -> Scenario {
         pauses: Vec::new(),
         versions: Vec::new(),
         verifiers: Vec::new(),
+        gate: None,
+        finality: 0,
         faults,
         byzantine: byzantine(&draw, &cast),
         expect: Expect::default(),
@@ -89,6 +99,12 @@ pub fn expand(seed: u64) -> Scenario {
     };
     if draw.percent(GOVERNED, "governed", 0) {
         governance::govern(&mut scenario, &shape, &draw, &cast);
+    }
+    if shape.percent(GATED, "gated", 0) {
+        gate::put(&mut scenario, &draw, &cast);
+        if draw.percent(HOSTILE, "hostile", 0) {
+            chain::harden(&mut scenario, &draw, &cast);
+        }
     }
     scenario
 }

@@ -15,7 +15,7 @@ use crate::verdict::Violation;
 use firn_coordinator::api::Event;
 use firn_proto::time::WallTime;
 use firn_proto::{Definition, KeyId, Message, NodeId, Point, Request, SessionId, SubjectId, Verified};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 mod chain;
 mod clock;
@@ -24,8 +24,10 @@ mod disk;
 mod faults;
 mod fixture;
 mod frame;
+mod gate;
 mod governance;
 mod host;
+mod hostile;
 mod ledger;
 mod link;
 mod network;
@@ -87,6 +89,8 @@ pub struct World {
     said: Vec<Said>,
     /// When which node's verifier accepted the evidence of which request.
     accepted: BTreeMap<(NodeId, SubjectId), Micros>,
+    /// Whose chain endpoint has lied.
+    misled: BTreeSet<NodeId>,
     key: Option<(KeyId, Point)>,
     proposals: u32,
     adversary: Option<Box<dyn Adversary>>,
@@ -108,6 +112,8 @@ pub struct PostedRequest {
     pub request: Request,
     /// Its id.
     pub subject: SubjectId,
+    /// What the session of its second payload is about, where it has two.
+    pub follows: Option<SubjectId>,
     /// The node that took it in; until one does, where it is wanted.
     pub node: NodeId,
     /// Where the workload posts it.
@@ -118,6 +124,8 @@ pub struct PostedRequest {
     pub at: Micros,
     /// How long it is wanted, in virtual time.
     pub deadline: Micros,
+    /// How much of that the gate takes: with less left, its first payload is signed no more.
+    pub gate_time: Micros,
     /// A requester of the definition signed it for the workload.
     pub authorised: bool,
     /// The index of the request that it is a rival of.
@@ -146,8 +154,12 @@ enum Occurrence {
     KeepAlive { channel: u64 },
     /// A block.
     Block,
+    /// A transaction that waited is included.
+    Include(Box<(ProcessId, hostile::Transaction)>),
     /// A request of the workload.
     Post(Box<workload::Post>),
+    /// Somebody cancels on chain what a request has scheduled.
+    Cancel { request: usize },
     /// A person speaks to a request.
     Speak { person: usize, request: usize },
     /// A person pauses or resumes, for the how-manieth time of trying.
@@ -179,6 +191,9 @@ impl World {
         let definition = setting::definition(scenario, &geography);
         let versions = versions::versions(scenario, &definition)?;
         let mut world = Self::bare(scenario, options, geography, definition);
+        let revives = options.seeded == Some(Bug::RevivedSchedule);
+        world.chain.put_gate(&world.definition, scenario.gate.as_ref(), revives);
+        world.chain.set_finality(scenario.finality);
         world.versions = versions;
         world.give_key()?;
         Ok(world)
@@ -210,6 +225,7 @@ impl World {
             requests: Vec::new(),
             said: Vec::new(),
             accepted: BTreeMap::new(),
+            misled: BTreeSet::new(),
             key: None,
             proposals: 0,
             adversary: None,
@@ -271,8 +287,10 @@ impl World {
             Occurrence::Down { channel, side } => self.down(channel, side),
             Occurrence::KeepAlive { channel } => self.keep_alive(channel),
             Occurrence::Block => self.block(),
+            Occurrence::Include(waiting) => drop(self.include(waiting.0, &waiting.1)),
             Occurrence::Post(post) => self.post(*post),
             Occurrence::Speak { person, request } => self.speak(person, request),
+            Occurrence::Cancel { request } => self.cancel(request),
             Occurrence::Halt { pause, paused, tries } => self.halt(pause, paused, tries),
             Occurrence::Change { version, tries } => self.change(version, tries),
             Occurrence::Propose { round } => self.propose(round),

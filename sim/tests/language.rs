@@ -89,6 +89,19 @@ signers = ["alpha"]
 }
 
 #[test]
+fn gates_are_read_and_written() {
+    let gate = "[gate]\ndelay = \"60s\"\nexpires = \"10min\"\nshared_evidence = true\n";
+    let text =
+        with(&format!("{gate}cancels = [{{ request = 2, after = \"20s\" }}, {{ share = \"25%\", after = \"0s\" }}]\n"));
+    let scenario = Scenario::parse(&text).unwrap();
+    let gate = scenario.gate.clone().unwrap();
+    assert_eq!((gate.delay, gate.expires, gate.cancels.len()), (60_000_000, 600_000_000, 2));
+    // The delay, twenty minutes until its end is final, and twice two for signing.
+    assert_eq!(scenario.gate_time(), 1_500_000_000);
+    assert_eq!(Scenario::parse(&scenario.to_toml()), Ok(scenario));
+}
+
+#[test]
 fn every_kind_of_fault_is_read_and_written() {
     for line in [
         r#"partition = [["alpha/*"], ["*"]]"#,
@@ -120,6 +133,11 @@ fn every_kind_of_fault_is_read_and_written() {
         r#"entropy-repeat = "alpha/1""#,
         r#"chain-down = "alpha/1""#,
         r#"chain-lag = { nodes = "alpha/1", by = "36s" }"#,
+        r#"reorg = { depth = 2 }"#,
+        r#"finality-stall = true"#,
+        r#"gas-spike = { drops = "50%" }"#,
+        r#"lying-endpoint = { nodes = "alpha/1", shows = "fork" }"#,
+        r#"muddled-outcomes = "alpha/1""#,
     ] {
         assert!(line.starts_with(kind(line).name()), "{line}");
     }
@@ -144,7 +162,7 @@ fn a_rate_is_a_count() {
 }
 
 /// Lines after the base, the code, the line of the problem (counted from the first of these lines), and what it says.
-const WRONG: [(&str, &str, usize, &str); 28] = [
+const WRONG: [(&str, &str, usize, &str); 32] = [
     ("name == 3", "SCENARIO_SYNTAX", 1, ""),
     ("[expects]", "SCENARIO_UNKNOWN_KEY", 1, "did you mean `expect`?"),
     ("[[fault]]\nat = \"1s\"\ncrahs = \"alpha/1\"", "SCENARIO_UNKNOWN_KEY", 3, "did you mean `crash`?"),
@@ -175,6 +193,10 @@ const WRONG: [(&str, &str, usize, &str); 28] = [
     ("[[fault]]\nat = \"3s\"\ntwin = \"alpha/*\"", "SCENARIO_VALUE", 3, "one node"),
     ("[[fault]]\nwhen = \"alpha/1 share-durabel\"\ncrash = \"*\"", "SCENARIO_UNKNOWN_NAME", 2, "\"share-durable\"?"),
     ("[[byzantine]]\nnode = \"alpha/1\"\nacts = [\"silence\"]", "SCENARIO_UNKNOWN_NAME", 3, "did you mean \"silent\"?"),
+    ("[gate]\ndelays = \"60s\"", "SCENARIO_UNKNOWN_KEY", 2, "did you mean `delay`?"),
+    ("[gate]\ndelay = \"0s\"", "SCENARIO_UNIT", 2, "whole seconds"),
+    ("[gate]\ndelay = \"1s\"\ncancels = [{ after = \"1s\" }]", "SCENARIO_VALUE", 3, "`request` or `share`"),
+    ("[gate]\nexpires = \"60s\"", "SCENARIO_MISSING_KEY", 1, "gate.delay"),
     ("[expect]\nprobes = \"takeovr\"", "SCENARIO_UNKNOWN_NAME", 2, "did you mean \"takeover\"?"),
     ("[expect]\nviolates = \"T9\"", "SCENARIO_UNKNOWN_NAME", 2, "T1"),
     ("[expect]\nsigned = \">= 120%\"", "SCENARIO_UNIT", 2, "\">= 99%\""),

@@ -24,6 +24,9 @@ fn seeds_reach_every_kind_of_fault_and_every_act() {
     let acts: BTreeSet<_> =
         scenarios.iter().flat_map(|scenario| &scenario.byzantine).flat_map(|node| &node.acts).collect();
     assert_eq!(acts.len(), firn_sim::scenario::names::ACTS.len());
+    let gated: Vec<_> = scenarios.iter().filter_map(|scenario| scenario.gate.as_ref()).collect();
+    assert!((150..350).contains(&gated.len()), "{} of 1,000 have a gate", gated.len());
+    assert!(gated.iter().any(|gate| gate.shared_evidence) && gated.iter().any(|gate| !gate.cancels.is_empty()));
     assert!(scenarios.iter().all(|scenario| scenario.byzantine.len() < usize::from(scenario.key.threshold)));
 }
 

@@ -8,7 +8,7 @@ use firn_sim::seeded::Bug;
 use firn_sim::verdict::End;
 use std::path::Path;
 
-const VARIANTS: [(&str, Bug); 13] = [
+const VARIANTS: [(&str, Bug); 18] = [
     ("lossy-planet", Bug::LeakedShare),
     ("cable-cut-mid-round", Bug::LatePersist),
     ("cold-twin", Bug::StrayRequester),
@@ -22,6 +22,11 @@ const VARIANTS: [(&str, Bug); 13] = [
     ("migrated-machine", Bug::FlippedSignature),
     ("jammed-link", Bug::PanicOnMessage),
     ("split-packages", Bug::ForgottenTakeover),
+    ("slash-through-a-gate", Bug::UnseenCancellation),
+    ("cancellation-races-readiness", Bug::RevivedSchedule),
+    ("scheduler-gone", Bug::HastyExecution),
+    ("reorgs-and-a-gas-spike", Bug::UnfinalFacts),
+    ("lying-endpoints", Bug::UnseenCancellation),
 ];
 
 #[test]

@@ -358,6 +358,22 @@ fn relayers_take_turns_by_rank() {
 }
 
 #[test]
+fn an_outcome_that_is_reported_twice_counts_once() {
+    let (mut bench, _) = Bench::ready(2, 3);
+    let request = bench.request(7);
+    bench.submit(1, &request);
+    bench.deliver();
+    for round in 1..=5 {
+        bench.fire(1, "Relay");
+        assert_eq!(bench.submitted.len(), round, "one submission at a time");
+        for _ in 0..2 {
+            let outcome = firn_coordinator::api::SubmissionOutcome::Unknown;
+            bench.event(1, firn_coordinator::api::Event::SubmissionSettled { subject: request.id(), outcome });
+        }
+    }
+}
+
+#[test]
 fn r11_a_request_expires_open_or_signed() {
     let (mut bench, _) = Bench::ready(2, 3);
     bench.facts = |facts| facts.slashable = false;

@@ -22,6 +22,8 @@ fn scenario(nodes: &[(&str, &[(&str, u16)])]) -> Scenario {
         pauses: Vec::new(),
         versions: Vec::new(),
         verifiers: Vec::new(),
+        gate: None,
+        finality: 0,
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -20,6 +20,12 @@ pub struct I1 {
     forgetful: BTreeSet<NodeId>,
 }
 
+impl I1 {
+    fn is_sound(&self, sight: &Sight<'_>, node: NodeId) -> bool {
+        !self.forgetful.contains(&node) && !sight.world.was_misled(node)
+    }
+}
+
 /// Requests with the same requester nonce and other content.
 fn rivals_of<'a>(sight: &Sight<'a>, subject: SubjectId) -> impl Iterator<Item = SubjectId> + use<'a> {
     let world = sight.world;
@@ -43,6 +49,7 @@ impl Invariant for I1 {
             What::Signed { subject, .. } => {
                 self.signed.insert((entry.process?, *subject));
             }
+            What::Vanished { subject, cancellation: false } => drop(self.executed.remove(subject)),
             // A signature may reach the disk after the network: a crash between the two forgets it.
             What::Stopped { .. } => self.signed.retain(|(process, _)| Some(*process) != entry.process),
             What::Observed(Observation::AttemptOpened { subject, .. }) => {
@@ -65,7 +72,7 @@ impl Invariant for I1 {
                 self.forgetful.extend(kind.into_iter().flat_map(FaultKind::spoils));
             }
             What::Released { subject, .. } => {
-                let (process, _) = sight.honest(entry).filter(|(id, _)| !self.forgetful.contains(&id.node))?;
+                let (process, _) = sight.honest(entry).filter(|(id, _)| self.is_sound(sight, id.node))?;
                 let bound = |rival: &SubjectId| self.lent.contains(&(process.node, *rival));
                 // A lapsed rival is free an hour after its deadline, later than any run that we do.
                 if let Some(rival) = rivals_of(sight, *subject).find(bound) {

@@ -2,9 +2,10 @@
 
 use super::{Invariant, Sight, violation};
 use crate::history::{Entry, What};
-use crate::scenario::{Fault, FaultKind};
+use crate::scenario::Fault;
 use crate::verdict::Violation;
 use crate::world::{PostedRequest, SLOT, Word, World};
+use firn_proto::SubjectId;
 use firn_proto::account::nonce_of;
 use firn_proto::opinion::Decision;
 use firn_proto::policy::{Policy, Rule};
@@ -28,17 +29,17 @@ impl Invariant for P2 {
 
     fn see(&mut self, entry: &Entry, sight: &Sight<'_>) -> Option<Violation> {
         let world = sight.world;
-        let mut authorised = world.requests().iter().filter(|posted| posted.authorised);
+        let authorised = world.requests().iter().filter(|posted| posted.authorised);
         match &entry.what {
             What::Signed { subject, digest, .. } if subject.0 != *digest => {
-                if authorised.any(|posted| sight.wire.digest(posted.subject) == Some(*digest)) {
+                if authorised.flat_map(payloads).any(|payload| sight.wire.digest(payload) == Some(*digest)) {
                     return None;
                 }
                 violation("P2", entry, format!("{digest} is signed, and no authorised request carries it"))
             }
             What::Executed { .. } => {
                 let payload = world.chain().executions().last()?;
-                if authorised.any(|posted| nonce_of(posted.subject) == payload.nonce) {
+                if authorised.flat_map(payloads).any(|subject| nonce_of(subject) == payload.nonce) {
                     return None;
                 }
                 violation(
@@ -50,13 +51,18 @@ impl Invariant for P2 {
             What::Released { subject, version, .. } => {
                 sight.honest(entry)?;
                 let policy = &world.versions().find(|definition| definition.version() == *version)?.policy;
-                let posted = world.requests().iter().find(|posted| posted.subject == *subject)?;
+                let posted = world.posted(*subject)?;
                 let early = policy.rules.iter().find_map(|(name, rule)| too_early(world, policy, posted, (name, rule)));
                 violation("P2", entry, early?)
             }
             _ => None,
         }
     }
+}
+
+/// What sessions about a request are about.
+fn payloads(posted: &PostedRequest) -> impl Iterator<Item = SubjectId> + use<> {
+    [Some(posted.subject), posted.follows].into_iter().flatten()
 }
 
 /// What a rule still lacks, by what people have said and by how long ago the request was posted.
@@ -73,7 +79,7 @@ fn too_early(world: &World, policy: &Policy, posted: &PostedRequest, (name, rule
             return Some(format!("{detail} of {organisations} organisations have approved, too few for rule {name}"));
         }
     }
-    let late = |fault: &Fault| matches!(fault.kind, FaultKind::ChainDown { .. } | FaultKind::ChainLag { .. });
+    let late = |fault: &Fault| fault.kind.is_of_chain();
     let delay = rule.delay_seconds.filter(|_| !world.scenario().faults.iter().any(late))?;
     let waited = world.now().saturating_sub(posted.at).saturating_add(SLOT) / 1_000_000;
     (waited < delay)

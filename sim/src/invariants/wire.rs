@@ -33,7 +33,10 @@ impl Wire {
             }
             What::Posted { request, .. } => {
                 if let Some(posted) = world.requests().get(*request) {
-                    self.digests.insert(posted.subject, posted.request.payload_digest(world.definition()));
+                    let payloads = [Some(posted.request.clone()), posted.request.second(world.definition())];
+                    for payload in payloads.into_iter().flatten() {
+                        self.digests.insert(payload.id(), payload.payload_digest(world.definition()));
+                    }
                 }
             }
             What::Released { subject, digest, .. } => {

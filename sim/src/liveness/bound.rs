@@ -4,6 +4,7 @@
 //! is the worst that the limits allow, so a usual signature takes a small part of it, and the slack says how small.
 
 use crate::scenario::Micros;
+use crate::world::SLOT;
 use firn_coordinator::limits;
 
 /// A channel that died is noticed after two keep-alives, and dialled again after the longest pause: what the simulated
@@ -49,6 +50,8 @@ pub struct Shape {
     pub queue: u64,
     /// Whether rules and people say when a share may be lent: what was missed of them comes with what peers tell in turn.
     pub ruled: bool,
+    /// Whether it is a second payload: whoever learns of the request has yet to see on chain that it is scheduled.
+    pub second: bool,
 }
 
 impl Terms {
@@ -63,13 +66,14 @@ impl Terms {
         let again = again.saturating_mul(if shape.lossy { LOSSES } else { 0 });
         let told = millis(limits::ANTI_ENTROPY_MS.saturating_add(limits::CATCH_UP_MS));
         let told = if shape.ruled { told } else { 0 };
+        let shown = if shape.second { 2 * SLOT } else { 0 };
         // Members answer the first ranks; each further group of them costs a pause that doubles up to its longest.
         let widenings = shape.ranks_before.checked_div(limits::RANKS_TOLD as u64).unwrap_or_default();
         let widen = millis(limits::WIDEN_MS_MAX).saturating_mul(widenings);
         let late = millis(limits::ROUND_TRIP_MS_MAX.saturating_add(limits::ANSWER_MS).saturating_add(limits::SYNC_MS));
         Self {
             connect: CONNECT,
-            discover: [repeat, millis(limits::RECHECK_MS), 2 * round, widen, again, told].iter().sum(),
+            discover: [repeat, millis(limits::RECHECK_MS), 2 * round, widen, again, told, shown].iter().sum(),
             ranks: shape.ranks_before,
             // Estimates may still remember worse times, up to what is believed at all.
             takeover: late.min(round.saturating_mul(6).saturating_add(millis(3 * limits::ROUND_TRIP_DEFAULT_MS))),
@@ -110,6 +114,7 @@ mod tests {
         lossy: false,
         queue: 0,
         ruled: false,
+        second: false,
     };
 
     #[test]
@@ -123,6 +128,7 @@ mod tests {
             Shape { lossy: true, ..SHAPE },
             Shape { queue: 1, ..SHAPE },
             Shape { ruled: true, ..SHAPE },
+            Shape { second: true, ..SHAPE },
         ];
         for shape in worse {
             assert!(Terms::new(&shape).sum() > calm, "{shape:?}");

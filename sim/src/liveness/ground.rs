@@ -9,6 +9,7 @@ use crate::world::{EPOCH, PostedRequest, Process, World};
 use firn_coordinator::api::{Family, Observation};
 use firn_coordinator::limits::{EXPIRY_GRACE_SECONDS, OPEN_SUBJECTS_MAX};
 use firn_proto::policy::Rule;
+use firn_proto::request::second_of;
 use firn_proto::{NodeId, SubjectId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,9 +59,8 @@ impl Ground {
             What::FaultEnds { fault } => {
                 self.faults.remove(fault);
                 let kind = world.scenario().faults.get(*fault).map(|fault| &fault.kind);
-                if let Some(FaultKind::ChainDown { nodes } | FaultKind::ChainLag { nodes, .. }) = kind {
-                    self.sees.extend(nodes.iter().map(|node| (*node, entry.at)));
-                }
+                let blinded = world.nodes().into_iter().filter(|node| kind.is_some_and(|kind| kind.blinds(*node)));
+                self.sees.extend(blinded.map(|node| (node, entry.at)));
                 true
             }
             What::Released { subject, .. } => {
@@ -81,7 +81,11 @@ impl Ground {
                 self.executed.entry(*subject).or_insert(entry.at);
                 true
             }
-            What::LinksChanged | What::Said { .. } => true,
+            What::Vanished { subject, .. } => {
+                self.executed.remove(subject);
+                true
+            }
+            What::LinksChanged | What::Said { .. } | What::Cancelled { .. } => true,
             What::Synced { .. } => world.synced_batch().records.iter().any(|record| record.family == Family::People),
             What::Observed(Observation::Subject { subject, state, .. }) => {
                 if *state == "received" {
@@ -111,7 +115,10 @@ impl Ground {
     fn learn(&mut self, world: &World, id: ProcessId) {
         let Some(process) = world.process(id) else { return };
         for request in process.engine.requests() {
-            self.known.entry(request.id).or_default().entry(id.node).or_insert_with(|| world.now());
+            let scheduled = request.schedule.as_ref().map(|_| second_of(request.id));
+            for subject in [Some(request.id), scheduled].into_iter().flatten() {
+                self.known.entry(subject).or_default().entry(id.node).or_insert_with(|| world.now());
+            }
         }
         if process.engine.keys().iter().any(|key| key.state == "active") {
             self.ready.insert(id.node);
@@ -204,22 +211,30 @@ impl Ground {
 
     /// Whose duty it would be to lend a share for this request.
     #[must_use]
-    pub fn willing(&self, world: &World, committee: &Committee, posted: &PostedRequest) -> Members {
-        committee.members(committee.nodes().iter().copied().filter(|node| self.would(world, *node, posted)))
+    pub fn willing(&self, world: &World, committee: &Committee, posted: &PostedRequest, second: bool) -> Members {
+        committee.members(committee.nodes().iter().copied().filter(|node| self.would(world, *node, posted, second)))
     }
 
-    fn would(&self, world: &World, node: NodeId, posted: &PostedRequest) -> bool {
-        let blind = self.kinds(world).any(|kind| match kind {
-            FaultKind::ChainDown { nodes } | FaultKind::ChainLag { nodes, .. } => nodes.contains(&node),
-            _ => false,
-        });
-        let late = duty_ends(posted) < world.now();
+    fn would(&self, world: &World, node: NodeId, posted: &PostedRequest, second: bool) -> bool {
+        let blind = self.kinds(world).any(|kind| kind.blinds(node)) || world.was_misled(node);
+        let late = duty_ends(posted, second) < world.now();
         let free =
             !blind && !late && world.scenario().verifiers.is_empty() && posted.authorised && self.ready.contains(&node);
         let ruled = rules::are_there(world);
         free && has_room(world)
+            && (!second || self.sees_ready(world, node, posted))
             && !self.is_rival_bound(world, node, posted)
             && (!ruled || self.allows(world, node, posted))
+    }
+
+    /// Whether a node has long seen that what a request has scheduled is ready, and it is.
+    fn sees_ready(&self, world: &World, node: NodeId, posted: &PostedRequest) -> bool {
+        let (chain, now) = (world.chain(), world.now());
+        let seen = chain.final_at(now.saturating_sub(rules::SEEN)).number;
+        let ready = |block| chain.ready(posted.subject, block);
+        ready(seen).is_some_and(|ready| ready <= chain.time_of(seen))
+            && ready(chain.final_at(now).number).is_some()
+            && self.sees_since(node).saturating_add(rules::seen(world)) <= now
     }
 
     /// Whether a node that is asked directly has to take the request in.
@@ -230,7 +245,7 @@ impl Ground {
         sound
             && posted.authorised
             && has_room(world)
-            && duty_ends(posted) >= world.now()
+            && duty_ends(posted, false) >= world.now()
             && rules::fits(world, node, posted)
             && world.versions().flat_map(|definition| definition.policy.rules.values()).all(takes_in)
             && rivals(world, posted).next().is_none()
@@ -239,7 +254,7 @@ impl Ground {
     /// A request that is long over and open at an honest node all the same, where everybody always saw the chain.
     #[must_use]
     pub fn unended(&self, world: &World) -> Option<Violation> {
-        let blind = |fault: &Fault| matches!(fault.kind, FaultKind::ChainDown { .. } | FaultKind::ChainLag { .. });
+        let blind = |fault: &Fault| fault.kind.is_of_chain();
         if world.scenario().faults.iter().any(blind) {
             return None;
         }
@@ -291,11 +306,12 @@ impl Ground {
     }
 }
 
-/// Until when members have to sign a request: its deadline, less what their clocks may differ by.
+/// Until when members have to sign a request: its deadline, less what their clocks may differ by, and its first payload less what
+/// the gate takes.
 #[must_use]
-pub fn duty_ends(posted: &PostedRequest) -> Micros {
+pub fn duty_ends(posted: &PostedRequest, second: bool) -> Micros {
     let seconds = posted.request.deadline().0.saturating_sub(EPOCH + CLOCK_ERROR_MS_MAX / 1_000);
-    seconds.saturating_mul(1_000_000)
+    seconds.saturating_mul(1_000_000).saturating_sub(if second { 0 } else { posted.gate_time })
 }
 
 /// Other requests with the same requester nonce.

@@ -16,7 +16,12 @@ use firn_proto::{NodeId, envelope, wire};
 use std::collections::BTreeSet;
 
 /// From a block to when all who see the chain have looked at it again.
-const SEEN: Micros = 3 * SLOT;
+pub(super) const SEEN: Micros = 3 * SLOT;
+
+/// The same from the moment at which it happens, which is final later.
+pub(super) fn seen(world: &World) -> Micros {
+    SEEN.saturating_add(world.scenario().finality)
+}
 
 /// How a decision to approve is written down.
 const APPROVE: u32 = 2;
@@ -72,7 +77,7 @@ impl Ground {
     fn is_met(&self, world: &World, node: NodeId, posted: &PostedRequest, rule: &Rule) -> bool {
         let known = self.known_since(posted.subject, node);
         let since = |time: Micros| time.max(self.sees_since(node));
-        let waits = |seconds: u64| seconds.saturating_mul(1_000_000).saturating_add(SEEN);
+        let waits = |seconds: u64| seconds.saturating_mul(1_000_000).saturating_add(seen(world));
         // Its time begins anew where a start or a fault of the chain may have hidden a block.
         let waited = rule
             .delay_seconds
@@ -84,9 +89,9 @@ impl Ground {
             .as_ref()
             .is_none_or(|cooldown| self.others_are_settled(world, node, posted, waits(cooldown.seconds)));
         let budgeted = rule.budget.as_ref().is_none_or(|budget| {
-            let executed = world.requests().iter().filter(|other| self.executed_at(other.subject).is_some());
+            let executed = world.requests().iter().filter(|other| self.executed_at(other.last()).is_some());
             let sum = executed.fold(wad(posted), |sum, other| sum.saturating_add(wad(other)));
-            sum <= budget.wad_max && self.others_are_settled(world, node, posted, SEEN)
+            sum <= budget.wad_max && self.others_are_settled(world, node, posted, seen(world))
         });
         waited
             && is_in
@@ -107,9 +112,10 @@ impl Ground {
     fn others_are_settled(&self, world: &World, node: NodeId, posted: &PostedRequest, rest: Micros) -> bool {
         let gone = (EXPIRY_GRACE_SECONDS + ENDING_SECONDS) * 1_000_000;
         let mut others = world.requests().iter().filter(|other| other.subject != posted.subject);
-        others.all(|other| match self.executed_at(other.subject) {
+        others.all(|other| match self.executed_at(other.last()) {
             Some(at) => at.max(self.sees_since(node)).saturating_add(rest) <= world.now(),
-            None => duty_ends(other).saturating_add(gone) <= world.now(),
+            // What was scheduled holds its budgets for longer than any run that we do.
+            None => other.follows.is_none() && duty_ends(other, false).saturating_add(gone) <= world.now(),
         })
     }
 }

@@ -9,13 +9,15 @@ use crate::scenario::{FaultKind, Micros};
 use crate::verdict::{End, RequestReport, Violation};
 use crate::world::{PostedRequest, World};
 use firn_coordinator::election;
-use firn_proto::{Code, Epoch, NodeId, SessionId};
+use firn_proto::{Code, Epoch, NodeId, SessionId, SubjectId};
 use std::collections::BTreeMap;
 
-/// A request that was posted.
+/// A payload of a request that was posted.
 #[derive(Debug)]
 pub struct Track {
     request: usize,
+    /// The second of two.
+    second: bool,
     windows: Windows,
     /// When each node first knew the signature, or saw it executed.
     signed: BTreeMap<NodeId, Micros>,
@@ -30,11 +32,17 @@ pub struct Track {
 }
 
 impl Track {
-    /// The request of this index.
+    /// The payloads of the request of this index.
     #[must_use]
-    pub fn new(request: usize) -> Self {
+    pub fn of(world: &World, request: usize) -> Vec<Self> {
+        let two = world.requests().get(request).is_some_and(|posted| posted.follows.is_some());
+        [false, true].into_iter().take(1 + usize::from(two)).map(|second| Self::new(request, second)).collect()
+    }
+
+    fn new(request: usize, second: bool) -> Self {
         Self {
             request,
+            second,
             windows: Windows::default(),
             signed: BTreeMap::new(),
             accepted: false,
@@ -47,10 +55,26 @@ impl Track {
         }
     }
 
-    /// Whether this is the request of a session.
+    /// Whether this is the payload of a session.
     #[must_use]
     pub fn is(&self, world: &World, session: SessionId) -> bool {
-        self.posted(world).is_some_and(|posted| SessionId::from(posted.subject) == session)
+        self.posted(world).is_some_and(|posted| SessionId::from(self.subject(posted)) == session)
+    }
+
+    /// Whether this is the second of two payloads.
+    #[must_use]
+    pub fn is_second(&self) -> bool {
+        self.second
+    }
+
+    /// Whether this is the second payload of the request of which `first` is the first.
+    #[must_use]
+    pub fn follows(&self, first: &Self) -> bool {
+        self.second && self.request == first.request
+    }
+
+    fn subject(&self, posted: &PostedRequest) -> SubjectId {
+        if self.second { posted.last() } else { posted.subject }
     }
 
     /// Whether anything may still be demanded.
@@ -100,11 +124,11 @@ impl Track {
         let now = world.now();
         let signed = committee.members(self.signed.keys().copied());
         let overdue = self.judge(world, committee, ground, posted, others);
-        let willing = ground.willing(world, committee, posted);
+        let willing = ground.willing(world, committee, posted, self.second);
         let within =
             Graph::new(committee.nodes().len(), |a, b| willing.contains(a) && willing.contains(b) && graph.hears(a, b));
         let bearers = rules::bearers(world, committee, posted);
-        self.windows.change(now, committee, &within, ground.knows(committee, posted.subject), bearers);
+        self.windows.change(now, committee, &within, ground.knows(committee, self.subject(posted)), bearers);
         if self.signed.is_empty() {
             self.core = self.core.max(self.windows.longest(now));
         }
@@ -114,7 +138,7 @@ impl Track {
             .flat_map(|window| window.cores.iter().map(move |core| (window.since, *core)))
             .map(|(since, core)| since.saturating_add(self.terms(world, committee, ground, posted, core, others).sum()))
             // Time passes without an event: the end of the duty ends all windows.
-            .chain([ground::duty_ends(posted).saturating_add(1)])
+            .chain([ground::duty_ends(posted, self.second).saturating_add(1)])
             .filter(|due| *due >= now)
             .min();
         // All members know: nothing more can be demanded.
@@ -142,7 +166,8 @@ impl Track {
                 }
                 let missing = Members(core.0 & !signed.0);
                 let due = window.since.saturating_add(bound);
-                if due < now && due <= ground::duty_ends(posted) && !missing.is_empty() && found.is_none() {
+                if due < now && due <= ground::duty_ends(posted, self.second) && !missing.is_empty() && found.is_none()
+                {
                     found = Some((due, window.since, *core, missing));
                 }
             }
@@ -150,8 +175,9 @@ impl Track {
         let (due, since, core, missing) = found.filter(|_| !self.violated)?;
         self.violated = true;
         let detail = format!(
-            "request {}: nodes {:?} were a live core from {} ms on, the bound was at {} ms, and nodes {:?} know no signature",
+            "request {}{}: nodes {:?} were a live core from {} ms on, the bound was at {} ms, and nodes {:?} know no signature",
             self.request,
+            if self.second { ", second payload" } else { "" },
             names(committee, core),
             since / 1_000,
             due / 1_000,
@@ -170,7 +196,7 @@ impl Track {
         others: u64,
     ) -> Terms {
         let nodes: Vec<_> = core.positions().filter_map(|position| committee.nodes().get(position).copied()).collect();
-        let order = election::order(posted.subject, Epoch(0), posted.node, committee.nodes().iter().copied());
+        let order = election::order(self.subject(posted), Epoch(0), posted.node, committee.nodes().iter().copied());
         let links = nodes.iter().flat_map(|a| nodes.iter().filter(move |b| a != *b).map(move |b| world.link(*a, *b)));
         let (delay, loss) = links.fold((0, 0), |(delay, loss), link| (link.delay_max.max(delay), link.loss.max(loss)));
         let disturbed = ground.any(world, |kind| {
@@ -187,15 +213,24 @@ impl Track {
             lossy: loss > 0 || disturbed,
             queue: others,
             ruled: rules::are_there(world),
+            second: self.second,
         })
     }
 
-    /// The verdict.
+    /// The verdict. Of two payloads it is the second one's, once the first is signed; times are the first one's, as the chain's delay
+    /// would hide them.
     #[must_use]
-    pub fn report(&self, world: &World, committee: &Committee, ground: &Ground) -> Option<RequestReport> {
+    pub fn report(
+        &self,
+        second: Option<&Self>,
+        world: &World,
+        committee: &Committee,
+        ground: &Ground,
+    ) -> Option<RequestReport> {
         let posted = self.posted(world)?;
         let since = |at: &Micros| at.saturating_sub(posted.at);
-        let tally = world.tally(posted.subject);
+        let tally =
+            posted.follows.into_iter().fold(world.tally(posted.subject), |sum, next| sum.plus(world.tally(next)));
         let eligible = |nodes: &[NodeId]| committee.is_eligible(committee.members(nodes.iter().copied()));
         Some(RequestReport {
             subject: posted.subject,
@@ -204,7 +239,10 @@ impl Track {
             wanted: posted.wanted,
             posted: posted.at,
             deadline: posted.deadline,
-            end: self.end(world, ground, posted),
+            end: match (self.end(world, ground, posted), second) {
+                (End::Signed, Some(second)) => second.end(world, ground, posted),
+                (end, _) => end,
+            },
             latency: self.signed.values().min().map(since),
             latency_at_node: self.signed.get(&posted.node).map(since),
             floor: world.geography().floor(posted.node, committee.nodes(), eligible).unwrap_or_default(),
@@ -224,6 +262,9 @@ impl Track {
         if !self.signed.is_empty() {
             return End::Signed;
         }
+        if let Some(reason) = self.waited_in_vain(world, posted) {
+            return End::Excused(reason);
+        }
         if let Some(code) = self.refused.filter(|_| !self.accepted) {
             return End::Refused(code);
         }
@@ -231,16 +272,27 @@ impl Track {
         let views = world.nodes().into_iter().filter_map(|node| world.node(node)?.engine.request(posted.subject));
         let refusal = views.filter(|view| view.state == "refused").find_map(|view| view.code);
         let late = posted.request.deadline().0 < world.wall().0;
-        let blind = |kind: &FaultKind| matches!(kind, FaultKind::ChainDown { .. } | FaultKind::ChainLag { .. });
         match refusal {
-            _ if !self.accepted => End::Excused(NOT_TAKEN_IN),
-            _ if rivals(world, posted).next().is_some() && world.nodes().iter().any(bound) => End::Excused(RIVAL),
+            _ if !self.accepted && !self.second => End::Excused(NOT_TAKEN_IN),
+            _ if !self.second && rivals(world, posted).next().is_some() && world.nodes().iter().any(bound) => {
+                End::Excused(RIVAL)
+            }
             Some(code) => End::Refused(code),
             None if late => End::Expired,
-            None if ground.any(world, blind) => End::Excused(CHAIN),
+            None if ground.any(world, FaultKind::is_of_chain) => End::Excused(CHAIN),
             None if !ground.doubted().is_empty() => End::Excused(DOUBTED),
             None if self.core > 0 => End::Excused(SHORT),
             None => End::Excused(NO_CORE),
+        }
+    }
+
+    /// Why a second payload has nothing to execute.
+    fn waited_in_vain(&self, world: &World, posted: &PostedRequest) -> Option<&'static str> {
+        let scheduled = world.chain().once_ready(posted.subject, world.chain().number());
+        match scheduled {
+            _ if !self.second => None,
+            None => Some(NOT_SCHEDULED),
+            Some((_, cancelled)) => cancelled.then_some(CANCELLED),
         }
     }
 
@@ -261,9 +313,13 @@ pub const DOUBTED: &str = "identity in doubt";
 pub const SHORT: &str = "core too short";
 /// At no time was there a live core.
 pub const NO_CORE: &str = "no live core";
+/// Its first payload is signed, and never came onto the chain.
+pub const NOT_SCHEDULED: &str = "not scheduled";
+/// What it had scheduled was cancelled on chain.
+pub const CANCELLED: &str = "cancelled on chain";
 
 /// All excuses: a closed list, each reachable by ground truth alone.
-pub const EXCUSES: [&str; 6] = [NOT_TAKEN_IN, RIVAL, CHAIN, DOUBTED, SHORT, NO_CORE];
+pub const EXCUSES: [&str; 8] = [NOT_TAKEN_IN, RIVAL, CHAIN, DOUBTED, SHORT, NO_CORE, NOT_SCHEDULED, CANCELLED];
 
 fn names(committee: &Committee, set: Members) -> Vec<u16> {
     set.positions().filter_map(|position| committee.nodes().get(position)).map(|node| node.0).collect()

@@ -126,6 +126,9 @@ fn nodes(kind: &FaultKind) -> (String, Vec<NodeId>) {
         FaultKind::EntropyRepeat { node } => ("entropy repeats".to_owned(), vec![*node]),
         FaultKind::ChainDown { nodes } => ("chain endpoint down".to_owned(), nodes.clone()),
         FaultKind::ChainLag { nodes, by } => (format!("chain {} behind", duration(*by)), nodes.clone()),
+        FaultKind::Reorg { depth } => (format!("{depth} blocks replaced"), Vec::new()),
+        FaultKind::LyingEndpoint { nodes, .. } => ("lying chain endpoint".to_owned(), nodes.clone()),
+        FaultKind::MuddledOutcomes { nodes } => ("outcomes of submissions unsure".to_owned(), nodes.clone()),
         other => (other.name().to_owned(), Vec::new()),
     }
 }

@@ -130,6 +130,8 @@ fn about_requests(what: &What, base: Line) -> Line {
             ..base
         },
         What::Executed { subject } => Line { what: "executed", session: Some(subject.to_string()), ..base },
+        What::Vanished { subject, .. } => Line { what: "vanished", session: Some(subject.to_string()), ..base },
+        What::Cancelled { subject } => Line { what: "cancelled", session: Some(subject.to_string()), ..base },
         What::Reverted { subject, used } => {
             let detail = if *used { "its nonce was used" } else { "refused" };
             Line { what: "reverted", session: Some(subject.to_string()), detail: text(detail), ..base }

@@ -1,6 +1,6 @@
 //! Faults in scenario files: a moment, and exactly one kind.
 
-use super::names::{FAULTS, MESSAGES, POINTS};
+use super::names::{FAULTS, MESSAGES, POINTS, SHOWN};
 use super::parse::{keys, loss, share, throughput};
 use super::problem::Problem;
 use super::quantity;
@@ -73,6 +73,8 @@ fn kind(name: &str, keys: &[&str], value: &Value<'_>, places: &BTreeMap<NodeId, 
         let section = value.section(keys)?;
         return if keys.contains(&"from") {
             on_links(name, &section, places)
+        } else if let "reorg" | "gas-spike" = name {
+            on_chain(name, &section)
         } else {
             on_hosts(name, &section, places)
         };
@@ -89,6 +91,8 @@ fn kind(name: &str, keys: &[&str], value: &Value<'_>, places: &BTreeMap<NodeId, 
         "disk-full" => FaultKind::DiskFull { nodes: nodes(value)? },
         "clock-freeze" => FaultKind::ClockFreeze { nodes: nodes(value)? },
         "chain-down" => FaultKind::ChainDown { nodes: nodes(value)? },
+        "muddled-outcomes" => FaultKind::MuddledOutcomes { nodes: nodes(value)? },
+        "finality-stall" if value.boolean()? => FaultKind::FinalityStall,
         "twin" => FaultKind::Twin { node: node(value)? },
         "wipe" => FaultKind::Wipe { node: node(value)? },
         "bit-flip" => FaultKind::BitFlip { node: node(value)? },
@@ -142,6 +146,13 @@ fn on_links(name: &str, section: &Section<'_>, places: &BTreeMap<NodeId, Place>)
     })
 }
 
+fn on_chain(name: &str, section: &Section<'_>) -> Result<FaultKind, Problem> {
+    Ok(match name {
+        "reorg" => FaultKind::Reorg { depth: section.need("depth", |value| value.integer(1, 100))? },
+        _ => FaultKind::GasSpike { drops: section.need("drops", share)? },
+    })
+}
+
 fn on_hosts(name: &str, section: &Section<'_>, places: &BTreeMap<NodeId, Place>) -> Result<FaultKind, Problem> {
     if name == "rollback" {
         let node = section.need("node", |value| select::node(value, places))?;
@@ -162,6 +173,9 @@ fn on_hosts(name: &str, section: &Section<'_>, places: &BTreeMap<NodeId, Place>)
                 |value: &Value<'_>| value.quantity("a drift like \"+200ppm\" or \"-0.1%\"", quantity::signed_share);
             FaultKind::ClockDrift { nodes, ppm: section.need("drift", read)? }
         }
+        "lying-endpoint" => {
+            FaultKind::LyingEndpoint { nodes, shows: section.need("shows", |value| value.name("a lie", &SHOWN))? }
+        }
         _ => FaultKind::ChainLag { nodes, by: section.need("by", Value::duration)? },
     })
 }
@@ -171,6 +185,27 @@ fn positive(value: &Value<'_>) -> Result<Micros, Problem> {
 }
 
 impl FaultKind {
+    /// Whether it has nodes see the chain late, or not as it is.
+    #[must_use]
+    pub fn blinds(&self, node: NodeId) -> bool {
+        match self {
+            Self::ChainDown { nodes } | Self::ChainLag { nodes, .. } | Self::LyingEndpoint { nodes, .. } => {
+                nodes.contains(&node)
+            }
+            Self::FinalityStall => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it has any node do so.
+    #[must_use]
+    pub fn is_of_chain(&self) -> bool {
+        matches!(
+            self,
+            Self::ChainDown { .. } | Self::ChainLag { .. } | Self::LyingEndpoint { .. } | Self::FinalityStall
+        )
+    }
+
     /// Nodes whose disk it sets back, damages, loses or copies: what they had written may not be there.
     #[must_use]
     pub fn spoils(&self) -> Vec<NodeId> {

@@ -1,6 +1,6 @@
 //! What scenario files and reports call things. The parser, the writer and a test of the reference page share these lists.
 
-use super::{Act, FaultKind, KeyPhase, Point};
+use super::{Act, FaultKind, KeyPhase, Point, Shows};
 
 /// Acts of corrupted nodes by name.
 pub const ACTS: [(Act, &str); 22] = [
@@ -29,7 +29,7 @@ pub const ACTS: [(Act, &str); 22] = [
 ];
 
 /// Points that trigger faults, by name.
-pub const POINTS: [(Point, &str); 15] = [
+pub const POINTS: [(Point, &str); 16] = [
     (Point::RequestReceived, "request-received"),
     (Point::Willing, "willing"),
     (Point::AttemptOpened, "attempt-opened"),
@@ -45,10 +45,11 @@ pub const POINTS: [(Point, &str); 15] = [
     (Point::KeyPhase(KeyPhase::Certifying), "key-certifying"),
     (Point::KeyPhase(KeyPhase::Certified), "key-certified"),
     (Point::Effect, "effect"),
+    (Point::Scheduled, "scheduled"),
 ];
 
 /// A kind of fault: its name, and the keys of its table. Kinds without keys take nodes directly.
-pub const FAULTS: [(&str, &[&str]); 29] = [
+pub const FAULTS: [(&str, &[&str]); 34] = [
     ("partition", &[]),
     ("one-way", &["from", "to"]),
     ("flapping", &["from", "to", "period"]),
@@ -78,7 +79,15 @@ pub const FAULTS: [(&str, &[&str]); 29] = [
     ("entropy-repeat", &[]),
     ("chain-down", &[]),
     ("chain-lag", &["nodes", "by"]),
+    ("reorg", &["depth"]),
+    ("finality-stall", &[]),
+    ("gas-spike", &["drops"]),
+    ("lying-endpoint", &["nodes", "shows"]),
+    ("muddled-outcomes", &[]),
 ];
+
+/// What lying endpoints show.
+pub const SHOWN: [(Shows, &str); 3] = [(Shows::Head, "head"), (Shows::Old, "old"), (Shows::Fork, "fork")];
 
 /// Kinds of messages, as in `firn.proto`.
 pub const MESSAGES: [&str; 19] = [
@@ -156,6 +165,11 @@ impl FaultKind {
             Self::EntropyRepeat { .. } => "entropy-repeat",
             Self::ChainDown { .. } => "chain-down",
             Self::ChainLag { .. } => "chain-lag",
+            Self::Reorg { .. } => "reorg",
+            Self::FinalityStall => "finality-stall",
+            Self::GasSpike { .. } => "gas-spike",
+            Self::LyingEndpoint { .. } => "lying-endpoint",
+            Self::MuddledOutcomes { .. } => "muddled-outcomes",
         }
     }
 }

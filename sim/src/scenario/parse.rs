@@ -1,6 +1,7 @@
 //! Scenario files: the tables around faults.
 
 use super::fault::fault;
+use super::gate::gate;
 use super::governance;
 use super::halt;
 use super::names::{ACTS, WORKLOADS};
@@ -22,7 +23,7 @@ pub const LATENCY: &str = "aws-2025-07";
 pub(crate) const BURST: Micros = 200_000;
 
 /// Keys of each table, for the parser and for a test of the reference page.
-pub const KEYS: [(&str, &[&str]); 19] = [
+pub const KEYS: [(&str, &[&str]); 22] = [
     (
         "",
         &[
@@ -40,6 +41,8 @@ pub const KEYS: [(&str, &[&str]); 19] = [
             "pause",
             "version",
             "verifier",
+            "chain",
+            "gate",
             "workload",
             "fault",
             "byzantine",
@@ -60,6 +63,9 @@ pub const KEYS: [(&str, &[&str]); 19] = [
     ("pause", &["at", "until", "node", "people", "resume"]),
     ("version", &["at", "node", "block", "rules", "drops", "expels", "signers"]),
     ("verifier", &["node", "says", "after"]),
+    ("chain", &["finality"]),
+    ("gate", &["delay", "expires", "cancels", "shared_evidence"]),
+    ("gate.cancels", &["request", "share", "after"]),
     (
         "workload",
         &["kind", "at", "count", "every", "rate", "until", "to", "deadline", "requester", "repeats", "rivals"],
@@ -104,6 +110,8 @@ impl Scenario {
             people,
             versions,
             verifiers: many(&root, "verifier", |value| governance::verifier(value, &places))?,
+            gate: root.get("gate", gate)?,
+            finality: root.get("chain", finality)?.unwrap_or_default(),
             workload,
             faults: many(&root, "fault", |value| fault(value, &places))?,
             byzantine: many(&root, "byzantine", |value| byzantine(value, &places))?,
@@ -211,6 +219,10 @@ fn network(value: &Value<'_>) -> Result<Network, Problem> {
         loss: section.get("loss", |value| loss(&value.section(keys("network.loss"))?))?,
         bandwidth: section.get("bandwidth", throughput)?,
     })
+}
+
+fn finality(value: &Value<'_>) -> Result<Micros, Problem> {
+    value.section(keys("chain"))?.need("finality", Value::duration)
 }
 
 /// Loss: a rate, and how long a bad state lasts.

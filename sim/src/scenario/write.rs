@@ -1,5 +1,6 @@
 //! Scenarios written as files. What is written parses back to an equal scenario.
 
+use super::names::SHOWN;
 use super::parse::{BURST, LATENCY};
 use super::quantity::{write_duration, write_factor, write_share, write_signed_milliseconds, write_throughput};
 use super::{Expect, Fault, FaultKind, KeyOrigin, Loss, Moment, Network, Scenario, Workload};
@@ -51,6 +52,11 @@ impl Scenario {
         self.pauses.iter().for_each(|pause| pause.write(&mut out, &places));
         self.versions.iter().for_each(|version| version.write(&mut out, &places));
         self.verifiers.iter().for_each(|verifier| verifier.write(&mut out, &places));
+        if self.finality > 0 {
+            out.head("[chain]");
+            out.text("finality", &write_duration(self.finality));
+        }
+        self.gate.iter().for_each(|gate| gate.write(&mut out));
         self.workload.iter().for_each(|workload| workload.write(&mut out, &places));
         self.faults.iter().for_each(|fault| fault.write(&mut out, &places));
         for byzantine in &self.byzantine {
@@ -220,7 +226,8 @@ impl FaultKind {
             | Self::LyingSync { nodes }
             | Self::DiskFull { nodes }
             | Self::ClockFreeze { nodes }
-            | Self::ChainDown { nodes } => all(nodes),
+            | Self::ChainDown { nodes }
+            | Self::MuddledOutcomes { nodes } => all(nodes),
             Self::Twin { node } | Self::Wipe { node } | Self::BitFlip { node } | Self::EntropyRepeat { node } => {
                 one(*node, places)
             }
@@ -231,6 +238,12 @@ impl FaultKind {
             Self::SlowDisk { nodes, sync } => hosts(nodes, "sync", &write_duration(*sync)),
             Self::ClockOffset { nodes, offset_ms } => hosts(nodes, "offset", &write_signed_milliseconds(*offset_ms)),
             Self::ClockDrift { nodes, ppm } => hosts(nodes, "drift", &format!("{ppm:+}ppm")),
+            Self::Reorg { depth } => format!("{{ depth = {depth} }}"),
+            Self::FinalityStall => true.to_string(),
+            Self::GasSpike { drops } => format!("{{ drops = {} }}", quoted(&write_share(*drops))),
+            Self::LyingEndpoint { nodes, shows } => {
+                hosts(nodes, "shows", SHOWN.iter().find(|(known, _)| known == shows).map_or("", |(_, name)| name))
+            }
             Self::ChainLag { nodes, by } => hosts(nodes, "by", &write_duration(*by)),
         }
     }

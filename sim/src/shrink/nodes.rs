@@ -168,12 +168,17 @@ fn sets(kind: &mut FaultKind) -> Vec<&mut Vec<NodeId>> {
         | FaultKind::ClockDrift { nodes, .. }
         | FaultKind::ClockFreeze { nodes }
         | FaultKind::ChainDown { nodes }
-        | FaultKind::ChainLag { nodes, .. } => vec![nodes],
+        | FaultKind::ChainLag { nodes, .. }
+        | FaultKind::LyingEndpoint { nodes, .. }
+        | FaultKind::MuddledOutcomes { nodes } => vec![nodes],
         FaultKind::Partition { .. }
         | FaultKind::Rollback { .. }
         | FaultKind::Twin { .. }
         | FaultKind::Wipe { .. }
         | FaultKind::BitFlip { .. }
-        | FaultKind::EntropyRepeat { .. } => Vec::new(),
+        | FaultKind::EntropyRepeat { .. }
+        | FaultKind::Reorg { .. }
+        | FaultKind::FinalityStall
+        | FaultKind::GasSpike { .. } => Vec::new(),
     }
 }

@@ -9,10 +9,15 @@ use firn_proto::NodeId;
 /// What leaves a member short of its share, or under quarantine, until its operator acts: never done to the core.
 const LASTING: [&str; 6] = ["rollback", "twin", "wipe", "lying-sync", "bit-flip", "entropy-repeat"];
 
+/// Kinds with their numbers; a hostile chain has draws of its own.
+fn drawn() -> impl Iterator<Item = (u64, (&'static str, &'static [&'static str]))> {
+    (0_u64..).zip(FAULTS).take(29)
+}
+
 pub(super) fn faults(draw: &Draw, cast: &Cast) -> Vec<Fault> {
-    let mut enabled: Vec<_> = (0_u64..).zip(FAULTS).filter(|(index, _)| draw.percent(35, "enabled", *index)).collect();
+    let mut enabled: Vec<_> = drawn().filter(|(index, _)| draw.percent(35, "enabled", *index)).collect();
     if enabled.is_empty() {
-        enabled.extend((0_u64..).zip(FAULTS));
+        enabled.extend(drawn());
     }
     let kinds: Vec<_> = enabled.into_iter().map(|(_, (name, _))| name).collect();
     let count = draw.between(0, 6, "faults", 0);
@@ -43,14 +48,16 @@ fn timed(draw: &Draw, cast: &Cast, kind: FaultKind, index: u64) -> Fault {
 
 fn trigger(draw: &Draw, cast: &Cast, index: u64) -> Option<Moment> {
     let node = *draw.pick(&cast.all, "trigger at", index)?;
-    let (point, _) = *draw.pick(&POINTS, "point", index)?;
+    // The last one takes a gate.
+    let (_, points) = POINTS.split_last()?;
+    let (point, _) = *draw.pick(points, "point", index)?;
     let most = if point == Point::Effect { 400 } else { 3 };
     let count = u32::try_from(draw.between(1, most, "occurrence", index)).ok()?;
     Some(Moment::When { node, point, count })
 }
 
 /// Whether a core node, or a link between two of them, is touched.
-fn hurts(kind: &FaultKind, core: &[NodeId]) -> bool {
+pub(super) fn hurts(kind: &FaultKind, core: &[NodeId]) -> bool {
     let touches = |nodes: &[NodeId]| nodes.iter().any(|node| core.contains(node));
     match kind {
         FaultKind::Partition { groups } => groups.iter().filter(|group| touches(group)).count() > 1,
@@ -76,7 +83,10 @@ fn hurts(kind: &FaultKind, core: &[NodeId]) -> bool {
         | FaultKind::ClockDrift { nodes, .. }
         | FaultKind::ClockFreeze { nodes }
         | FaultKind::ChainDown { nodes }
-        | FaultKind::ChainLag { nodes, .. } => touches(nodes),
+        | FaultKind::ChainLag { nodes, .. }
+        | FaultKind::LyingEndpoint { nodes, .. } => touches(nodes),
+        FaultKind::FinalityStall => true,
+        FaultKind::Reorg { .. } | FaultKind::GasSpike { .. } | FaultKind::MuddledOutcomes { .. } => false,
         FaultKind::Rollback { node, .. }
         | FaultKind::Twin { node }
         | FaultKind::Wipe { node }
@@ -85,7 +95,7 @@ fn hurts(kind: &FaultKind, core: &[NodeId]) -> bool {
     }
 }
 
-fn kind(draw: &Draw, cast: &Cast, name: &str, index: u64) -> Option<FaultKind> {
+pub(super) fn kind(draw: &Draw, cast: &Cast, name: &str, index: u64) -> Option<FaultKind> {
     // Without a core to spare, lasting damage could honestly leave too few shares.
     let spared = |node: &NodeId| LASTING.contains(&name) && (cast.core.is_empty() || cast.core.contains(node));
     let victims: Vec<_> = cast.all.iter().copied().filter(|node| !spared(node)).collect();

@@ -1,6 +1,7 @@
 //! A chain as nodes see it: facts at a finalised block, and payloads that execute once.
 
 use super::EPOCH;
+use crate::scenario;
 use crate::scenario::Micros;
 use alloy_primitives::{Address, Bytes, U256};
 use firn_coordinator::api::{AccountFacts, ChainAnswer, ChainQuery, SlashFacts, SubmissionOutcome};
@@ -8,10 +9,13 @@ use firn_proto::account::{Execute, account_address, execute_digest, verifier_add
 use firn_proto::message::BlockReference;
 use firn_proto::policy::{PastSlash, SlashHistory};
 use firn_proto::time::WallTime;
-use firn_proto::{Digest, GroupSignature, Point};
+use firn_proto::{Definition, Digest, GroupSignature, Point, Request, SubjectId};
+use gate::Gate;
 use std::collections::BTreeMap;
 
-/// A slot. Every block is final at once; nodes see it then or later.
+mod gate;
+
+/// A slot. A block is final at once or later, and nodes see it then or later still.
 pub const SLOT: Micros = 12_000_000;
 
 /// The block at time zero.
@@ -31,20 +35,39 @@ pub struct Chain {
     /// What they slashed, with the block.
     slashes: Vec<(u64, PastSlash)>,
     reverts: u64,
+    gate: Option<Gate>,
+    /// How long it takes until a block is final.
+    finality: Micros,
+    /// From when on which block was the last final one; and whether none becomes so, or until when none did.
+    finalised: Vec<(Micros, u64)>,
+    stalled: (bool, Micros),
+    /// From which block on the chain is its how-manieth fork.
+    forks: BTreeMap<u64, u64>,
 }
 
 impl Chain {
     /// A chain with one operator set of these strategies.
     #[must_use]
     pub fn new(id: u64, strategies: Vec<Address>) -> Self {
-        Self { id, strategies, ..Self::default() }
+        Self { id, strategies, finalised: vec![(0, FIRST)], ..Self::default() }
     }
 
-    /// Deploys the account of a group key and makes it the slasher.
+    /// Puts the gate of the AVS up, where it has one; `revives` is a bug.
+    pub(super) fn put_gate(&mut self, definition: &Definition, gate: Option<&scenario::Gate>, revives: bool) {
+        let address = definition.contracts.first().map(|contracts| contracts.gate);
+        self.gate = address.zip(gate).map(|(address, gate)| Gate::new(address, gate, revives));
+    }
+
+    /// Knows from now on what a request's payloads call.
+    pub(super) fn announce(&mut self, request: &Request, definition: &Definition) {
+        self.gate.iter_mut().for_each(|gate| gate.announce(request, definition));
+    }
+
+    /// Deploys the account of a group key; the slasher is the gate or, where there is none, the account.
     pub fn deploy(&mut self, group_key: Point) -> Address {
         let account = account_address(&group_key);
         self.accounts.insert(account, group_key);
-        self.slasher = account;
+        self.slasher = self.gate.as_ref().map_or(account, |gate| gate.address);
         account
     }
 
@@ -72,30 +95,100 @@ impl Chain {
         FIRST + self.now / SLOT
     }
 
+    /// The time of a block.
+    #[must_use]
+    pub fn time_of(&self, block: u64) -> WallTime {
+        time_of(block)
+    }
+
+    /// When what a request has scheduled can be executed, as of a block; `None` where nothing is, or is no more.
+    #[must_use]
+    pub fn ready(&self, request: SubjectId, block: u64) -> Option<WallTime> {
+        self.gate.as_ref()?.ready(request, block)
+    }
+
+    /// When it was to be ready, if it was ever scheduled, and whether it was cancelled since.
+    #[must_use]
+    pub fn once_ready(&self, request: SubjectId, block: u64) -> Option<(WallTime, bool)> {
+        self.gate.as_ref()?.once_ready(request, block)
+    }
+
+    /// Somebody cancels what a request has scheduled, in the next block; false where there is nothing.
+    pub(super) fn cancel(&mut self, request: SubjectId) -> bool {
+        let block = self.number() + 1;
+        self.gate.as_mut().is_some_and(|gate| gate.cancel(request, block))
+    }
+
+    pub(super) fn set_finality(&mut self, finality: Micros) {
+        self.finality = finality;
+    }
+
     pub(super) fn advance(&mut self, now: Micros) {
         self.now = now;
+        let slots = now.saturating_sub(self.finality) / SLOT;
+        let known = self.finalised.last().map_or(FIRST, |(_, number)| *number);
+        if !self.stalled.0 && FIRST + slots > known {
+            let since = slots * SLOT + self.finality;
+            self.finalised.push((since.max(self.stalled.1), FIRST + slots));
+        }
     }
 
-    /// The newest block as seen by a node that is this far behind.
-    pub(super) fn block(&self, behind: Micros) -> BlockReference {
-        BlockReference { number: FIRST + self.now.saturating_sub(behind) / SLOT, hash: Digest::default() }
+    /// Has no block become final, or the chain go on.
+    pub(super) fn stall(&mut self, stalled: bool) {
+        self.stalled = (stalled, self.now);
+        self.advance(self.now);
     }
 
-    /// The newest finalised block as who is so far behind sees it, and its time.
-    pub(super) fn finalised(&self, behind: Micros) -> (BlockReference, WallTime) {
-        let block = self.block(behind);
-        (block, time_of(block.number))
+    /// The last block that was final at a time.
+    #[must_use]
+    pub fn final_at(&self, time: Micros) -> BlockReference {
+        let number = self.finalised.iter().rev().find(|(since, _)| *since <= time).map_or(FIRST, |(_, number)| *number);
+        self.reference(number)
     }
 
-    pub(super) fn answer(&self, query: &ChainQuery, behind: Micros) -> ChainAnswer {
-        let block = self.block(behind);
+    /// Whether a block is one of this chain, and final.
+    #[must_use]
+    pub fn is_final(&self, block: BlockReference) -> bool {
+        block.number <= self.final_at(self.now).number && block == self.reference(block.number)
+    }
+
+    /// The newest block.
+    #[must_use]
+    pub fn head(&self) -> BlockReference {
+        self.reference(self.number())
+    }
+
+    fn reference(&self, number: u64) -> BlockReference {
+        let mut hash = [0; 32];
+        let fork = self.forks.range(..=number).next_back().map_or(0, |(_, fork)| *fork);
+        if let Some(end) = hash.last_chunk_mut() {
+            *end = fork.to_be_bytes();
+        }
+        BlockReference { number, hash: Digest(hash) }
+    }
+
+    /// Replaces the newest blocks, so many at most and none that is final, and what waits for the next one; the nonces that are unused
+    /// again, and whose cancellations are gone.
+    pub(super) fn reorganise(&mut self, depth: u64) -> (Vec<U256>, Vec<SubjectId>) {
+        let kept = self.final_at(self.now).number.max(self.number().saturating_sub(depth));
+        let fork = self.forks.values().max().map_or(1, |last| last + 1);
+        self.forks.retain(|first, _| *first <= kept);
+        self.forks.insert(kept + 1, fork);
+        let gone: Vec<_> = self.used.iter().filter(|(_, block)| **block > kept).map(|((_, nonce), _)| *nonce).collect();
+        self.used.retain(|_, block| *block <= kept);
+        self.executions.retain(|execute| !gone.contains(&execute.nonce));
+        self.slashes.retain(|(block, _)| *block <= kept);
+        (gone, self.gate.as_mut().map(|gate| gate.reorganise(kept)).unwrap_or_default())
+    }
+
+    pub(super) fn answer(&self, query: &ChainQuery, block: BlockReference) -> ChainAnswer {
         let used = |account: &Address, nonce: &U256| {
             self.used.get(&(*account, *nonce)).is_some_and(|number| *number <= block.number)
         };
         match query {
-            ChainQuery::Slash { account, nonce, history_seconds, .. } => ChainAnswer::Slash(SlashFacts {
-                head: block.number,
-                gate: None,
+            ChainQuery::Slash { account, nonce, history_seconds, gate, .. } => ChainAnswer::Slash(SlashFacts {
+                head: self.number(),
+                gate: self.gate.as_ref().zip(gate.as_deref()).map(|(gate, query)| gate.facts(query, block.number)),
                 block,
                 slasher: self.slasher,
                 slashable: true,
@@ -133,18 +226,27 @@ impl Chain {
         let key = self.accounts.get(&account);
         let genuine = key.is_some_and(|key| signature.verifies(key, execute_digest(self.id, account, execute)));
         let used = self.used.contains_key(&(account, execute.nonce));
-        if !genuine || used {
+        let block = self.number() + 1;
+        let slashed = if genuine && !used { self.call(execute, block) } else { None };
+        let Some(slashed) = slashed else {
             self.reverts += 1;
             return (SubmissionOutcome::Reverted { data: Bytes::new() }, used);
-        }
-        let block = self.number() + 1;
+        };
         self.used.insert((account, execute.nonce), block);
         self.executions.push(execute.clone());
-        self.slashes.extend(execute.calls.iter().filter_map(PastSlash::of_call).map(|slash| {
-            let time = time_of(block);
-            (block, PastSlash { time, ..slash })
-        }));
+        self.slashes.extend(slashed.into_iter().map(|slash| (block, slash)));
         (SubmissionOutcome::Included { transaction: Digest::default().0.into(), gas: 0 }, false)
+    }
+
+    /// Makes a payload's calls in a block; what they slash. `None` where one reverts, and all with it.
+    fn call(&mut self, execute: &Execute, block: u64) -> Option<Vec<PastSlash>> {
+        let Some(gate) = &mut self.gate else {
+            let slashes = execute.calls.iter().filter_map(PastSlash::of_call);
+            return Some(slashes.map(|slash| PastSlash { time: time_of(block), ..slash }).collect());
+        };
+        // Payloads have one call here: there is none to be taken back.
+        let [call] = execute.calls.as_slice() else { return None };
+        gate.call(call, block).map(|slashed| slashed.into_iter().collect())
     }
 }
 

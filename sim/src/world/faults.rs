@@ -90,9 +90,14 @@ impl World {
         self.begin_links(&wanted.kind);
         self.begin_process(fault, &wanted.kind, wanted.lasts);
         self.begin_machine(&wanted.kind);
+        self.begin_chain(&wanted.kind);
         let instant = matches!(
             wanted.kind,
-            FaultKind::Reset { .. } | FaultKind::Rollback { .. } | FaultKind::Wipe { .. } | FaultKind::BitFlip { .. }
+            FaultKind::Reset { .. }
+                | FaultKind::Rollback { .. }
+                | FaultKind::Wipe { .. }
+                | FaultKind::BitFlip { .. }
+                | FaultKind::Reorg { .. }
         );
         if instant && end.is_none() {
             self.end_fault(fault);
@@ -179,6 +184,10 @@ impl World {
             FaultKind::ClockOffset { nodes, .. } => self.each_clock(nodes, |clock| clock.offset(0)),
             FaultKind::ClockDrift { nodes, .. } => self.each_clock(nodes, |clock| clock.drift(now, 0)),
             FaultKind::ClockFreeze { nodes } => self.each_clock(nodes, |clock| clock.freeze(None)),
+            FaultKind::FinalityStall => {
+                let stalled = self.trouble.kinds().any(|kind| *kind == FaultKind::FinalityStall);
+                self.chain.stall(stalled);
+            }
             _ => {}
         }
         self.links_changed();

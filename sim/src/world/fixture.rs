@@ -82,6 +82,8 @@ impl World {
             pauses: Vec::new(),
             versions: Vec::new(),
             verifiers: Vec::new(),
+            gate: None,
+            finality: 0,
             workload: Vec::new(),
             faults: Vec::new(),
             byzantine: Vec::new(),

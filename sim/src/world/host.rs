@@ -7,7 +7,7 @@ use crate::byzantine::{Corrupted, Deed};
 use crate::history::{ProcessId, What};
 use crate::scenario::{FaultKind, Micros, Point};
 use crate::seeded::Bug;
-use firn_coordinator::api::{Effect, Event};
+use firn_coordinator::api::{ChainAnswer, Effect, Event};
 use firn_proto::time::{MonotonicTime, Time, WallTime};
 use firn_proto::{Code, Epoch, Message, NodeId, SessionId};
 use firn_vault::Vault;
@@ -140,8 +140,8 @@ impl World {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let approved = process.disk.visible().approved.contains(&release.subject.into());
         let again = !process.work.answered.insert(release.package);
-        let Release { version, subject, digest, key_id, epoch, package, own } = release;
-        let what = What::Released { subject, digest, key_id, epoch, package, own, approved, again, version };
+        let Release { version, subject, digest, key_id, epoch, package, own, facts } = release;
+        let what = What::Released { subject, digest, key_id, epoch, package, own, approved, again, version, facts };
         // A thief's copy of a share signs where no ledger sees it.
         if !(self.has(Bug::LeakedShare) && id.node == NodeId(1)) {
             self.record(Some(id), what);
@@ -169,6 +169,7 @@ impl World {
     /// One step of the engine, or of the adversary that has it.
     fn step(&mut self, id: ProcessId, event: Event) {
         self.trail.event(self.now, id, &event);
+        self.note_facts(id, &event);
         let share = match &event {
             Event::Received { from, message } => match message.content() {
                 Message::SignatureShare(share) => Some((share.package, *from)),
@@ -193,6 +194,19 @@ impl World {
         }
         if let Some((package, from)) = share {
             self.share_in(id, package, from);
+        }
+    }
+
+    /// What the chain has shown a process of a request, last.
+    fn note_facts(&mut self, id: ProcessId, event: &Event) {
+        let Event::ChainReplied { subject, answer } = event else { return };
+        let block = match answer {
+            ChainAnswer::Slash(facts) => facts.block,
+            ChainAnswer::Account(facts) => facts.block,
+            _ => return,
+        };
+        if let Some(process) = self.processes.get_mut(&id) {
+            process.work.facts.insert(*subject, block);
         }
     }
 
@@ -396,6 +410,7 @@ impl World {
                 epoch: ask.package.epoch,
                 package: ask.package.hash(),
                 own: *own.statement(),
+                facts: process.work.facts.get(&ask.package.subject).copied(),
             }),
             _ => None,
         };

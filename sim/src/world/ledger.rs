@@ -20,6 +20,18 @@ pub struct Tally {
     pub bytes: u64,
 }
 
+impl Tally {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            attempts: self.attempts + other.attempts,
+            messages: self.messages + other.messages,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
 /// The rolling digest over events, effects and draws.
 #[derive(Default)]
 pub(super) struct Trail {
@@ -104,8 +116,10 @@ impl Occurrence {
             Self::Down { .. } => "down",
             Self::KeepAlive { .. } => "keep-alive",
             Self::Block => "block",
+            Self::Include(_) => "include",
             Self::Post(_) => "post",
             Self::Speak { .. } => "speak",
+            Self::Cancel { .. } => "cancel",
             Self::Halt { .. } => "halt",
             Self::Change { .. } => "change",
             Self::Propose { .. } => "propose",

@@ -9,6 +9,7 @@ use firn_coordinator::api::{Effect, Event, Timer};
 use firn_coordinator::versions::in_force;
 use firn_coordinator::{Config, Engine};
 use firn_proto::commitments::CommitmentStatement;
+use firn_proto::message::BlockReference;
 use firn_proto::{Definition, Digest, Epoch, Incarnation, KeyId, NodeId, SessionId, SubjectId};
 use firn_vault::api::Reply;
 use firn_vault::{RootSecret, Vault};
@@ -72,6 +73,8 @@ pub(super) struct Work {
     pub(super) synced: u64,
     /// Packages that shares of this boot have answered.
     pub(super) answered: BTreeSet<Digest>,
+    /// The block of the facts that the chain showed last, by what they are about.
+    pub(super) facts: BTreeMap<SubjectId, BlockReference>,
     /// Whose shares have come in, by package.
     pub(super) shares: BTreeMap<Digest, BTreeSet<NodeId>>,
 }
@@ -109,6 +112,8 @@ pub(super) struct Release {
     pub(super) epoch: Epoch,
     pub(super) package: Digest,
     pub(super) own: CommitmentStatement,
+    /// The block of the facts on which it is lent.
+    pub(super) facts: Option<BlockReference>,
 }
 
 /// Which start of which node, and where its randomness comes from.

@@ -4,9 +4,11 @@ use super::governance;
 use super::process::root;
 use crate::geography::{Geography, Place};
 use crate::scenario::{Key, Scenario};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use firn_proto::account::account_address;
-use firn_proto::definition::{self, AtMost, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester};
+use firn_proto::definition::{
+    self, AtMost, Contracts, Definition, KeyDefinition, OperatorSetEntry, Purpose, Requester,
+};
 use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::request::SignedRequest;
 use firn_proto::{Identifier, NodeId, Point, Request};
@@ -79,11 +81,17 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
         operator_sets: vec![OperatorSetEntry { avs: avs(), id: 0, key: KEY_NAME.to_owned() }],
         authorities: Vec::new(),
         calls: Vec::new(),
-        contracts: Vec::new(),
+        contracts: scenario.gate.iter().map(|_| contracts()).collect(),
         requesters: (1..=requesters).map(requester).collect(),
         policy: governance::policy(scenario, geography),
         quorum: None,
     })
+}
+
+/// Where the contracts of the AVS are.
+fn contracts() -> Contracts {
+    let [manager, timelock, timelock_veto, gate, treasury] = [0xb1, 0xb2, 0xb3, 0xb4, 0xb5].map(Address::repeat_byte);
+    Contracts { avs: avs(), manager, timelock, timelock_veto, gate, treasury, declared: None }
 }
 
 /// What a simulated requester asks for.
@@ -95,6 +103,8 @@ pub struct Ask {
     pub nonce: u64,
     /// How much is slashed.
     pub wad: u64,
+    /// The hash of the evidence; zero for none.
+    pub evidence: B256,
     /// The last second in which it may execute.
     pub deadline: u64,
 }
@@ -109,7 +119,7 @@ pub fn request(definition: &Definition, group_key: &Point, ask: Ask) -> Option<R
         strategies: strategies().into_iter().take(1).collect(),
         wadsToSlash: vec![U256::from(ask.wad)],
         description: "double signing".to_owned(),
-        evidenceHash: Default::default(),
+        evidenceHash: ask.evidence,
         evidenceLocation: String::new(),
         account: account_address(group_key),
         nonce: U256::from(ask.nonce),

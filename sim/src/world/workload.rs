@@ -1,11 +1,12 @@
 //! What reaches nodes from outside the network: requests, operators and the chain.
 
+use super::hostile::Transaction;
 use super::setting::{self, Ask, KEY_NAME};
 use super::{EPOCH, Occurrence, PostedRequest, SLOT, World};
 use crate::history::{ProcessId, What};
 use crate::scenario::{FaultKind, KeyOrigin, KeyPhase, Micros, Point, Workload};
 use crate::seeded::Bug;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256, U256};
 use firn_coordinator::api::{ChainAnswer, ChainQuery, Command, Event, Observation, SubmissionOutcome};
 use firn_proto::account::Execute;
 use firn_proto::certificate::KeyProposal;
@@ -80,18 +81,16 @@ impl World {
         };
         let rival_of = self.requests.len();
         let rivals = u32::from(workload.rivals);
+        let wanted = workload.deadline.saturating_add(self.scenario.gate_time());
         for (k, wad) in (0..=rivals).zip(WADS) {
             let Some(node) = place(k) else { return };
-            let ask = Ask {
-                requester: workload.requester.max(1),
-                nonce: part as u64 * 1_000_000 + u64::from(number),
-                wad,
-                deadline: EPOCH + self.now.saturating_add(workload.deadline) / 1_000_000,
-            };
+            let (nonce, evidence) = self.named(part as u64 * 1_000_000 + u64::from(number), k.into());
+            let deadline = EPOCH + self.now.saturating_add(wanted) / 1_000_000;
+            let ask = Ask { requester: workload.requester.max(1), nonce, wad, evidence, deadline };
             let request = self.key.and_then(|(_, group_key)| setting::request(&self.definition, &group_key, ask));
             let Some(request) = request else { return };
             let rival_of = (k > 0).then_some(rival_of);
-            self.announce(&request, node, workload.deadline, rival_of);
+            self.announce(&request, node, wanted, rival_of);
             let until = self.now.saturating_add(workload.deadline);
             self.submit_somewhere(request.clone(), node, until);
             for repeat in 1..=workload.repeats.min(u32::try_from(all.len()).unwrap_or(u32::MAX)) {
@@ -100,19 +99,32 @@ impl World {
         }
     }
 
+    /// The nonce and the evidence of a request, or of its rival: they share the one or the other.
+    fn named(&self, number: u64, rival: u64) -> (u64, B256) {
+        let another = number + rival * 500_000;
+        match &self.scenario.gate {
+            None => (number, B256::ZERO),
+            Some(gate) if gate.shared_evidence => (another, U256::from(number + 1).into()),
+            Some(_) => (number, U256::from(another + 1).into()),
+        }
+    }
+
     fn announce(&mut self, request: &Request, node: NodeId, deadline: Micros, rival_of: Option<usize>) {
         let subject = request.id();
         let posted = PostedRequest {
             request: request.clone(),
             subject,
+            follows: request.second(&self.definition).map(|second| second.id()),
             node,
             wanted: node,
             taken: false,
             at: self.now,
             deadline,
+            gate_time: self.scenario.gate_time(),
             authorised: !self.has(Bug::StrayRequester),
             rival_of,
         };
+        self.chain.announce(request, &self.definition);
         self.requests.push(posted);
         self.record(None, What::Posted { subject, request: self.requests.len() - 1 });
         self.queue_opinions(self.requests.len() - 1);
@@ -180,7 +192,10 @@ impl World {
         self.blame_hastily(id, &observation);
         match observation {
             Observation::Subject { subject, state, .. } => match state {
-                "received" => self.point(id, Point::RequestReceived),
+                "received" => {
+                    let second = self.posted(subject).is_some_and(|posted| posted.follows == Some(subject));
+                    self.point(id, if second { Point::Scheduled } else { Point::RequestReceived });
+                }
                 "willing" => self.point(id, Point::Willing),
                 "signed" => {
                     self.note_signed(id, subject);
@@ -235,7 +250,13 @@ impl World {
 
     fn note_signed(&mut self, id: ProcessId, subject: SubjectId) {
         let view = self.processes.get(&id).and_then(|process| process.engine.request(subject));
-        let Some((request, signature)) = view.and_then(|view| Some((view.request, view.signature?))) else { return };
+        let Some(view) = view else { return };
+        let (request, signature) = match view.schedule {
+            _ if subject != view.id => (view.request.second(&self.definition), view.signature),
+            Some(schedule) => (Some(view.request), schedule.signature),
+            None => (Some(view.request), view.signature),
+        };
+        let Some((request, signature)) = request.zip(signature) else { return };
         if self.newly_known(id, subject) {
             let digest = request.payload_digest(&self.definition);
             self.record(Some(id), What::Signed { subject, digest, signature });
@@ -262,7 +283,8 @@ impl World {
     pub(super) fn block(&mut self) {
         for (id, boot) in self.processes.iter().map(|(id, process)| (*id, process.boot)).collect::<Vec<_>>() {
             if !self.chain_is_down(id.node) && !self.has(Bug::UnheardBlocks) {
-                let (block, time) = self.chain.finalised(self.chain_lag(id.node));
+                let block = self.view(id.node);
+                let time = self.chain.time_of(block.number);
                 let event = Box::new(Event::ChainFinalised { block, time });
                 let delay = self.chain_delay(id, 0);
                 self.after(delay, Occurrence::Input { process: id, boot, event });
@@ -275,8 +297,10 @@ impl World {
         let (answer, delay) = if self.chain_is_down(id.node) {
             (ChainAnswer::Unavailable(Code::ChainUnavailable), CHAIN.2)
         } else {
-            let mut answer = self.chain.answer(query, self.chain_lag(id.node));
+            let mut answer = self.chain.answer(query, self.view(id.node));
+            self.lie_about(id.node, subject, &mut answer);
             self.forget_slashes(&mut answer);
+            self.spoil_gate(subject, &mut answer);
             (answer, self.chain_delay(id, 1))
         };
         self.later(id, delay, Event::ChainReplied { subject, answer });
@@ -293,12 +317,26 @@ impl World {
         if self.chain_is_down(id.node) {
             return self.later(id, CHAIN.2, Event::SubmissionSettled { subject, outcome: SubmissionOutcome::Unknown });
         }
-        let (outcome, used) = self.chain.submit(account, execute, signature);
-        let included = matches!(outcome, SubmissionOutcome::Included { .. }) || used && self.has(Bug::DoubleExecution);
-        self.record(Some(id), if included { What::Executed { subject } } else { What::Reverted { subject, used } });
+        let (execute, signature) = (execute.clone(), *signature);
+        let transaction = Transaction { subject, account, execute, signature };
+        let Some(transaction) = self.hold_back(id, transaction) else { return };
+        let (outcome, included) = self.include(id, &transaction);
         let next = if included { SLOT - self.now % SLOT } else { 0 };
         let delay = next + self.chain_delay(id, 2);
-        self.later(id, delay, Event::SubmissionSettled { subject, outcome });
+        self.settle_submission(id, delay, subject, outcome);
+    }
+
+    /// Includes a transaction in the next block, if it goes through; whether it does.
+    pub(super) fn include(&mut self, id: ProcessId, transaction: &Transaction) -> (SubmissionOutcome, bool) {
+        let Transaction { subject, account, execute, signature } = transaction;
+        let subject = *subject;
+        let (outcome, used) = self.chain.submit(*account, execute, signature);
+        let included = matches!(outcome, SubmissionOutcome::Included { .. }) || used && self.has(Bug::DoubleExecution);
+        self.record(Some(id), if included { What::Executed { subject } } else { What::Reverted { subject, used } });
+        if included {
+            self.queue_cancels(subject);
+        }
+        (outcome, included)
     }
 
     pub(super) fn later(&mut self, id: ProcessId, delay: Micros, event: Event) {
@@ -314,7 +352,7 @@ impl World {
         self.trouble.kinds().any(|kind| matches!(kind, FaultKind::ChainDown { nodes } if nodes.contains(&node)))
     }
 
-    fn chain_lag(&self, node: NodeId) -> Micros {
+    pub(super) fn chain_lag(&self, node: NodeId) -> Micros {
         let lag = |kind: &FaultKind| match kind {
             FaultKind::ChainLag { nodes, by } if nodes.contains(&node) => Some(*by),
             _ => None,

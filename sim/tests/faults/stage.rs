@@ -1,5 +1,6 @@
 //! Worlds of a few nodes that a test drives by hand, and the voice of a member whose author key an attacker has.
 
+use alloy_primitives::B256;
 use firn_coordinator::api::{Command, Observation};
 use firn_proto::certificate::KeyProposal;
 use firn_proto::time::WallTime;
@@ -37,6 +38,8 @@ pub(crate) fn world(seed: u64, threshold: u16, nodes: u16) -> World {
         pauses: Vec::new(),
         versions: Vec::new(),
         verifiers: Vec::new(),
+        gate: None,
+        finality: 0,
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),
@@ -127,7 +130,7 @@ pub(crate) fn slash(world: &World, nonce: u64) -> Request {
 
 /// Two that differ in `wad` alone are rivals.
 pub(crate) fn slash_of(world: &World, nonce: u64, wad: u64) -> Request {
-    let ask = Ask { requester: 1, nonce, wad, deadline: world.wall().0 + 3_600 };
+    let ask = Ask { requester: 1, nonce, wad, evidence: B256::ZERO, deadline: world.wall().0 + 3_600 };
     firn_sim::world::request(world.definition(), &world.key().unwrap().1, ask).unwrap()
 }
 

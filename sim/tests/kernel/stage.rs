@@ -33,6 +33,8 @@ pub(crate) fn scenario(seed: u64, threshold: u16, nodes: u16) -> Scenario {
         pauses: Vec::new(),
         versions: Vec::new(),
         verifiers: Vec::new(),
+        gate: None,
+        finality: 0,
         faults: Vec::new(),
         byzantine: Vec::new(),
         expect: Expect::default(),

@@ -1,12 +1,16 @@
 //! Each seeded bug is caught by the checker that is there for it, within a few seeds; without the bug nothing is violated.
 
 use crate::stage::{SECOND, fault, liar, requests, scenario, violated};
-use firn_proto::NodeId;
 use firn_proto::opinion::Decision;
 use firn_proto::policy::Unit;
+use firn_proto::{Code, NodeId};
+use firn_sim::liveness::track::CANCELLED;
 use firn_sim::run::difference;
-use firn_sim::scenario::{Act, FaultKind, Halt, KeyOrigin, Person, Rule, Scenario, Verifier, Version};
+use firn_sim::scenario::{
+    Act, Cancel, FaultKind, Gate, Halt, KeyOrigin, Person, Rule, Scenario, Verifier, Version, Which,
+};
 use firn_sim::seeded::Bug;
+use firn_sim::verdict::{End, Violation};
 use firn_sim::{Options, run};
 
 /// Seeds in which a bug has to show.
@@ -58,6 +62,8 @@ fn stage(bug: Bug, seed: u64) -> Scenario {
             stage.until = Some(1_200 * SECOND);
         }
         Bug::LateShares | Bug::UnnamedVersion | Bug::StolenApprovals => govern(bug, &mut stage),
+        Bug::UnfinalFacts => stage.finality = 36 * SECOND,
+        Bug::HastyExecution | Bug::UnseenCancellation | Bug::RevivedSchedule => gate(bug, &mut stage),
         Bug::IdleRefusal
         | Bug::DoubledTimers
         | Bug::DroppedRecord
@@ -103,6 +109,24 @@ fn govern(bug: Bug, stage: &mut Scenario) {
             stage.workload = vec![requests(5, 20 * SECOND)];
         }
     }
+}
+
+/// A gate, and somebody who cancels.
+fn gate(bug: Bug, stage: &mut Scenario) {
+    let all = Which::Share(1_000_000);
+    let mut gate = Gate::new(60 * SECOND);
+    match bug {
+        Bug::UnseenCancellation => gate.cancels = vec![Cancel { which: all, after: 10 * SECOND }],
+        Bug::RevivedSchedule => {
+            // When nodes see that it is ready, it is cancelled.
+            gate.cancels = vec![Cancel { which: all, after: 66 * SECOND }];
+            let nodes = (1..=5).map(NodeId).collect();
+            stage.faults = vec![fault(SECOND, None, FaultKind::ChainLag { nodes, by: 36 * SECOND })];
+        }
+        _ => {}
+    }
+    stage.gate = Some(gate);
+    stage.until = Some(300 * SECOND);
 }
 
 /// In which seed the bug's checker fired first.
@@ -168,6 +192,47 @@ fn seeded_bugs_in_bounds_and_progress_are_caught() {
 #[test]
 fn seeded_bugs_in_pauses_versions_and_approvals_are_caught() {
     check(&[Bug::LateShares, Bug::UnnamedVersion, Bug::StolenApprovals]);
+}
+
+#[test]
+fn seeded_bugs_at_the_gate_are_caught() {
+    check(&[Bug::HastyExecution, Bug::UnseenCancellation, Bug::RevivedSchedule, Bug::UnfinalFacts]);
+}
+
+#[test]
+fn r12_evidence_that_executes_twice_is_noticed() {
+    let mut stage = stage(Bug::DoubleExecution, 1);
+    gate(Bug::HastyExecution, &mut stage);
+    stage.faults.iter_mut().for_each(|fault| fault.lasts = None);
+    let twice = Options { seeded: Some(Bug::DoubleExecution), ..Options::default() };
+    let (_, outcome) = violated(&stage, &twice);
+    let evidence = |violation: &&Violation| violation.id == "G1" && violation.detail.contains("evidence");
+    assert!(outcome.violations.iter().any(|violation| evidence(&violation)), "{:?}", outcome.violations);
+}
+
+#[test]
+fn r20_only_the_race_lets_a_share_go_that_a_cancellation_overtakes() {
+    let (ids, outcome) = violated(&stage(Bug::RevivedSchedule, 1), &Options::default());
+    assert_eq!(ids, Vec::<&str>::new(), "{:?}", outcome.violations);
+    assert!(outcome.requests.iter().all(|request| request.end != End::Refused(Code::ScheduleGone)));
+    let (ids, outcome) = violated(&stage(Bug::UnseenCancellation, 1), &Options::default());
+    assert_eq!(ids, Vec::<&str>::new(), "{:?}", outcome.violations);
+    assert!(outcome.requests.iter().all(|request| request.end == End::Excused(CANCELLED)), "{:?}", outcome.requests);
+}
+
+#[test]
+fn liveness_is_demanded_of_second_payloads() {
+    let mut stage = stage(Bug::ForgottenTakeover, 1);
+    gate(Bug::HastyExecution, &mut stage);
+    stage.until = Some(700 * SECOND);
+    // The starver lets the first payload through, and is there when the second one's turn has come.
+    stage.byzantine.iter_mut().for_each(|node| node.from = 30 * SECOND);
+    let forgotten = Options { seeded: Some(Bug::ForgottenTakeover), ..Options::default() };
+    let (_, outcome) = violated(&stage, &forgotten);
+    let second = |violation: &&Violation| violation.id == "L1" && violation.detail.contains("second payload");
+    assert!(outcome.violations.iter().any(|violation| second(&violation)), "{:?}", outcome.violations);
+    let (ids, outcome) = violated(&stage, &Options::default());
+    assert_eq!(ids, Vec::<&str>::new(), "{:?}", outcome.violations);
 }
 
 #[test]

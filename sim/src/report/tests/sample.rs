@@ -75,6 +75,8 @@ pub(super) fn scenario() -> Scenario {
         pauses: Vec::new(),
         versions: Vec::new(),
         verifiers: Vec::new(),
+        gate: None,
+        finality: 0,
         faults: vec![
             fault(5, 50, FaultKind::Crash { nodes: nodes(&[5]) }),
             fault(8, 20, FaultKind::Pause { nodes: nodes(&[4]) }),
