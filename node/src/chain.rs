@@ -24,6 +24,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use window::Memberships;
 
 pub(crate) mod authority;
+pub(crate) mod events;
 mod gate;
 mod history;
 mod logs;
