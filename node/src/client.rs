@@ -120,9 +120,14 @@ impl Client {
     /// Notices of the chain after this one, or all that are kept: a stream of server-sent events, which ends when the node does.
     pub(crate) async fn events(&self, since: Option<&str>) -> Result<reqwest::Response, Failure> {
         let url = format!("{}/v1/events{}", self.base, since.map(|id| format!("?since={id}")).unwrap_or_default());
-        let unreachable = |error: reqwest::Error| Failure::node_unreachable(&self.base, &error.without_url().to_string());
+        let unreachable =
+            |error: reqwest::Error| Failure::node_unreachable(&self.base, &error.without_url().to_string());
         let response = self.http.get(url).timeout(STREAM).send().await.map_err(unreachable)?;
-        if response.status().is_success() { Ok(response) } else { Err(refused(&response.bytes().await.map_err(unreachable)?)) }
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(refused(&response.bytes().await.map_err(unreachable)?))
+        }
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {

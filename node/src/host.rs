@@ -174,7 +174,8 @@ async fn serve(
     }
     let (watch, surveyed) = Watch::new(&config.chain.rpc, &definition, &calls, &events, &metrics);
     tasks.spawn(watch.run());
-    let (notices, watching) = crate::watch::start(config, opened.directory.watch_file(), &definition, &calls, &metrics)?;
+    let (notices, watching) =
+        crate::watch::start(config, opened.directory.watch_file(), &definition, &calls, &metrics)?;
     tasks.spawn(watching);
     tasks.spawn(deliver(net_events, definition.clone(), events, Arc::clone(&metrics)));
 

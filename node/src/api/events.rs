@@ -41,12 +41,17 @@ pub(super) async fn stream(
     let last = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?").to_owned());
     let since = since(last.or(query.since).as_deref())?;
     let reader = api.notices.read(since).ok_or_else(|| {
-        let body = ErrorBody::new("NODE_BUSY", "as many read events as this node serves at a time", "", "close one, or wait");
+        let body =
+            ErrorBody::new("NODE_BUSY", "as many read events as this node serves at a time", "", "close one, or wait");
         Refused(StatusCode::SERVICE_UNAVAILABLE, body)
     })?;
     if query.follow == Some(false) {
         let all = gap(&reader).into_iter().chain(reader.before.iter().map(|notice| parts(notice)));
-        let text: String = all.map(|(name, id, data)| format!("event: {name}\n{id}data: {data}\n\n", id = id.map(|id| format!("id: {id}\n")).unwrap_or_default())).collect();
+        let text = all.map(|(name, id, data)| {
+            let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+            format!("event: {name}\n{id}data: {data}\n\n")
+        });
+        let text: String = text.collect();
         return Ok(([(header::CONTENT_TYPE, "text/event-stream")], text).into_response());
     }
     Ok(Sse::new(events(reader)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
@@ -79,7 +84,10 @@ fn gap(reader: &Reader) -> Option<Parts> {
 
 fn event((name, id, data): Parts) -> Event {
     let event = Event::default().event(name).data(data);
-    id.map_or_else(|| event.clone(), |id| event.clone().id(id.to_string()))
+    match id {
+        Some(id) => event.id(id.to_string()),
+        None => event,
+    }
 }
 
 /// What there was, and what comes; who is too slow is told so, and it ends.

@@ -24,7 +24,9 @@ pub(super) struct WatchArgs {
 }
 
 pub(super) async fn run(args: &WatchArgs, output: Output) -> Result<(), Failure> {
-    let interrupted = || Failure::new("INTERRUPTED", "watching was interrupted", "go on with --since and the last id", Exit::Interrupted);
+    let interrupted = || {
+        Failure::new("INTERRUPTED", "watching was interrupted", "go on with --since and the last id", Exit::Interrupted)
+    };
     tokio::select! {
         ended = follow(args, output) => ended,
         _ = tokio::signal::ctrl_c() => Err(interrupted()),
@@ -103,7 +105,11 @@ fn countdown(until: &Until, finalised: u64, now: u64) -> String {
     let (what, time) = (&until.what, until.time);
     match until.block {
         Some(block) if block > finalised => {
-            format!("{what} at block {block}, {} blocks after the last final one: in about {}", block - finalised, duration(time.saturating_sub(now)))
+            format!(
+                "{what} at block {block}, {} blocks after the last final one: in about {}",
+                block - finalised,
+                duration(time.saturating_sub(now))
+            )
         }
         Some(block) => format!("{what} at block {block}, which is past"),
         None if time > now => format!("{what} in {} (at {time})", duration(time - now)),
@@ -133,7 +139,10 @@ mod tests {
         let ahead = countdown(&until(Some(50_500), 604_800), 100, 0);
         assert_eq!(ahead, "it can be executed at block 50500, 50400 blocks after the last final one: in about 7 d 0 h");
         assert_eq!(countdown(&until(Some(100), 0), 100, 9), "it can be executed at block 100, which is past");
-        assert_eq!((duration(0), duration(59), duration(3_600)), ("0 s".to_owned(), "59 s".to_owned(), "1 h 0 min".to_owned()));
+        assert_eq!(
+            (duration(0), duration(59), duration(3_600)),
+            ("0 s".to_owned(), "59 s".to_owned(), "1 h 0 min".to_owned())
+        );
     }
 
     #[test]

@@ -190,7 +190,12 @@ mod tests {
     fn a_file_that_does_not_read_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("watch.json");
-        for odd in ["", "{}", r#"{"schema":"firn.watch.v9","since":1,"block":1,"delivered":[]}"#, r#"{"schema":"firn.watch.v1","since":1,"block":1,"delivered":["1"]}"#] {
+        for odd in [
+            "",
+            "{}",
+            r#"{"schema":"firn.watch.v9","since":1,"block":1,"delivered":[]}"#,
+            r#"{"schema":"firn.watch.v1","since":1,"block":1,"delivered":["1"]}"#,
+        ] {
             std::fs::write(&path, odd).unwrap();
             assert!(Ledger::open(&path).is_err(), "{odd}");
         }

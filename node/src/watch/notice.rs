@@ -103,9 +103,15 @@ pub(crate) const KINDS: [(&str, &str); 38] = [
     ("unknown_execution", VETO_NOW),
     ("unknown_slash", LOOK_SLASHED),
     ("slashed", "nothing here: tell the operator; funds move after the resolution block"),
-    ("slash_resolution", "until that block EigenLayer alone can stop what was slashed; afterwards anybody may send it on"),
+    (
+        "slash_resolution",
+        "until that block EigenLayer alone can stop what was slashed; afterwards anybody may send it on",
+    ),
     ("slash_cleared", NOTHING),
-    ("slasher_changes", "where it is not the gate: the AVS's admin sets it back with updateSlasher before that block; pause signing if nobody of you did it"),
+    (
+        "slasher_changes",
+        "where it is not the gate: the AVS's admin sets it back with updateSlasher before that block; pause signing if nobody of you did it",
+    ),
     ("set_created", "look at its strategies, slasher and recipient, which can never change"),
     ("recipient_set", "it can never change: compare it with the treasury's address"),
     ("strategy_added", NOTHING),

@@ -131,13 +131,17 @@ impl Scene<'_> {
     fn said(&self, event: &Event) -> Option<Said> {
         let (log, at) = (&event.log, event.log.address);
         if events::core(self.definition).contains(&Some(at)) {
-            return CoreEvents::decode_log(log).map_or_else(|_| Some(unreadable(event)), |read| self.core(event, read.data));
+            return CoreEvents::decode_log(log)
+                .map_or_else(|_| Some(unreadable(event)), |read| self.core(event, read.data));
         }
         let contracts = self.definition.contracts.iter();
         let mut contracts = contracts.filter(|of| [of.manager, of.timelock, of.gate, of.treasury].contains(&at));
         let Some(of) = contracts.next() else {
             let read = FrostAccountEvents::decode_log(log);
-            return self.known.is_ours(at).then(|| read.map_or_else(|_| unreadable(event), |read| self.account(at, &read.data)));
+            return self
+                .known
+                .is_ours(at)
+                .then(|| read.map_or_else(|_| unreadable(event), |read| self.account(at, &read.data)));
         };
         let said = if at == of.manager {
             ManagerEvents::decode_log(log).ok().map(|read| self.manager(of, event, read.data))
@@ -172,7 +176,8 @@ impl Scene<'_> {
 
     /// Whether the same transaction takes back what this event gives, as a deployment does with its own powers.
     fn is_taken_back(&self, event: &Event, taken_back: impl Fn(&alloy::primitives::Log) -> bool) -> bool {
-        let later = self.events.iter().filter(|other| other.transaction == event.transaction && other.place > event.place);
+        let later =
+            self.events.iter().filter(|other| other.transaction == event.transaction && other.place > event.place);
         later.into_iter().any(|other| other.log.address == event.log.address && taken_back(&other.log))
     }
 }

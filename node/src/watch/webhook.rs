@@ -59,7 +59,10 @@ impl Webhook {
             Failure::new("WEBHOOK_SECRET", format!("{}: {cause}", path.display()), next, Exit::Failure)
         };
         // The same rule as for a passphrase: what others can read is refused.
-        let line = PassphraseSource::File(path.clone()).read().map_err(|error| invalid(error.to_string()))?;
+        let line = PassphraseSource::File(path.clone()).read().map_err(|error| {
+            let is_exposed = error.code() == "PASSPHRASE_EXPOSED";
+            invalid(if is_exposed { "others than its owner can read it".to_owned() } else { error.to_string() })
+        })?;
         let secret = secret(line.expose()).ok_or_else(|| invalid("no webhook secret in its first line".to_owned()))?;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(ANSWER);
         let http = http.build().map_err(|error| Failure::general("API_CLIENT", error.to_string()))?;
@@ -183,9 +186,7 @@ mod tests {
     /// HMAC-SHA256 by its definition (RFC 2104), and by nothing that signed.
     fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
         use sha2::Digest;
-        let pad = |byte: u8| -> Vec<u8> {
-            (0..64).map(|at| key.get(at).copied().unwrap_or_default() ^ byte).collect()
-        };
+        let pad = |byte: u8| -> Vec<u8> { (0..64).map(|at| key.get(at).copied().unwrap_or_default() ^ byte).collect() };
         let inner = Sha256::digest([pad(0x36), message.to_vec()].concat());
         Sha256::digest([pad(0x5c), inner.to_vec()].concat()).to_vec()
     }
@@ -198,13 +199,22 @@ mod tests {
         assert_eq!(header("webhook-signature"), format!("v1,{expected}"));
         assert!(wall_time().0.abs_diff(time.parse().unwrap()) < 300);
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!((&body["type"], &body["node"], &body["data"]["id"]), (&json!("firn.paused"), &json!("alpha-1"), &json!(id)));
+        assert_eq!(
+            (&body["type"], &body["node"], &body["data"]["id"]),
+            (&json!("firn.paused"), &json!("alpha-1"), &json!(id))
+        );
         assert_eq!(header("content-type"), "application/json");
         id
     }
 
     /// Has these blocks' notices delivered by one process that goes on from the file, until `ends` were taken.
-    async fn deliver(url: &reqwest::Url, path: &std::path::Path, blocks: &[u64], got: &mut Got, ends: usize) -> Vec<(String, u16)> {
+    async fn deliver(
+        url: &reqwest::Url,
+        path: &std::path::Path,
+        blocks: &[u64],
+        got: &mut Got,
+        ends: usize,
+    ) -> Vec<(String, u16)> {
         let ledger = Ledger::open(path).unwrap().unwrap_or_else(|| Ledger::begin(path, 0));
         let ledger = Arc::new(Mutex::new(ledger));
         let metrics = Arc::new(Metrics::new());

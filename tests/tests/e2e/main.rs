@@ -64,3 +64,5 @@ mod timelock;
 mod treasury;
 #[cfg(test)]
 mod versions;
+#[cfg(test)]
+mod watch;

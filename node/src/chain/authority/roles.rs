@@ -5,8 +5,8 @@ use super::{Accounts, BOTH, PAYING, SLASHING, Survey, resolve};
 use crate::chain::Trouble;
 use alloy::primitives::{Address, B256, FixedBytes, b256};
 use alloy::sol_types::SolCall;
-use firn_proto::definition::{Contracts, Declared, Purpose};
 use firn_proto::definition::declared::Holder;
+use firn_proto::definition::{Contracts, Declared, Purpose};
 use firn_proto::operation::guard::roles::{
     GOVERNANCE, HANDOVER, RECOVERY, SLASH, TREASURY, TREASURY_LARGE, VETO, name,
 };

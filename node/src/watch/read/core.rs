@@ -69,13 +69,19 @@ impl Scene<'_> {
         Some(match read {
             CoreEvents::OperatorSlashed(slash) => self.slashed(event, (avs, set), &slash),
             CoreEvents::SlashResolutionBlockSet(e) => {
-                let text = format!("slash {} of operator set {set}: nobody can send on what was taken before its resolution block", e.slashId);
+                let text = format!(
+                    "slash {} of operator set {set}: nobody can send on what was taken before its resolution block",
+                    e.slashId
+                );
                 let fields = json!({ "operator_set_id": set, "slash_id": e.slashId.to_string(), "resolution_block": e.resolutionBlock });
                 let at = When::Block(u64::from(e.resolutionBlock).saturating_add(1));
                 Said::new("slash_resolution", Info, text, fields).until("what was slashed can be sent on", at)
             }
             CoreEvents::BurnOrRedistributableSharesDecreased(e) => {
-                let text = format!("{} shares of strategy {} of slash {} in operator set {set} were sent on", e.shares, e.strategy, e.slashId);
+                let text = format!(
+                    "{} shares of strategy {} of slash {} in operator set {set} were sent on",
+                    e.shares, e.strategy, e.slashId
+                );
                 let fields = json!({ "operator_set_id": set, "slash_id": e.slashId.to_string(), "strategy": e.strategy, "shares": e.shares.to_string() });
                 Said::new("slash_cleared", Info, text, fields)
             }
@@ -94,11 +100,17 @@ impl Scene<'_> {
             }
             CoreEvents::StrategyAddedToOperatorSet(e) => {
                 let fields = json!({ "operator_set_id": set, "strategy": e.strategy });
-                Said::new("strategy_added", Info, format!("operator set {set} can slash in strategy {}", e.strategy), fields)
+                Said::new(
+                    "strategy_added",
+                    Info,
+                    format!("operator set {set} can slash in strategy {}", e.strategy),
+                    fields,
+                )
             }
             CoreEvents::StrategyRemovedFromOperatorSet(e) => {
                 let named = self.suspicion((avs, set), |open| open.slash.strategies.contains(&e.strategy));
-                let text = format!("operator set {set} can slash in strategy {} no more{}", e.strategy, named_by(named));
+                let text =
+                    format!("operator set {set} can slash in strategy {} no more{}", e.strategy, named_by(named));
                 let fields = json!({ "operator_set_id": set, "strategy": e.strategy });
                 Said::new("strategy_removed", if named.is_some() { Alarm } else { Warning }, text, fields)
             }
@@ -110,7 +122,10 @@ impl Scene<'_> {
 
     fn slashed(&self, event: &Event, (avs, set): (Address, u32), slash: &Core::OperatorSlashed) -> Said {
         let operator = slash.operator;
-        let text = format!("operator {operator} was slashed in operator set {set}, with the description `{}`", quoted(&slash.description));
+        let text = format!(
+            "operator {operator} was slashed in operator set {set}, with the description `{}`",
+            quoted(&slash.description)
+        );
         let wads: Vec<_> = slash.wadSlashed.iter().map(U256::to_string).collect();
         let fields = json!({
             "operator_set_id": set,
@@ -206,12 +221,15 @@ impl Scene<'_> {
                 Said::new("appointee_set", if expected { Info } else { Alarm }, text, fields)
             }
             CoreEvents::AppointeeRemoved(e) => {
-                let text = format!("{} may call {} of {} for the AVS no more", self.label(e.appointee), e.selector, e.target);
+                let text =
+                    format!("{} may call {} of {} for the AVS no more", self.label(e.appointee), e.selector, e.target);
                 let fields = json!({ "appointee": e.appointee, "target": e.target, "selector": e.selector });
                 Said::new("appointee_removed", Warning, text, fields)
             }
             CoreEvents::PendingAdminAdded(e) => self.admin("admin_pending", "may become an admin", e.account, e.admin),
-            CoreEvents::PendingAdminRemoved(e) => self.admin("admin_removed", "may not become an admin any more", e.account, e.admin),
+            CoreEvents::PendingAdminRemoved(e) => {
+                self.admin("admin_removed", "may not become an admin any more", e.account, e.admin)
+            }
             CoreEvents::AdminSet(e) => self.admin("admin_set", "is an admin", e.account, e.admin),
             CoreEvents::AdminRemoved(e) => self.admin("admin_removed", "is an admin no more", e.account, e.admin),
             CoreEvents::Paused(e) => {
@@ -240,8 +258,10 @@ impl Scene<'_> {
 
     fn admin(&self, kind: &'static str, what: &str, avs: Address, admin: Address) -> Said {
         let of = self.definition.contracts.iter().find(|of| of.avs == avs);
-        let declared = of.and_then(|of| of.declared.as_ref()).map(|declared| declared.admins.as_slice()).unwrap_or_default();
-        let expected = declared.contains(&admin) || of.is_some_and(|of| of.timelock == admin) || self.known.is_ours(admin);
+        let declared =
+            of.and_then(|of| of.declared.as_ref()).map(|declared| declared.admins.as_slice()).unwrap_or_default();
+        let expected =
+            declared.contains(&admin) || of.is_some_and(|of| of.timelock == admin) || self.known.is_ours(admin);
         let level = match (kind, expected) {
             ("admin_removed", true) | ("admin_pending", false) => Warning,
             ("admin_set", false) => Alarm,

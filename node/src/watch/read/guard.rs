@@ -1,6 +1,8 @@
 //! Events of Firn's own contracts and of the accounts of its keys.
 
-use super::super::events::{FrostAccountEvents, GuardEvents, Manager, ManagerEvents, SpendingEvents, Timelock, TimelockEvents};
+use super::super::events::{
+    FrostAccountEvents, GuardEvents, Manager, ManagerEvents, SpendingEvents, Timelock, TimelockEvents,
+};
 use super::super::known::Question;
 use super::super::notice::Level::{self, Alarm, Info, Warning};
 use super::{Said, Scene, When, data, selector};
@@ -126,7 +128,12 @@ impl Scene<'_> {
                 let level = if back { Info } else { self.judged(self.lock_holders(of, e.role), e.account, 0) };
                 let role = lock_role(e.role);
                 let fields = json!({ "role": role, "account": e.account });
-                Said::new("role_granted", level, format!("{} holds the timelock's {role}", self.label(e.account)), fields)
+                Said::new(
+                    "role_granted",
+                    level,
+                    format!("{} holds the timelock's {role}", self.label(e.account)),
+                    fields,
+                )
             }
             TimelockEvents::RoleRevoked(e) => {
                 let (role, account) = (lock_role(e.role), self.label(e.account));
@@ -147,7 +154,8 @@ impl Scene<'_> {
             "data": data(&e.data),
             "delay": e.delay.to_string(),
         });
-        let governance = self.definition.authorities.iter().find(|a| (a.avs, a.purpose) == (of.avs, Purpose::Governance));
+        let governance =
+            self.definition.authorities.iter().find(|a| (a.avs, a.purpose) == (of.avs, Purpose::Governance));
         let member = governance.is_some_and(|authority| self.known.accounts.contains_key(&authority.key));
         let declared = of.declared.as_ref().map(|declared| resolve(&declared.governance, &self.known.accounts));
         let ours = member && declared.is_none_or(|holder| holder.is_ok_and(|account| self.known.is_ours(account)));
@@ -186,7 +194,10 @@ impl Scene<'_> {
             }
             GuardEvents::LimitsSet(e) => {
                 let limits = e.limits;
-                let text = format!("operator set {} has other limits: a slash may take {} to {} of 10^18", e.operatorSetId, limits.minWad, limits.maxWad);
+                let text = format!(
+                    "operator set {} has other limits: a slash may take {} to {} of 10^18",
+                    e.operatorSetId, limits.minWad, limits.maxWad
+                );
                 let fields = json!({
                     "reference": e.requestId,
                     "operator_set_id": e.operatorSetId,
@@ -201,7 +212,12 @@ impl Scene<'_> {
             }
             GuardEvents::Unpinned(e) => {
                 let fields = json!({ "reference": e.requestId, "operator_set_id": e.operatorSetId });
-                Said::new("unpinned", Warning, format!("the gate slashes in operator set {} no more", e.operatorSetId), fields)
+                Said::new(
+                    "unpinned",
+                    Warning,
+                    format!("the gate slashes in operator set {} no more", e.operatorSetId),
+                    fields,
+                )
             }
         }
     }
