@@ -31,6 +31,8 @@ mod known;
 mod ledger;
 pub(crate) mod notice;
 mod read;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 /// How often the finalised block is looked up.
@@ -219,6 +221,11 @@ impl Watcher {
         }
         let definition = self.definition.clone();
         let known = self.look(move |engine| Known::of(engine, &definition)).await?;
+        self.look_again(post, &known);
+        Ok(())
+    }
+
+    fn look_again(&mut self, post: &Post, known: &Known) {
         for held in std::mem::take(&mut self.held) {
             let Held { draft, question, time, looks } = held;
             match known.explains(&question) {
@@ -226,7 +233,6 @@ impl Watcher {
                 explained => self.tell(post, draft, explained, time),
             }
         }
-        Ok(())
     }
 
     /// Shows a notice to everybody, and has it delivered where that was not done before.

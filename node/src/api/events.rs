@@ -46,7 +46,7 @@ pub(super) async fn stream(
         Refused(StatusCode::SERVICE_UNAVAILABLE, body)
     })?;
     if query.follow == Some(false) {
-        let all = gap(&reader).into_iter().chain(reader.before.iter().map(|notice| parts(notice)));
+        let all = gap(&reader).into_iter().chain(reader.before.iter().map(parts));
         let text = all.map(|(name, id, data)| {
             let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
             format!("event: {name}\n{id}data: {data}\n\n")

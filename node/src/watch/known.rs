@@ -32,7 +32,7 @@ pub(super) struct Suspicion {
 pub(super) struct Known {
     /// Of the active keys that this node is a member of, by their names.
     pub(super) accounts: Accounts,
-    operations: BTreeMap<B256, SubjectId>,
+    pub(super) operations: BTreeMap<B256, SubjectId>,
     executions: BTreeMap<(Address, U256), (SubjectId, Option<SlashOperator>)>,
     /// Slashes that are asked for and have not come to an end.
     pub(super) open: Vec<Suspicion>,

@@ -3,7 +3,7 @@
 mod core;
 mod guard;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::events::{self, CoreEvents, FrostAccountEvents, GuardEvents, ManagerEvents, SpendingEvents, TimelockEvents};
 use super::known::{Known, Question};

@@ -14,11 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const CORE: Address = Address::repeat_byte(0xa1);
 const AVS: Address = Address::repeat_byte(0x11);
-const MANAGER: Address = Address::repeat_byte(0xb1);
+pub(in crate::watch) const MANAGER: Address = Address::repeat_byte(0xb1);
 const TIMELOCK: Address = Address::repeat_byte(0xb2);
 const GATE: Address = Address::repeat_byte(0xb4);
 const TREASURY: Address = Address::repeat_byte(0xb5);
-const ACCOUNT: Address = Address::repeat_byte(0xac);
+pub(in crate::watch) const ACCOUNT: Address = Address::repeat_byte(0xac);
 const GOVERNANCE: Address = Address::repeat_byte(0xad);
 const SUSPECT: Address = Address::repeat_byte(0x22);
 const STRATEGY: Address = Address::repeat_byte(0x33);
@@ -30,7 +30,7 @@ const DECLARED: &str = "since = 0\nslash = 'slash'\ntreasury = 'treasury'\ngover
     treasury_large = 604800\ngovernance = 604800\ntimelock = 1512000\nhand_over = 2419200\nrecovery = 2419200\n";
 
 /// One AVS with contracts and a declaration; this node is a member of the keys `slash` and `governance`.
-fn definition() -> Content {
+pub(in crate::watch) fn definition() -> Content {
     let contracts = Contracts {
         avs: AVS,
         manager: MANAGER,
@@ -64,7 +64,7 @@ fn definition() -> Content {
 }
 
 /// A log in block 100, of the transaction of this number.
-fn event(index: u64, transaction: u8, address: Address, log: &impl SolEvent) -> Event {
+pub(in crate::watch) fn event(index: u64, transaction: u8, address: Address, log: &impl SolEvent) -> Event {
     let log = alloy::primitives::Log { address, data: log.encode_log_data() };
     Event { place: (100, index), transaction: B256::repeat_byte(transaction), log }
 }
@@ -108,7 +108,7 @@ fn slashed(description: &str) -> Core::OperatorSlashed {
     }
 }
 
-fn scheduled(caller: Address, id: u8) -> Manager::OperationScheduled {
+pub(in crate::watch) fn scheduled(caller: Address, id: u8) -> Manager::OperationScheduled {
     let (operation, data) = (B256::repeat_byte(id), vec![1, 2, 3, 4, 5].into());
     Manager::OperationScheduled {
         operationId: operation,
