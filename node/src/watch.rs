@@ -10,6 +10,7 @@ use crate::config::{Config, RpcUrl};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::runtime::Call;
+use alloy::primitives::{Address, B256};
 use board::{Board, Delivery};
 use firn_coordinator::Engine;
 use firn_proto::limits::BLOCK_SECONDS;
@@ -55,6 +56,8 @@ struct Watcher {
     seen: BTreeSet<Place>,
     /// What no request explains yet.
     held: Vec<Held>,
+    /// Kinds of logs that do not read, by contract and topic: each is told once, however many there are.
+    unreadable: BTreeSet<(Address, Option<B256>)>,
 }
 
 /// What may be explained by a request that this node has not heard of yet.
@@ -92,7 +95,17 @@ impl Watcher {
         let chain = Chain::new(rpc.expose().clone(), definition, None);
         let (definition, calls) = (definition.clone(), calls.clone());
         let (board, metrics) = (Arc::new(Board::new(metrics)), Arc::clone(metrics));
-        Self { chain, definition, calls, board, metrics, leaving: None, seen: BTreeSet::new(), held: Vec::new() }
+        Self {
+            chain,
+            definition,
+            calls,
+            board,
+            metrics,
+            leaving: None,
+            seen: BTreeSet::new(),
+            held: Vec::new(),
+            unreadable: BTreeSet::new(),
+        }
     }
 
     /// Watches, and has the webhook deliver where there is one.
@@ -189,7 +202,11 @@ impl Watcher {
         let scene = Scene { definition: &definition, known: &known, leaving: self.leaving, events };
         let mut time = (0, 0);
         for event in news {
-            if let Some(draft) = scene.draft(event) {
+            let draft = scene.draft(event).filter(|draft| {
+                let kind = (event.log.address, event.log.topics().first().copied());
+                !draft.is_unreadable() || self.unreadable.insert(kind)
+            });
+            if let Some(draft) = draft {
                 if time.0 != event.place.0 {
                     time = (event.place.0, self.chain.time_of(event.place.0).await?.0);
                 }

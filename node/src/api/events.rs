@@ -112,3 +112,34 @@ fn events(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::watch::board::Board;
+    use crate::watch::board::tests::notice;
+    use crate::watch::notice::Level;
+
+    #[tokio::test]
+    async fn a_reader_hears_of_a_gap_first_and_one_that_lags_is_told_so_and_sent_away() {
+        let board = Board::new(&Arc::new(Metrics::new()));
+        board.show(&notice(7, Level::Info), false);
+        let reader = board.read(Since::After(Id((1, 0)))).unwrap();
+        (10..300).for_each(|block| board.show(&notice(block, Level::Info), false));
+        let body = Sse::new(events(reader)).into_response().into_body();
+        let text = String::from_utf8(axum::body::to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
+        let told: Vec<_> = text.split("\n\n").filter(|event| !event.is_empty()).collect();
+        assert_eq!(told.len(), 3, "{text}");
+        assert!(told[0].starts_with("event: gap\n") && !told[0].contains("id:"), "{text}");
+        assert!(told[1].starts_with("event: paused\n") && told[1].contains("\nid: 7:0"), "{text}");
+        assert!(told[2].starts_with("event: lagged\n") && told[2].contains("\"missed\":34"), "{text}");
+    }
+
+    #[test]
+    fn where_to_go_on_from_is_an_id_or_now() {
+        assert_eq!(since(None), Ok(Since::Start));
+        assert_eq!((since(Some("now")), since(Some("3:1"))), (Ok(Since::Now), Ok(Since::After(Id((3, 1))))));
+        assert_eq!(since(Some("yesterday")).unwrap_err().code, Code::RequestMalformed);
+    }
+}

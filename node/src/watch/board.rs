@@ -76,7 +76,7 @@ impl Board {
     }
 
     /// Shows a notice. One that was told before this process began is neither logged nor counted again.
-    pub(super) fn show(&self, notice: &Arc<Notice>, is_news: bool) {
+    pub(crate) fn show(&self, notice: &Arc<Notice>, is_news: bool) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.iter().any(|kept| kept.id == notice.id) {
             return;
@@ -131,11 +131,11 @@ fn log(notice: &Notice) {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use alloy::primitives::{Address, B256};
 
-    pub(in crate::watch) fn notice(block: u64, level: Level) -> Arc<Notice> {
+    pub(crate) fn notice(block: u64, level: Level) -> Arc<Notice> {
         Arc::new(Notice {
             id: Id((block, 0)),
             level,

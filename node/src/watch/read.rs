@@ -21,6 +21,8 @@ const SHOWN_MAX: usize = 200;
 /// Bytes of calldata that are shown.
 const DATA_MAX: usize = 1_024;
 
+const UNREADABLE: &str = "unreadable";
+
 /// Everything that a log is read by.
 pub(super) struct Scene<'a> {
     pub(super) definition: &'a Content,
@@ -79,6 +81,11 @@ impl Draft {
     /// What a request has to explain.
     pub(super) fn question(&self) -> Option<&Question> {
         self.said.question.as_ref().map(|(question, _)| question)
+    }
+
+    /// Whether nothing is known of it but its name.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.said.kind == UNREADABLE
     }
 
     /// The notice, once the block's time is known and, where there is a question, whether a request explains it.
@@ -186,7 +193,7 @@ impl Scene<'_> {
 fn unreadable(event: &Event) -> Said {
     let topic = event.log.topics().first().map(B256::to_string).unwrap_or_default();
     let text = format!("a log of {} does not read as the event it is named for", event.log.address);
-    Said::new("unreadable", Level::Warning, text, serde_json::json!({ "topic": topic }))
+    Said::new(UNREADABLE, Level::Warning, text, serde_json::json!({ "topic": topic }))
 }
 
 /// What others wrote, cut and without what could make a line lie.

@@ -60,7 +60,7 @@ async fn what_a_request_explains_that_comes_late_is_no_alarm() {
     let mut known = known();
     watcher.consider(&post, draft(&known, 100), &known, 1_000);
     watcher.look_again(&post, &known);
-    known.operations.insert(alloy::primitives::B256::repeat_byte(0x0b), request(3));
+    known.operations.insert(B256::repeat_byte(0x0b), request(3));
     watcher.look_again(&post, &known);
     assert_eq!(shown(&watcher), [("operation_scheduled".to_owned(), Level::Info)]);
     assert_eq!(
@@ -74,7 +74,7 @@ async fn a_webhook_that_takes_nothing_stops_nobody_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (mut watcher, post, hook) = watcher(folder.path(), Some(1));
     let (mut hook, mut known) = (hook.unwrap(), known());
-    known.operations.insert(alloy::primitives::B256::repeat_byte(0x0b), request(3));
+    known.operations.insert(B256::repeat_byte(0x0b), request(3));
     for block in [100, 110, 120] {
         watcher.consider(&post, draft(&known, block), &known, 1_000);
     }

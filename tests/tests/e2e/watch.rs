@@ -2,8 +2,7 @@
 //! API, the command line and the webhook tell it.
 
 use crate::asking::now;
-use crate::authority::done;
-use crate::authority::fund;
+use crate::authority::{done, fund};
 use crate::chain::WAD;
 use crate::evidence::endpoint;
 use crate::gate::{DELAY, asked, gated_with, slash};
@@ -220,7 +219,7 @@ fn unasked(net: &Net, slasher: Address) -> String {
     id
 }
 
-/// Each notice once: those before the restart and those after, which begins without the chain to tell it anything new.
+/// Each notice once: those before the restart, and what happened while the node was away.
 fn restarted(net: &mut Net, taken: &Receiver<(u16, String, Value)>, alarm: &str) {
     let before: Vec<_> = told(net, 0).expect("notices").iter().map(|notice| notice["id"].clone()).collect();
     let id = |notice: &(u16, String, Value)| notice.2["data"]["id"].clone();
@@ -239,11 +238,13 @@ fn restarted(net: &mut Net, taken: &Receiver<(u16, String, Value)>, alarm: &str)
         if check["detail"] == "0 waiting" { Ok(()) } else { Err(check.to_string()) }
     });
     net.kill(0);
-    net.start_nodes(&[0]);
     let made = net.definition.contracts[0].clone();
     let again = grantRoleCall { roleId: 3, account: THIEF, executionDelay: 0 };
     net.chain.send(made.timelock, made.manager, &again.abi_encode());
-    let next = notice(net, 0, "role_granted", |notice| notice["fields"]["role"] == "TREASURY_LARGE");
+    let large = |notice: &Value| notice["fields"]["role"] == "TREASURY_LARGE";
+    notice(net, 1, "role_granted", large);
+    net.start_nodes(&[0]);
+    let next = notice(net, 0, "role_granted", large);
     let delivery = taken.recv_timeout(PATIENCE).expect("a delivery");
     assert_eq!((delivery.0, id(&delivery)), (204, next["id"].clone()), "nothing of before a second time");
     let header = format!("Last-Event-ID: {alarm}\r\n");
