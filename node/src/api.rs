@@ -9,6 +9,7 @@ use crate::chain::authority::watch::View;
 use crate::metrics::{Metrics, PeerLabel};
 use crate::net::PeerStatus;
 use crate::runtime::{Call, wall_time};
+use crate::watch::board::Board;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::QueryRejection;
@@ -33,6 +34,7 @@ use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod events;
 mod guard;
 mod intake;
 pub(crate) mod json;
@@ -57,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) health: watch::Receiver<Health>,
     /// What the last surveys of the declared contracts came to.
     pub(crate) surveyed: watch::Receiver<Vec<View>>,
+    /// What happened on chain, and how the watch over it stands.
+    pub(crate) notices: Arc<Board>,
     /// The network task's view of the peers.
     pub(crate) peers: Box<dyn Fn() -> Vec<PeerStatus> + Send + Sync>,
     /// The keystore was made for tests and devnets: its passphrase can be guessed cheaply.
@@ -135,6 +139,7 @@ pub(crate) fn router(shared: Arc<Shared>, door: Door) -> Router {
         .route("/v1/audit/heads", get(list_heads).post(show_head))
         .route("/v1/network", get(network::show))
         .route("/v1/network/changes", post(network::change))
+        .route("/v1/events", get(events::stream))
         .route("/v1/status", get(status))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -188,7 +193,9 @@ async fn show_request(State(api): Api, Path(id): Path<String>) -> Result<Json<js
     let id = subject(&id)?;
     let found = api.look(move |engine| engine.request(id)).await?;
     let found = found.ok_or_else(|| Refusal::new(Code::RequestUnknown, id.to_string()))?;
-    Ok(Json(view::request(&found, &api.definition)))
+    let mut view = view::request(&found, &api.definition);
+    view.life = api.notices.life(&view.id).iter().map(|notice| json::LifeView::from(&**notice)).collect();
+    Ok(Json(view))
 }
 
 /// Needs no token: the person signed it.
@@ -338,6 +345,7 @@ impl Shared {
             let View { avs, ok, detail } = view.clone();
             Check { name: format!("contracts of {avs}"), ok, detail }
         }));
+        checks.extend(view::watch(&self.notices.standing()));
         checks.push(Check { name: "keystore".to_owned(), ok: true, detail: kdf.to_owned() });
         checks
     }

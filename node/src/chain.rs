@@ -29,6 +29,7 @@ use window::Memberships;
 
 pub(crate) mod authority;
 pub(crate) mod endpoints;
+pub(crate) mod events;
 mod gate;
 mod history;
 mod logs;

@@ -32,6 +32,7 @@ mod show;
 mod submit;
 mod token;
 mod usage;
+mod watch;
 
 /// Threshold signing for the keys that guard staked money.
 #[derive(Parser)]
@@ -68,6 +69,10 @@ enum Command {
     ///
     /// Exits with 4 where the node is not ready.
     Status(NodeArgs),
+    /// Follow what happens on chain to what the network guards, with countdowns, until Ctrl-C.
+    ///
+    /// First what the node still has in memory. With `--output json` one line of JSON each.
+    Watch(watch::WatchArgs),
     /// Look after a stopped node's keystore.
     #[command(subcommand)]
     Keystore(setup::KeystoreCommand),
@@ -263,6 +268,7 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Network(command) => block_on(network::network(command, output)),
         Command::Chain(command) => block_on(chain::run(*command, output)),
         Command::Status(args) => block_on(async move { show::status(&args, output).await }),
+        Command::Watch(args) => block_on(async move { watch::run(&args, output).await }),
         Command::Dkg(command) => block_on(async move { dkg::run(command, output).await }),
         Command::Peer(command) => block_on(async move { peer::run(command, output).await }),
         Command::Policy(command) => block_on(async move { policy::run(command, output).await }),

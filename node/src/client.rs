@@ -117,6 +117,19 @@ impl Client {
         self.call(Method::POST, "/v1/network/pause", Some(body)).await
     }
 
+    /// Notices of the chain after this one, or all that are kept: a stream of server-sent events, which ends when the node does.
+    pub(crate) async fn events(&self, since: Option<&str>) -> Result<reqwest::Response, Failure> {
+        let url = format!("{}/v1/events{}", self.base, since.map(|id| format!("?since={id}")).unwrap_or_default());
+        let unreachable =
+            |error: reqwest::Error| Failure::node_unreachable(&self.base, &error.without_url().to_string());
+        let response = self.http.get(url).timeout(STREAM).send().await.map_err(unreachable)?;
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(refused(&response.bytes().await.map_err(unreachable)?))
+        }
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.call(Method::GET, path, None::<&()>).await
     }
@@ -145,15 +158,23 @@ impl Client {
             request = request.header(CONTENT_TYPE, "application/json").body(bytes);
         }
         let response = request.send().await.map_err(unreachable)?;
-        let refused = !response.status().is_success();
+        let is_refused = !response.status().is_success();
         let bytes = response.bytes().await.map_err(unreachable)?;
-        if refused {
-            return Err(match serde_json::from_slice::<ErrorBody>(&bytes) {
-                Ok(body) => Failure::from_api(body.error),
-                Err(_) => Failure::general("API_ANSWER", String::from_utf8_lossy(&bytes).into_owned()),
-            });
+        if is_refused {
+            return Err(refused(&bytes));
         }
         serde_json::from_slice(&bytes).map_err(|error| Failure::general("API_ANSWER", error.to_string()))
+    }
+}
+
+/// A stream lasts for years if it may; that the other side is gone is seen by its silence.
+const STREAM: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// What the node says against a call.
+fn refused(answer: &[u8]) -> Failure {
+    match serde_json::from_slice::<ErrorBody>(answer) {
+        Ok(body) => Failure::from_api(body.error),
+        Err(_) => Failure::general("API_ANSWER", String::from_utf8_lossy(answer).into_owned()),
     }
 }
 

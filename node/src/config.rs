@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) unseal: Unseal,
     /// This organisation's evidence verifier, where it has one.
     pub(crate) evidence: Option<Evidence>,
+    /// Who is told of what happens on chain, where anybody is.
+    pub(crate) webhook: Option<Webhook>,
 }
 
 /// The local API.
@@ -81,6 +83,15 @@ pub(crate) struct Evidence {
     pub(crate) endpoint: Option<RpcUrl>,
     /// Run this program with these arguments. No shell reads them.
     pub(crate) command: Option<Vec<String>>,
+}
+
+/// Where notices of the chain are posted to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhook {
+    pub(crate) url: RpcUrl,
+    /// Its first line is the secret that signs them.
+    pub(crate) secret_file: PathBuf,
 }
 
 /// An RPC endpoint. Providers put access keys into the path, so it is shown by its host only.
@@ -185,7 +196,16 @@ impl Config {
             Some((Some(_), Some(_))) => return invalid("evidence.command", "give it or evidence.endpoint".to_owned()),
             _ => {}
         }
-        Ok(config)
+        match config.webhook.as_ref().map(|webhook| &webhook.url) {
+            Some(url) if !matches!(url.0.scheme(), "http" | "https") => {
+                invalid("webhook.url", format!("{url} is neither http nor https"))
+            }
+            Some(url) if !url.is_authentic() => {
+                let origin = layers.origin("webhook.url");
+                Err(ConfigError::WebhookInsecure { url: url.to_string(), origin })
+            }
+            _ => Ok(config),
+        }
     }
 }
 

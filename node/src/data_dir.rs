@@ -91,6 +91,11 @@ impl DataDir {
         self.root.join(KEYSTORE)
     }
 
+    /// Up to where notices of the chain were told.
+    pub(crate) fn watch_file(&self) -> PathBuf {
+        self.root.join(WATCH)
+    }
+
     /// The database.
     pub(crate) fn store_dir(&self) -> PathBuf {
         self.root.join(STORE)
@@ -188,6 +193,7 @@ const IDENTITY: &str = "identity";
 const KEYSTORE: &str = "keystore";
 const STORE: &str = "store";
 const RUN: &str = "run";
+const WATCH: &str = "watch.json";
 const LOCK: &str = "lock";
 const README: &str = "README";
 
@@ -211,6 +217,7 @@ DO NOT COPY BACK AN OLD COPY OF:
 
 RECREATED, never needed:
   run/            the lock that keeps a second process out
+  watch.json      up to where notices of the chain were told; without it they begin at the block that is final then
 
 Never run two nodes from copies of this directory.
 ";

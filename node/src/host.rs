@@ -151,9 +151,7 @@ async fn serve(
     let (engine, vault) = restore(&store, core.clone(), root, &records)?;
     let journal =
         journal.map(|path| Journal::start(path, &core, incarnation, &records, Arc::clone(&metrics))).transpose()?;
-    let keypair = Keypair::from_protobuf_encoding(unlocked.transport.expose())
-        .map_err(|error| Failure::general("TRANSPORT_IDENTITY", error.to_string()))?;
-    let (network, peers, net_events) = start_network(config, &definition, me, incarnation, keypair)?;
+    let (network, peers, net_events) = start_network(config, &definition, me, incarnation, transport(unlocked)?)?;
     let listening = network.listening();
     let (endpoints, client) = chain_client(config, unlocked, &definition, &metrics)?;
 
@@ -171,29 +169,31 @@ async fn serve(
     if let Some(evidence) = &config.evidence {
         tasks.spawn(Verifier::new(evidence, &definition)?.run(questions, events.clone()));
     }
-    let (watch, surveyed) = Watch::new(endpoints, &definition, &calls, &events, &metrics);
+    let (watch, surveyed) = Watch::new(endpoints.clone(), &definition, &calls, &events, &metrics);
     tasks.spawn(watch.run());
+    let (notices, watching) =
+        crate::watch::start(config, endpoints, opened.directory.watch_file(), &definition, &calls, &metrics)?;
+    tasks.spawn(watching);
     tasks.spawn(deliver(net_events, definition.clone(), events, Arc::clone(&metrics)));
 
-    let intake = Intake::new(definition.requesters.len());
     let api = Shared {
+        intake: Intake::new(definition.requesters.len()),
         definition,
         me,
         incarnation,
         calls: calls.clone(),
-        intake,
         metrics,
         token: token.clone(),
         used: Arc::clone(used),
         health,
         surveyed,
+        notices,
         peers,
         insecure_kdf: unlocked.insecure_kdf,
     };
-    let address = config.api.listen;
     let (servers, stop) = start_api(&config.api, api).await?;
     let elapsed_ms = started.elapsed().as_millis();
-    tracing::info!(node = me.0, incarnation = incarnation.count(), api = %address, ?listening, elapsed_ms, "started");
+    tracing::info!(node = me.0, incarnation = incarnation.count(), api = %config.api.listen, ?listening, elapsed_ms, "started");
 
     let outcome = finish(&mut ended, &mut tasks, &calls, &mut told_to_stop).await;
     let _ = stop.send(());
@@ -318,6 +318,11 @@ async fn start_api(config: &config::Api, shared: Shared) -> Result<(Vec<ApiTask>
 }
 
 type ApiTask = JoinHandle<std::io::Result<()>>;
+
+fn transport(unlocked: &Unlocked) -> Result<Keypair, Failure> {
+    let identity = Keypair::from_protobuf_encoding(unlocked.transport.expose());
+    identity.map_err(|error| Failure::general("TRANSPORT_IDENTITY", error.to_string()))
+}
 
 type Peers = Box<dyn Fn() -> Vec<net::PeerStatus> + Send + Sync>;
 

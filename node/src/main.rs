@@ -21,6 +21,7 @@ mod requester;
 mod runtime;
 mod store;
 mod verifier;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -38,6 +38,11 @@ struct AvsLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct KindLabel {
+    kind: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct BuildLabels {
     version: String,
 }
@@ -52,6 +57,13 @@ pub(crate) struct Metrics {
     paused: Family<ScopeLabel, Gauge>,
     differing: Family<AvsLabel, Gauge>,
     pending: Family<AvsLabel, Gauge>,
+    notices: Counter,
+    alarms: Family<KindLabel, Counter>,
+    /// The last block whose events were told.
+    pub(crate) watched: Gauge,
+    pub(crate) webhook_delivered: Counter,
+    pub(crate) webhook_failed: Counter,
+    pub(crate) webhook_waiting: Gauge,
     pub(crate) penalties: Counter,
     pub(crate) rejected: Counter,
     refusals: Family<CodeLabel, Counter>,
@@ -84,6 +96,12 @@ impl Metrics {
             paused: Family::default(),
             differing: Family::default(),
             pending: Family::default(),
+            notices: Counter::default(),
+            alarms: Family::default(),
+            watched: Gauge::default(),
+            webhook_delivered: Counter::default(),
+            webhook_failed: Counter::default(),
+            webhook_waiting: Gauge::default(),
             penalties: Counter::default(),
             rejected: Counter::default(),
             refusals: Family::default(),
@@ -115,6 +133,12 @@ impl Metrics {
         registry.register("paused", "Whether this node or the network is paused", self.paused.clone());
         registry.register("authority_differing", "Facts that contradict what is declared", self.differing.clone());
         registry.register("authority_pending", "Operations scheduled on chain, and pauses", self.pending.clone());
+        registry.register("notices", "Notices of the chain", self.notices.clone());
+        registry.register("alarms", "Those of them that are alarms, by kind", self.alarms.clone());
+        registry.register("watch_block", "Last block whose events were told", self.watched.clone());
+        registry.register("webhook_delivered", "Notices that the webhook took", self.webhook_delivered.clone());
+        registry.register("webhook_failed", "Attempts at the webhook that failed", self.webhook_failed.clone());
+        registry.register("webhook_waiting", "Notices that wait for the webhook", self.webhook_waiting.clone());
         registry.register("peer_penalties", "Misbehaviour of peers seen", self.penalties.clone());
         registry.register("messages_rejected", "Messages that failed authentication", self.rejected.clone());
         registry.register("peer_refusals", "Connections and greetings refused, by code", self.refusals.clone());
@@ -159,6 +183,14 @@ impl Metrics {
         let label = AvsLabel { avs: avs.to_owned() };
         self.differing.get_or_create(&label).set(i64::try_from(differing).unwrap_or(i64::MAX));
         self.pending.get_or_create(&label).set(i64::try_from(pending).unwrap_or(i64::MAX));
+    }
+
+    /// A notice of the chain was told.
+    pub(crate) fn noticed(&self, kind: &str, is_alarm: bool) {
+        self.notices.inc();
+        if is_alarm {
+            self.alarms.get_or_create(&KindLabel { kind: kind.to_owned() }).inc();
+        }
     }
 
     /// A connection, greeting or frame was refused below the envelope.

@@ -1,5 +1,6 @@
 //! The API's JSON, shared by server, command line and devnet. docs/reference/api.md shows examples.
 
+use crate::watch::notice::Notice;
 use alloy::primitives::Address;
 use firn_proto::SubjectId;
 use firn_proto::code::{Code, Refusal};
@@ -162,6 +163,9 @@ pub(crate) struct RequestView {
     /// The shares that a slash would take at the last finalised block, a strategy each, as EigenLayer's core itself works it out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) takes: Vec<TakesView>,
+    /// What has become of it on chain: scheduled, cancelled, executed, slashed, cleared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) life: Vec<LifeView>,
     /// What this node's evidence verifier says of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) evidence: Option<VerdictView>,
@@ -169,6 +173,20 @@ pub(crate) struct RequestView {
     pub(crate) opinions: Vec<OpinionView>,
     /// What the rules say to it at this moment.
     pub(crate) policy: Vec<FindingView>,
+}
+
+/// Something that happened on chain, in a final block.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LifeView {
+    pub(crate) block: u64,
+    pub(crate) kind: String,
+    pub(crate) text: String,
+}
+
+impl From<&Notice> for LifeView {
+    fn from(notice: &Notice) -> Self {
+        Self { block: notice.block, kind: notice.kind.clone(), text: notice.text.clone() }
+    }
 }
 
 /// What a slash would take in one strategy.

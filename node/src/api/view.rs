@@ -7,6 +7,7 @@ use super::json::{
 use crate::chain::Health;
 use crate::net::PeerStatus;
 use crate::runtime::wall_time;
+use crate::watch::board::{Delivery, Standing};
 use firn_coordinator::audit::verify::Stored;
 use firn_coordinator::audit::{Head, HeldHead};
 use firn_coordinator::view::{self, PeerView as KnownPeer};
@@ -54,6 +55,7 @@ pub(super) fn request(view: &view::SubjectView, definition: &Definition) -> Requ
         transaction: view.transaction.map(|hash| hash.to_string()),
         window: view.window.map(|(first, last)| (first, Some(last).filter(|last| *last < u64::MAX))),
         takes: takes(view),
+        life: Vec::new(),
         evidence: view.evidence.as_ref().map(|said| VerdictView {
             verdict: if said.accepts() { "accept" } else { "reject" }.to_owned(),
             reason: said.reason().to_owned(),
@@ -159,6 +161,27 @@ pub(super) fn checks(peers: &[PeerStatus], definition: &Definition, me: NodeId, 
     }
     checks
 }
+
+/// Whether the watch over the chain reads, and whoever is to be told by the webhook hears of it.
+pub(super) fn watch(standing: &Standing) -> Vec<Check> {
+    let detail = match standing.problem {
+        Some(code) => format!("{code}; events told up to block {}", standing.block),
+        None => format!("events told up to block {}", standing.block),
+    };
+    let watch = Check { name: "watch".to_owned(), ok: standing.problem.is_none(), detail };
+    let webhook = standing.webhook.as_ref().map(|delivery| {
+        let Delivery { waiting, failures, problem } = delivery;
+        let detail = match failures {
+            0 => format!("{waiting} waiting"),
+            _ => format!("{waiting} waiting, {failures} failures in a row, the last: {problem}"),
+        };
+        Check { name: "webhook".to_owned(), ok: *failures < FAILURES_BORNE, detail }
+    });
+    [watch].into_iter().chain(webhook).collect()
+}
+
+/// A receiver that starts anew may fail as often.
+const FAILURES_BORNE: u32 = 3;
 
 /// An entry of the audit log. One that does not read is shown by its bytes alone: `firn audit verify` judges it.
 pub(super) fn entry(stored: &Stored, definition: &Definition) -> AuditEntryView {

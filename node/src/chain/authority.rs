@@ -23,7 +23,7 @@ mod roles;
 mod survey;
 pub(crate) mod watch;
 
-pub(crate) use roles::role_name;
+pub(crate) use roles::{CANCELLER, EXECUTOR, PROPOSER, holders, role_name};
 
 /// A whole survey may take so long: about a hundred questions, and logs before that.
 const SURVEY: Duration = Duration::from_secs(300);

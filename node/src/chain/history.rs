@@ -114,7 +114,7 @@ fn decode(log: &Log, manager: Address, first: u64, last: u64) -> Option<(u64, Pa
     Some((number, slash))
 }
 
-async fn block_time(provider: &DynProvider, number: u64) -> Result<WallTime, Trouble> {
+pub(super) async fn block_time(provider: &DynProvider, number: u64) -> Result<WallTime, Trouble> {
     let block = provider.get_block_by_number(number.into()).await.map_err(unavailable)?;
     let header = block.ok_or(Trouble::Unavailable(Code::ChainUnavailable))?.header;
     Ok(WallTime(header.timestamp))

@@ -2,7 +2,7 @@
 
 use super::{NodeArgs, Output, print};
 use crate::api::json::pause::PausesView;
-use crate::api::json::{KeyView, RenderingView, RequestView, Status, TakesView};
+use crate::api::json::{KeyView, LifeView, RenderingView, RequestView, Status, TakesView};
 use crate::failure::{Exit, Failure};
 use crate::runtime::wall_time;
 use firn_proto::Code;
@@ -172,6 +172,9 @@ pub(super) fn request_text(request: &RequestView, now: u64) -> String {
     }
     if let Some(transaction) = &request.transaction {
         let _ = writeln!(text, "    transaction {transaction}");
+    }
+    for LifeView { block, kind, text: what } in &request.life {
+        let _ = writeln!(text, "    block {block}: {kind}: {what}");
     }
     text
 }

@@ -24,6 +24,9 @@ pub(crate) enum ConfigError {
     /// Whoever is on the way could answer for the evidence verifier.
     #[error("evidence.endpoint ({origin}) is {url}: http to what is not a loopback address")]
     EvidenceEndpointInsecure { url: String, origin: Origin },
+    /// Whoever is on the way could keep notices from whom they are for.
+    #[error("webhook.url ({origin}) is {url}: http to what is not a loopback address")]
+    WebhookInsecure { url: String, origin: Origin },
     /// Not TOML at all.
     #[error("{} line {line}: not valid TOML", path.display())]
     Syntax { path: PathBuf, line: usize },
@@ -41,6 +44,7 @@ impl ConfigError {
             Self::InvalidValue { .. } => "CONFIG_INVALID_VALUE",
             Self::ApiNotLoopback { .. } => "API_NOT_LOOPBACK",
             Self::EvidenceEndpointInsecure { .. } => "EVIDENCE_ENDPOINT_INSECURE",
+            Self::WebhookInsecure { .. } => "WEBHOOK_INSECURE",
             Self::Syntax { .. } => "CONFIG_SYNTAX",
             Self::Io { .. } => "CONFIG_IO",
         }
@@ -58,7 +62,7 @@ impl ConfigError {
             Self::ApiNotLoopback { .. } => {
                 "listen on 127.0.0.1 or [::1] and reach the API through a tunnel or a proxy that adds TLS".to_owned()
             }
-            Self::EvidenceEndpointInsecure { .. } => {
+            Self::EvidenceEndpointInsecure { .. } | Self::WebhookInsecure { .. } => {
                 "give an https address, or http://127.0.0.1 or http://[::1] with what adds TLS behind it".to_owned()
             }
             Self::Syntax { .. } => "correct that line".to_owned(),

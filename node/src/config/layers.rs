@@ -219,7 +219,7 @@ fn distance(left: &str, right: &str) -> usize {
 const ENVIRONMENT_PREFIX: &str = "FIRN__";
 
 /// Every key with its kind and default.
-const KEYS: [(&str, Kind, Option<&str>); 16] = [
+const KEYS: [(&str, Kind, Option<&str>); 18] = [
     ("node", Kind::Text, None),
     ("listen", Kind::List, Some("/ip4/0.0.0.0/tcp/7400, /ip4/0.0.0.0/udp/7400/quic-v1")),
     ("api.listen", Kind::Text, Some("127.0.0.1:7401")),
@@ -236,11 +236,13 @@ const KEYS: [(&str, Kind, Option<&str>); 16] = [
     ("evidence.endpoint", Kind::Text, None),
     ("evidence.command", Kind::List, None),
     ("unseal.passphrase_file", Kind::Text, None),
+    ("webhook.url", Kind::Text, None),
+    ("webhook.secret_file", Kind::Text, None),
 ];
 
 /// May stay without a value.
 /// What a section that is there must have, its type says.
-const OPTIONAL: [&str; 9] = [
+const OPTIONAL: [&str; 11] = [
     "api.remote.listen",
     "api.remote.certificate",
     "api.remote.key",
@@ -250,4 +252,6 @@ const OPTIONAL: [&str; 9] = [
     "evidence.endpoint",
     "evidence.command",
     "unseal.passphrase_file",
+    "webhook.url",
+    "webhook.secret_file",
 ];

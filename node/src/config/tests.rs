@@ -111,6 +111,22 @@ fn an_evidence_verifier_is_this_machines_or_shows_a_certificate() {
 }
 
 #[test]
+fn a_webhook_is_this_machines_or_shows_a_certificate_and_has_its_secret_in_a_file() {
+    let with = |lines: &str| parse(&format!("{FILE}[webhook]\n{lines}"), &Overrides::default());
+    for plain in ["http://10.0.0.1/hook", "http://localhost:9/canary", "http://[::2]:9/"] {
+        let refused = with(&format!("url = '{plain}'\nsecret_file = '/s'"));
+        check_refused(refused, "WEBHOOK_INSECURE", "webhook.url (config.toml)");
+    }
+    for sound in ["https://hook.example/canary", "http://127.0.0.1:9/", "http://[::1]:9/"] {
+        let config = with(&format!("url = '{sound}'\nsecret_file = '/s'")).unwrap();
+        assert!(!format!("{config:?}").contains("canary"));
+    }
+    check_refused(with("url = 'ftp://hook/'\nsecret_file = '/s'"), "CONFIG_INVALID_VALUE", "webhook.url");
+    check_refused(with("url = 'https://hook/'"), "CONFIG_INVALID_VALUE", "secret_file");
+    check_refused(with("url = 'https://hook/'\nsecret = 'canary'"), "CONFIG_UNKNOWN_KEY", "webhook.secret");
+}
+
+#[test]
 fn values_that_do_not_fit_are_refused_by_key_and_origin() {
     check_refused(parse(FILE, &flag("api.listen", "localhost")), "CONFIG_INVALID_VALUE", "api.listen (command line)");
     check_refused(parse(FILE, &flag("listen", "/ip4/nowhere")), "CONFIG_INVALID_VALUE", "listen (command line)");

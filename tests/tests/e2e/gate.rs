@@ -24,15 +24,21 @@ sol! {
 }
 
 /// How long the AccessManager has a slash wait, in seconds: no machine is so slow that it passes by itself.
-const DELAY: u32 = 1_800;
+pub(crate) const DELAY: u32 = 1_800;
 
 /// A network whose gate is the set's slasher, two of whose three nodes ask this verifier; and the accounts of the keys for slashing
 /// and for the veto.
 fn gated(verifier: SocketAddr) -> (Net, Address, Address) {
+    gated_with(verifier, |_| {})
+}
+
+/// The same, with more for its nodes before they start.
+pub(crate) fn gated_with(verifier: SocketAddr, configured: impl FnOnce(&Net)) -> (Net, Address, Address) {
     let net = prepared(&[Purpose::Veto], &["cancel_scheduled"], |_| {});
     for node in [0, 1] {
         configure(&net, node, &format!("endpoint = \"http://{verifier}/check\""));
     }
+    configured(&net);
     let net = net.started();
     // While there is one key only.
     let slash = net.account();

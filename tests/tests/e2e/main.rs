@@ -68,3 +68,5 @@ mod timelock;
 mod treasury;
 #[cfg(test)]
 mod versions;
+#[cfg(test)]
+mod watch;

@@ -172,7 +172,10 @@ fn rows() -> Vec<(&'static str, String, BTreeMap<&'static str, bool>)> {
     let rows = PAGE.lines().filter_map(|line| {
         let mut cells = line.trim_matches('|').split('|').map(str::trim);
         let (method, path) = cells.next()?.trim_matches('`').split_once(' ')?;
-        let path = path.replace("{id}", &format!("0x{}", "11".repeat(32))).replace("{name}", "nobody");
+        let path = path
+            .replace("/events", "/events?follow=false")
+            .replace("{id}", &format!("0x{}", "11".repeat(32)))
+            .replace("{name}", "nobody");
         let may = ROLES.into_iter().zip(cells.map(|cell| cell == "yes")).collect();
         ["GET", "POST"].contains(&method).then_some((method, path, may))
     });

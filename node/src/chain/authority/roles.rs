@@ -1,12 +1,12 @@
 //! Who may do what: the AccessManager's roles and functions, and the timelock's.
 
 use super::abi::{IGate, IGuarded, IManager, ITimelock, ITreasury, IVeto};
-use super::{BOTH, PAYING, SLASHING, Survey, resolve};
+use super::{Accounts, BOTH, PAYING, SLASHING, Survey, resolve};
 use crate::chain::Trouble;
 use alloy::primitives::{Address, B256, FixedBytes, b256};
 use alloy::sol_types::SolCall;
-use firn_proto::definition::Purpose;
 use firn_proto::definition::declared::Holder;
+use firn_proto::definition::{Contracts, Declared, Purpose};
 use firn_proto::operation::guard::roles::{
     GOVERNANCE, HANDOVER, RECOVERY, SLASH, TREASURY, TREASURY_LARGE, VETO, name,
 };
@@ -27,9 +27,9 @@ const ROLES: [(u64, u64, u64, &[Purpose]); 8] = [
 ];
 
 /// keccak256 of the names that OpenZeppelin's TimelockController gives its roles.
-const PROPOSER: B256 = b256!("0xb09aa5aeb3702cfd50b6b62bc4532604938f21248a27a1d5ca736082b6819cc1");
-const CANCELLER: B256 = b256!("0xfd643c72710c63c0180259aba6b2d05451e3591a24e58b62239378085726f783");
-const EXECUTOR: B256 = b256!("0xd8aa0f3194971a2a116679f7c2090f6939c8d4e01a2a8d7e41d55e5351469e63");
+pub(crate) const PROPOSER: B256 = b256!("0xb09aa5aeb3702cfd50b6b62bc4532604938f21248a27a1d5ca736082b6819cc1");
+pub(crate) const CANCELLER: B256 = b256!("0xfd643c72710c63c0180259aba6b2d05451e3591a24e58b62239378085726f783");
+pub(crate) const EXECUTOR: B256 = b256!("0xd8aa0f3194971a2a116679f7c2090f6939c8d4e01a2a8d7e41d55e5351469e63");
 
 /// The name on chain, where there is one.
 pub(crate) fn role_name(id: u64) -> String {
@@ -38,6 +38,28 @@ pub(crate) fn role_name(id: u64) -> String {
         (_, Some(name)) => name.to_owned(),
         (u64::MAX, None) => "everybody".to_owned(),
         (_, None) => format!("role {id}"),
+    }
+}
+
+/// Who is declared to hold a role, with the delay.
+pub(crate) fn holders(
+    contracts: &Contracts,
+    declared: &Declared,
+    accounts: &Accounts,
+    role: u64,
+) -> Vec<(Result<Address, String>, u32)> {
+    let delays = declared.delays;
+    let one = |holder: &Holder, delay| vec![(resolve(holder, accounts), delay)];
+    match role {
+        ADMIN => vec![(Ok(contracts.timelock), 0)],
+        SLASH => one(&declared.slash, delays.slash),
+        TREASURY => one(&declared.treasury, delays.treasury),
+        TREASURY_LARGE => one(&declared.treasury, delays.treasury_large),
+        GOVERNANCE => one(&declared.governance, delays.governance),
+        RECOVERY => one(&declared.governance, delays.recovery),
+        HANDOVER => one(&declared.governance, delays.hand_over),
+        VETO => declared.veto.iter().map(|holder| (resolve(holder, accounts), 0)).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -54,7 +76,7 @@ impl Survey<'_> {
         let others: BTreeSet<_> =
             granted.iter().map(|log| log.roleId).filter(|id| !known.contains(id) && *id != u64::MAX).collect();
         for (id, guardian, admin, stops) in ROLES {
-            let (holders, name) = (self.holders(id), role_name(id));
+            let (holders, name) = (holders(self.contracts, self.declared, self.accounts, id), role_name(id));
             self.members(&name, id, &granted, &holders, stops).await?;
             let found = self.ask(manager, IManager::getRoleGuardianCall { roleId: id }).await?;
             self.fact(format!("guardian of {name}"), role_name(guardian), found.map_or_else(none, role_name), stops);
@@ -67,22 +89,6 @@ impl Survey<'_> {
             self.members(&role_name(id), id, &granted, &[], BOTH).await?;
         }
         Ok(())
-    }
-
-    /// Who is declared to hold a role, with the delay.
-    fn holders(&self, role: u64) -> Vec<(Result<Address, String>, u32)> {
-        let delays = self.declared.delays;
-        let one = |holder: &Holder, delay| vec![(resolve(holder, self.accounts), delay)];
-        match role {
-            ADMIN => vec![(Ok(self.contracts.timelock), 0)],
-            SLASH => one(&self.declared.slash, delays.slash),
-            TREASURY => one(&self.declared.treasury, delays.treasury),
-            TREASURY_LARGE => one(&self.declared.treasury, delays.treasury_large),
-            GOVERNANCE => one(&self.declared.governance, delays.governance),
-            RECOVERY => one(&self.declared.governance, delays.recovery),
-            HANDOVER => one(&self.declared.governance, delays.hand_over),
-            _ => self.declared.veto.iter().map(|holder| (resolve(holder, self.accounts), 0)).collect(),
-        }
     }
 
     async fn members(
