@@ -5,8 +5,8 @@
 //! leaves time for are days. Nothing waits for it: neither signing nor reading on waits for whoever is told.
 
 use crate::chain::Chain;
-use crate::chain::events::{Event, Place};
 use crate::chain::endpoints::Endpoints;
+use crate::chain::events::{Event, Place};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::metrics::Metrics;

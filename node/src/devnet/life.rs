@@ -80,6 +80,8 @@ struct Life {
     group_keys: BTreeMap<String, String>,
     /// The last account nonce that was asked for.
     nonce: u64,
+    /// The slash that was executed first.
+    slash: Option<Asked>,
 }
 
 /// Shows it, and leaves nothing behind but what `keep` asks for.
@@ -94,6 +96,7 @@ pub(super) async fn run(core: Core, keep: bool, output: Output) -> Result<(), Fa
             accounts: BTreeMap::new(),
             group_keys: BTreeMap::new(),
             nonce: 0,
+            slash: None,
         };
         account.next("six organisations make four keys, of different members and thresholds");
         life.keys(cluster, account).await?;

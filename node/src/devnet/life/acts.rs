@@ -1,11 +1,11 @@
 //! Slashes, what becomes of what they took, and a limit.
 
 use super::authority::PAYEE;
-use super::{CEILINGS, Core, Life, PAY_DELAY, RESOLUTION_BLOCKS, SLASH_DELAY, TIMELOCK_DELAY, wrong};
+use super::{CEILINGS, Core, Life, PAY_DELAY, RESOLUTION_BLOCKS, SLASH_DELAY, SURVEYS, TIMELOCK_DELAY, wrong};
 use crate::devnet::account::{Account, amount};
 use crate::devnet::change::submit;
 use crate::devnet::contracts::{self, WAD};
-use crate::devnet::processes::Cluster;
+use crate::devnet::processes::{Cluster, Look};
 use crate::failure::Failure;
 use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::providers::Provider;
@@ -81,6 +81,7 @@ impl Life {
             return Err(wrong(&format!("the cancelled slash is refused with {code}")));
         }
         account.say(format!("7 %: refused ({code}), and no share of it was lent a second time"));
+        self.slash = Some(stands);
         Ok(())
     }
 
@@ -109,6 +110,22 @@ impl Life {
             return Err(wrong("nothing has come to the treasury"));
         }
         account.say(format!("the treasury has {} of the stake's token", amount(balance)));
+        self.told(cluster, account).await
+    }
+
+    /// What `firn request show` tells of the slash: its whole way, to the clearing where the core says which slash was cleared.
+    async fn told(&self, cluster: &mut Cluster, account: &Account) -> Result<(), Failure> {
+        let slash = self.slash.as_ref().ok_or_else(|| wrong("nothing was slashed"))?;
+        let last = if self.core == Core::Resolution { "slash_cleared" } else { "operator_slashed" };
+        let look = async |cluster: &Cluster| {
+            let view = cluster.client(&slash.node)?.request(&slash.id).await?;
+            let kinds: Vec<_> = view.life.iter().map(|event| event.kind.as_str()).collect();
+            Ok(if kinds.contains(&last) { Look::Done(view.life) } else { Look::Waiting(kinds.join(", ")) })
+        };
+        account.say("`firn request show` tells what became of the slash of 5 %:");
+        for event in cluster.wait("the end of the slash to be told", SURVEYS, look).await? {
+            account.quote(&format!("block {}: {}: {}", event.block, event.kind, event.text));
+        }
         Ok(())
     }
 
