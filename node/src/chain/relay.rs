@@ -217,7 +217,8 @@ impl Relayer {
         // A place that was taken by something else is not ours: what had it is not coming.
         let lost = sent.nonce < mined;
         let blocked = sent.nonce > mined && sent.mined == mined && !self.is_taken(all, mined);
-        if !lost && !blocked && !(sent.taken && sent.nonce == mined) {
+        let is_next = sent.taken && sent.nonce == mined;
+        if !(lost || blocked || is_next) {
             return Ok(sent);
         }
         let replaced = (!lost).then_some(&sent);

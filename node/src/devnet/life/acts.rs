@@ -116,7 +116,7 @@ impl Life {
     /// What `firn request show` tells of the slash: its whole way, to the clearing where the core says which slash was cleared.
     async fn told(&self, cluster: &mut Cluster, account: &Account) -> Result<(), Failure> {
         let slash = self.slash.as_ref().ok_or_else(|| wrong("nothing was slashed"))?;
-        let last = if self.core == Core::Resolution { "slash_cleared" } else { "operator_slashed" };
+        let last = if self.core == Core::Resolution { "slash_cleared" } else { "slashed" };
         let look = async |cluster: &Cluster| {
             let view = cluster.client(&slash.node)?.request(&slash.id).await?;
             let kinds: Vec<_> = view.life.iter().map(|event| event.kind.as_str()).collect();
