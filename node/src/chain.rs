@@ -228,12 +228,21 @@ impl Chain {
     ) -> Result<(BlockReference, WallTime), Trouble> {
         let mut now = (block, time);
         if let Some(before) = before.filter(|before| *before != block) {
-            let then = self.provider.get_block_by_number(before.number.into()).await.map_err(unavailable)?;
-            let then = then.ok_or(Trouble::Unavailable(Code::ChainBehind))?;
+            let is_behind = block.number < before.number;
+            let then = self.provider.get_block_by_number(before.number.into()).await.map_err(unavailable);
+            let then = match then {
+                Ok(Some(then)) => then,
+                // They do not know it at all.
+                Ok(None) | Err(Trouble::Unavailable(Code::ChainUnavailable)) if is_behind => {
+                    return Err(Trouble::Unavailable(Code::ChainBehind));
+                }
+                Ok(None) => return Err(Trouble::Unavailable(Code::ChainUnavailable)),
+                Err(trouble) => return Err(trouble),
+            };
             if then.header.hash.0 != before.hash.0 {
                 return Err(Trouble::Unavailable(Code::ChainReorganised));
             }
-            if block.number < before.number {
+            if is_behind {
                 now = (before, WallTime(then.header.timestamp));
             }
         }

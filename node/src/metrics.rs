@@ -1,6 +1,7 @@
 //! Counters and gauges, in Prometheus' text form.
 
 use crate::store::StoreMetrics;
+use crate::watch::notice::KINDS;
 use firn_coordinator::api::Observation;
 use firn_proto::Code;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -117,6 +118,10 @@ impl Metrics {
             store_seconds: Gauge::default(),
             journal_bytes: Gauge::default(),
         };
+        // From the start on: a rate sees no step in a series that begins with it.
+        for (kind, _) in KINDS {
+            let _ = metrics.alarms.get_or_create(&KindLabel { kind: kind.to_owned() });
+        }
         metrics.register();
         metrics
     }

@@ -12,12 +12,13 @@ use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::runtime::Call;
 use alloy::primitives::{Address, B256};
+use alloy::rpc::types::Filter;
 use board::{Board, Delivery};
 use firn_coordinator::Engine;
 use firn_proto::limits::BLOCK_SECONDS;
 use firn_proto::{Code, Definition, SubjectId};
 use known::{Known, Question};
-use ledger::Ledger;
+use ledger::{Ledger, OVERLAP};
 use notice::Notice;
 use read::{Draft, Scene};
 use std::collections::BTreeSet;
@@ -161,31 +162,53 @@ impl Watcher {
         }
     }
 
-    /// Reads what is final by now, and looks again at what is not explained yet.
+    /// Reads what is final by now, and looks again at what is not explained yet: whether or not the chain answers.
     async fn step(&mut self, post: &Post) -> Result<(), Code> {
+        let read = self.read(post).await;
+        self.judge(post).await?;
+        if let Err(error) = post.ledger().save() {
+            tracing::error!(%error, "watch_not_saved");
+        }
+        read
+    }
+
+    async fn read(&mut self, post: &Post) -> Result<(), Code> {
         let newest = self.chain.final_number().await?;
+        if newest.saturating_add(OVERLAP) < post.ledger().block() {
+            // Another chain, or one that is far behind what was read: nothing of it would be told.
+            return Err(Code::ChainBehind);
+        }
         if let Some(missed) = post.make_room() {
             self.seen.retain(|(block, _)| *block < missed);
         }
         if newest > post.ledger().block() {
             let accounts = self.look(known::accounts).await?;
-            let filter = events::filter(&self.definition, accounts.into_values());
+            let [own, core] = events::filters(&self.definition, accounts.into_values());
             let mut next = post.ledger().next();
             while next <= newest {
                 let last = newest.min(next.saturating_add(WINDOW - 1));
-                let events = self.chain.events(&filter, (next, last)).await?;
+                let mut events = self.events(own.as_ref(), (next, last)).await?;
+                let of_core = self.events(core.as_ref(), (next, last)).await;
+                let problem = of_core.map(|more| events.extend(more)).err();
+                events.sort_by_key(|event| event.place);
                 self.take(post, &events).await?;
+                if let Some(code) = problem {
+                    return Err(code);
+                }
                 post.ledger().has_read(last);
                 next = last.saturating_add(1);
             }
             let oldest = post.ledger().next();
             self.seen.retain(|(block, _)| *block >= oldest);
         }
-        self.judge(post).await?;
-        if let Err(error) = post.ledger().save() {
-            tracing::error!(%error, "watch_not_saved");
-        }
         Ok(())
+    }
+
+    async fn events(&self, filter: Option<&Filter>, blocks: (u64, u64)) -> Result<Vec<Event>, Code> {
+        match filter {
+            Some(filter) => self.chain.events(filter, blocks).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Judges the events that are new. What an error keeps from being judged is found again.
@@ -204,15 +227,14 @@ impl Watcher {
         let scene = Scene { definition: &definition, known: &known, leaving: self.leaving, events };
         let mut time = (0, 0);
         for event in news {
-            let draft = scene.draft(event).filter(|draft| {
-                let kind = (event.log.address, event.log.topics().first().copied());
-                !draft.is_unreadable() || self.unreadable.insert(kind)
-            });
-            if let Some(draft) = draft {
+            if let Some(draft) = scene.draft(event) {
                 if time.0 != event.place.0 {
                     time = (event.place.0, self.chain.time_of(event.place.0).await?.0);
                 }
-                self.consider(post, draft, &known, time.1);
+                let kind = (event.log.address, event.log.topics().first().copied());
+                if !draft.is_unreadable() || self.unreadable.insert(kind) {
+                    self.consider(post, draft, &known, time.1);
+                }
             }
             self.seen.insert(event.place);
         }

@@ -1,6 +1,6 @@
 //! Logs for whoever watches the chain: those of final blocks, in their order, each with a name that stays.
 
-use super::logs::{Blocks, Questions};
+use super::logs::{Blocks, EVENTS, Questions};
 use super::{Chain, Trouble, history};
 use alloy::primitives::B256;
 use alloy::rpc::types::{Filter, Log};
@@ -34,7 +34,7 @@ impl Chain {
     /// # Errors
     /// Why the endpoint could not tell.
     pub(crate) async fn events(&self, filter: &Filter, wanted: (u64, u64)) -> Result<Vec<Event>, Code> {
-        let (mut blocks, mut questions, mut found) = (Blocks::new(), Questions::default(), BTreeMap::new());
+        let (mut blocks, mut questions, mut found) = (Blocks::within(EVENTS), Questions::default(), BTreeMap::new());
         while let Some((range, logs)) =
             blocks.read(&self.provider, filter, wanted, false, &mut questions).await.map_err(code)?
         {

@@ -13,6 +13,9 @@ const DAYS: Limits = Limits { span_min: 500, questions: 600 };
 /// The same where logs of years are read: 7,000 cover 27 years at the greatest span.
 pub(super) const YEARS: Limits = Limits { span_min: 100, questions: 7_000 };
 
+/// The same where strangers can fill blocks with logs, so that an endpoint answers for a few of them only.
+pub(super) const EVENTS: Limits = Limits { span_min: 1, questions: 1_200 };
+
 /// What may be asked.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {

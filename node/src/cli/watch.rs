@@ -37,22 +37,26 @@ pub(super) async fn run(args: &WatchArgs, output: Output) -> Result<(), Failure>
 async fn follow(args: &WatchArgs, output: Output) -> Result<(), Failure> {
     let client = args.node.client()?;
     let mut since = args.since.clone();
+    let began = wall_time().0;
     let mut stream = client.events(since.as_deref()).await?;
     loop {
         let mut buffer = Vec::new();
         while let Ok(Ok(Some(part))) = tokio::time::timeout(SILENCE, stream.chunk()).await {
             buffer.extend_from_slice(&part);
             while let Some(event) = next(&mut buffer) {
-                if let Some(id) = show(&client, &event, output).await? {
+                if let Some(id) = show(&client, &event, (since.as_deref(), began), output).await? {
                     since = Some(id);
                 }
             }
         }
         talk("the stream has ended; trying again");
+        // What came while nobody was there is still to come: all that is kept, where there is no id to go on from.
+        let from = since.as_deref().filter(|since| *since != "now");
         stream = loop {
             tokio::time::sleep(PAUSE).await;
-            if let Ok(stream) = client.events(since.as_deref()).await {
-                break stream;
+            match client.events(from).await {
+                Ok(stream) => break stream,
+                Err(failure) => talk(&format!("not yet: {}", failure.cause)),
             }
         };
     }
@@ -66,7 +70,12 @@ fn next(buffer: &mut Vec<u8>) -> Option<String> {
 }
 
 /// Prints an event; its id, where it is a notice.
-async fn show(client: &Client, event: &str, output: Output) -> Result<Option<String>, Failure> {
+async fn show(
+    client: &Client,
+    event: &str,
+    (since, began): (Option<&str>, u64),
+    output: Output,
+) -> Result<Option<String>, Failure> {
     let data: String = event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
     if data.is_empty() {
         return Ok(None);
@@ -75,6 +84,9 @@ async fn show(client: &Client, event: &str, output: Output) -> Result<Option<Str
         talk(&format!("not told: {data}"));
         return Ok(None);
     };
+    if since == Some("now") && notice.time < began {
+        return Ok(None);
+    }
     let finalised = match notice.until.as_ref().and_then(|until| until.block) {
         Some(_) => client.status().await.map(|status| status.finalised_block).unwrap_or_default(),
         None => 0,

@@ -100,22 +100,27 @@ use alloy::primitives::{Address, B256};
 use alloy::rpc::types::Filter;
 use firn_proto::definition::Content;
 
-/// All that is looked for, by whom it is logged.
-pub(super) fn filter(definition: &Content, accounts: impl Iterator<Item = Address>) -> Filter {
+/// All that is looked for: what this network's own contracts and accounts log, and what EigenLayer's do. Anybody can have the latter
+/// log as much as gas pays for, so that the former is asked for by itself.
+pub(super) fn filters(definition: &Content, accounts: impl Iterator<Item = Address>) -> [Option<Filter>; 2] {
     let topics = [
-        CoreEvents::SELECTORS,
         ManagerEvents::SELECTORS,
         TimelockEvents::SELECTORS,
         GuardEvents::SELECTORS,
         SpendingEvents::SELECTORS,
         FrostAccountEvents::SELECTORS,
     ];
-    let topics: Vec<B256> = topics.concat().into_iter().map(B256::from).collect();
-    let core = core(definition).into_iter().flatten();
     let contracts = definition.contracts.iter();
     let contracts = contracts.flat_map(|at| [at.manager, at.timelock, at.gate, at.treasury]);
-    let addresses: Vec<_> = core.chain(contracts).chain(accounts).collect();
-    Filter::new().address(addresses).event_signature(topics)
+    let filter = |addresses: Vec<Address>, topics: Vec<[u8; 32]>| {
+        let topics: Vec<_> = topics.into_iter().map(B256::from).collect();
+        // No address would mean every address.
+        (!addresses.is_empty()).then(|| Filter::new().address(addresses).event_signature(topics))
+    };
+    [
+        filter(contracts.chain(accounts).collect(), topics.concat()),
+        filter(core(definition).into_iter().flatten().collect(), CoreEvents::SELECTORS.to_vec()),
+    ]
 }
 
 /// EigenLayer's contracts, as far as the definition names them.

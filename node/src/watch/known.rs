@@ -18,7 +18,7 @@ pub(super) enum Question {
     /// An account executed a payload under this nonce.
     Execution(Address, U256),
     /// An operator was slashed, in a transaction in which accounts executed payloads under these nonces.
-    Slash { avs: Address, set: u32, operator: Address, executed: Vec<(Address, U256)> },
+    Slash { avs: Address, set: u32, operator: Address, wads: Vec<(Address, U256)>, executed: Vec<(Address, U256)> },
 }
 
 /// An open request for a slash.
@@ -44,7 +44,11 @@ impl Known {
         let mut known = Self { accounts: accounts(engine), ..Self::default() };
         for view in engine.requests() {
             let request = view.request.first();
-            known.add(&request, definition);
+            // That somebody asked for it explains nothing: the group has to have signed, and this node not to have refused.
+            let scheduled = view.schedule.as_ref().is_some_and(|schedule| schedule.signature.is_some());
+            if (scheduled || view.signature.is_some()) && view.state != "refused" {
+                known.add(&request, definition);
+            }
             let slash = request.operation().slash().cloned();
             let is_open = !matches!(view.state, "executed" | "refused" | "expired");
             known.open.extend(slash.filter(|_| is_open).map(|slash| Suspicion { request: view.id, slash }));
@@ -73,14 +77,21 @@ impl Known {
             Question::Operation(id) => self.operations.get(id).copied(),
             Question::Execution(account, nonce) => self.executions.get(&(*account, *nonce)).map(|(id, _)| *id),
             // By the account's own nonce in that transaction: the same slash a second time is another matter.
-            Question::Slash { avs, set, operator, executed } => executed.iter().find_map(|execution| {
+            Question::Slash { avs, set, operator, wads, executed } => executed.iter().find_map(|execution| {
                 let (id, slash) = self.executions.get(execution)?;
                 let slash = slash.as_ref()?;
                 let same = (slash.avs, slash.operatorSetId, slash.operator) == (*avs, *set, *operator);
-                same.then_some(*id)
+                (same && wads.iter().all(|wad| takes(slash, wad))).then_some(*id)
             }),
         }
     }
+}
+
+/// Whether a slash has so much of this strategy taken. EigenLayer says what was taken of all of the operator's magnitude, rounded up:
+/// no more than what was to be taken of the part that is allocated.
+fn takes(slash: &SlashOperator, (strategy, wad): &(Address, U256)) -> bool {
+    let mut asked = slash.strategies.iter().zip(&slash.wadsToSlash);
+    asked.any(|(named, most)| named == strategy && *wad <= most.saturating_add(U256::from(1)))
 }
 
 /// The accounts of the active keys.
@@ -147,15 +158,21 @@ pub(super) mod tests {
     #[test]
     fn a_slash_is_explained_by_the_payload_of_its_own_transaction_and_by_nothing_else() {
         let (known, account) = (known(), Address::repeat_byte(0xac));
-        let ask = |set, operator: u8, executed: &[(Address, u64)]| {
+        let taken = |strategy: u8, wad: u64| vec![(Address::repeat_byte(strategy), U256::from(wad))];
+        let of = |wads: Vec<(Address, U256)>, set, operator: u8, executed: &[(Address, u64)]| {
             known.explains(&Question::Slash {
                 avs: Address::repeat_byte(0x11),
                 set,
+                wads,
                 operator: Address::repeat_byte(operator),
                 executed: executed.iter().map(|(account, nonce)| (*account, U256::from(*nonce))).collect(),
             })
         };
+        let ask = |set, operator: u8, executed: &[(Address, u64)]| of(taken(0x33, 5), set, operator, executed);
         assert_eq!(ask(7, 0x22, &[(account, 9)]), Some(request(1)));
+        assert_eq!(of(taken(0x33, 7), 7, 0x22, &[(account, 9)]), None, "more than was asked for");
+        assert_eq!(of(taken(0x34, 5), 7, 0x22, &[(account, 9)]), None, "of another strategy");
+        assert_eq!(of([taken(0x33, 5), taken(0x34, 1)].concat(), 7, 0x22, &[(account, 9)]), None, "of one more");
         assert_eq!(ask(7, 0x22, &[(account, 3), (account, 9)]), Some(request(1)));
         assert_eq!(ask(7, 0x22, &[]), None, "no payload of ours in it: the same slash once more");
         assert_eq!(ask(7, 0x22, &[(account, 8)]), None, "another payload");

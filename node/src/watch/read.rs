@@ -13,6 +13,7 @@ use alloy::primitives::{Address, B256, Bytes};
 use alloy::sol_types::SolEventInterface;
 use firn_proto::SubjectId;
 use firn_proto::definition::Content;
+use firn_proto::definition::Contracts;
 use firn_proto::operation::sanitised;
 use serde_json::Value;
 
@@ -181,11 +182,22 @@ impl Scene<'_> {
         key.map_or_else(|| address.to_string(), |(name, _)| format!("{address} (key {name})"))
     }
 
-    /// Whether the same transaction takes back what this event gives, as a deployment does with its own powers.
-    fn is_taken_back(&self, event: &Event, taken_back: impl Fn(&alloy::primitives::Log) -> bool) -> bool {
-        let later =
-            self.events.iter().filter(|other| other.transaction == event.transaction && other.place > event.place);
-        later.into_iter().any(|other| other.log.address == event.log.address && taken_back(&other.log))
+    /// Whether the transaction that deploys the AVS's contracts takes back what this event gives: its own powers. In any other
+    /// transaction they may have been used in between.
+    fn is_taken_back(
+        &self,
+        of: &Contracts,
+        event: &Event,
+        taken_back: impl Fn(&alloy::primitives::Log) -> bool,
+    ) -> bool {
+        let same = || self.events.iter().filter(|other| other.transaction == event.transaction);
+        // Its first member is who creates the AccessManager, which nobody else can be.
+        let deploys = same().filter(|other| other.log.address == of.manager).any(|other| {
+            let read = ManagerEvents::decode_log(&other.log).map(|read| read.data);
+            matches!(read, Ok(ManagerEvents::RoleGranted(e)) if e.roleId == 0 && e.account.create(1) == of.manager)
+        });
+        let mut later = same().filter(|other| other.place > event.place && other.log.address == event.log.address);
+        deploys && later.any(|other| taken_back(&other.log))
     }
 }
 

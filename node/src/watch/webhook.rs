@@ -28,6 +28,10 @@ use zeroize::Zeroizing;
 pub(super) const WAITING_MAX: usize = 4_096;
 /// A receiver that has not answered by then has not taken it.
 const ANSWER: Duration = Duration::from_secs(15);
+/// A notice that is refused so often, by a status of its own, is left out.
+const REFUSALS_MAX: u32 = 6;
+/// Statuses that ask for another try: timeout, too early, too many.
+const RETRIED: [&str; 3] = ["status 408", "status 425", "status 429"];
 /// The pause after the first failure, which doubles up to the longest.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(300);
@@ -78,13 +82,19 @@ impl Webhook {
         board: Arc<Board>,
         metrics: Arc<Metrics>,
     ) {
-        while let Some(notice) = notices.recv().await {
+        'notices: while let Some(notice) = notices.recv().await {
             let mut failures = 0;
             loop {
                 let waiting = notices.len() + 1;
                 metrics.webhook_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
                 let Err(problem) = self.post(&notice).await else { break };
                 failures += 1;
+                // What a receiver will not have must not keep the rest from it. It is tried again at the next start.
+                if failures >= REFUSALS_MAX && problem.starts_with("status 4") && !RETRIED.contains(&problem.as_str()) {
+                    tracing::error!(id = %notice.id, problem, "webhook_gave_up");
+                    metrics.webhook_failed.inc();
+                    continue 'notices;
+                }
                 metrics.webhook_failed.inc();
                 tracing::warn!(id = %notice.id, failures, problem, "webhook_failed");
                 board.stands(|standing| standing.webhook = Some(Delivery { waiting, failures, problem }));
@@ -104,7 +114,9 @@ impl Webhook {
 
     /// One attempt; why it failed.
     async fn post(&self, notice: &Notice) -> Result<(), String> {
-        let (id, now) = (notice.id.to_string(), wall_time().0);
+        // Nodes judge by themselves, and networks share blocks: what one says is not what another says.
+        let network = self.network.get(..18).unwrap_or(&self.network);
+        let (id, now) = (format!("{network}-{}-{}", self.node, notice.id), wall_time().0);
         let seconds = i64::try_from(notice.time).unwrap_or_default();
         let time = OffsetDateTime::from_unix_timestamp(seconds).map_err(|error| error.to_string())?;
         let body = json!({
@@ -199,12 +211,11 @@ mod tests {
         assert_eq!(header("webhook-signature"), format!("v1,{expected}"));
         assert!(wall_time().0.abs_diff(time.parse().unwrap()) < 300);
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(
-            (&body["type"], &body["node"], &body["data"]["id"]),
-            (&json!("firn.paused"), &json!("alpha-1"), &json!(id))
-        );
+        assert_eq!((&body["type"], &body["node"]), (&json!("firn.paused"), &json!("alpha-1")));
+        let [network, notice] = [&body["network"], &body["data"]["id"]].map(|text| text.as_str().unwrap());
+        assert_eq!(id, format!("{}-alpha-1-{notice}", &network[..18]), "no other node or network says the same");
         assert_eq!(header("content-type"), "application/json");
-        id
+        notice.to_owned()
     }
 
     /// Has these blocks' notices delivered by one process that goes on from the file, until `ends` were taken.
@@ -253,6 +264,18 @@ mod tests {
         assert_eq!(seen, [&first[..], &[("6:0", 500), ("6:0", 204)]].concat(), "a redirect is no delivery");
         let seen = deliver(&url, &path, &[5, 6, 7], &mut got, 1).await;
         assert_eq!(seen, [("7:0".to_owned(), 204)], "another process goes on behind them");
+    }
+
+    #[tokio::test]
+    async fn what_a_receiver_will_not_have_keeps_nothing_else_from_it_and_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("watch.json");
+        let (url, mut got) = receiver(&[429, 400, 400, 400, 400, 413]).await;
+        let seen = deliver(&url, &path, &[5, 6], &mut got, 1).await;
+        assert_eq!(seen.iter().filter(|(id, _)| id == "5:0").count(), 6);
+        assert_eq!(seen.last(), Some(&("6:0".to_owned(), 204)));
+        let seen = deliver(&url, &path, &[5, 6], &mut got, 1).await;
+        assert_eq!(seen, [("5:0".to_owned(), 204)], "another process tries it again");
     }
 
     #[test]

@@ -144,7 +144,8 @@ impl Scene<'_> {
             FrostAccountEvents::Executed(e) => Some((other.log.address, e.nonce)),
             FrostAccountEvents::NonceInvalidated(_) => None,
         });
-        let question = Question::Slash { avs, set, operator, executed: executed.collect() };
+        let wads = slash.strategies.iter().copied().zip(slash.wadSlashed.iter().copied()).collect();
+        let question = Question::Slash { avs, set, operator, wads, executed: executed.collect() };
         Said::new("slashed", Info, text, fields).asks(question, "unknown_slash")
     }
 
@@ -215,7 +216,8 @@ impl Scene<'_> {
                 Said::new("registrar_set", Warning, text, json!({ "registrar": e.registrar }))
             }
             CoreEvents::AppointeeSet(e) => {
-                let expected = self.is_appointed(e.account, e.appointee, e.selector);
+                let expected = e.target == self.definition.chain.allocation_manager
+                    && self.is_appointed(e.account, e.appointee, e.selector);
                 let text = format!("{} may call {} of {} for the AVS", self.label(e.appointee), e.selector, e.target);
                 let fields = json!({ "appointee": e.appointee, "target": e.target, "selector": e.selector });
                 Said::new("appointee_set", if expected { Info } else { Alarm }, text, fields)
@@ -260,8 +262,10 @@ impl Scene<'_> {
         let of = self.definition.contracts.iter().find(|of| of.avs == avs);
         let declared =
             of.and_then(|of| of.declared.as_ref()).map(|declared| declared.admins.as_slice()).unwrap_or_default();
-        let expected =
-            declared.contains(&admin) || of.is_some_and(|of| of.timelock == admin) || self.known.is_ours(admin);
+        let expected = match of {
+            Some(of) => of.timelock == admin || declared.contains(&admin),
+            None => self.known.is_ours(admin),
+        };
         let level = match (kind, expected) {
             ("admin_removed", true) | ("admin_pending", false) => Warning,
             ("admin_set", false) => Alarm,

@@ -85,7 +85,7 @@ impl Scene<'_> {
     fn granted(&self, of: &Contracts, event: &Event, e: &Manager::RoleGranted) -> Said {
         let (role, account) = (role_name(e.roleId), self.label(e.account));
         let declared = of.declared.as_ref().map(|declared| holders(of, declared, &self.known.accounts, e.roleId));
-        let back = self.is_taken_back(event, |log| {
+        let back = self.is_taken_back(of, event, |log| {
             let later = ManagerEvents::decode_log(log).map(|later| later.data);
             matches!(later, Ok(ManagerEvents::RoleRevoked(later)) if (later.roleId, later.account) == (e.roleId, e.account))
         });
@@ -121,7 +121,7 @@ impl Scene<'_> {
                 Said { level: if e.newDuration < e.oldDuration { Alarm } else { Warning }, ..changed(text, fields) }
             }
             TimelockEvents::RoleGranted(e) => {
-                let back = self.is_taken_back(event, |log| {
+                let back = self.is_taken_back(of, event, |log| {
                     let later = TimelockEvents::decode_log(log).map(|later| later.data);
                     matches!(later, Ok(TimelockEvents::RoleRevoked(later)) if (later.role, later.account) == (e.role, e.account))
                 });
