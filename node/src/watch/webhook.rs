@@ -189,7 +189,7 @@ mod tests {
             url,
             secret: Zeroizing::new(SECRET.to_vec()),
             http: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
-            network: "net".to_owned(),
+            network: "0x0123456789abcdef".to_owned(),
             node: "alpha-1".to_owned(),
             pause: Duration::from_millis(1),
         }
@@ -213,7 +213,7 @@ mod tests {
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!((&body["type"], &body["node"]), (&json!("firn.paused"), &json!("alpha-1")));
         let [network, notice] = [&body["network"], &body["data"]["id"]].map(|text| text.as_str().unwrap());
-        assert_eq!(id, format!("{}-alpha-1-{notice}", &network[..18]), "no other node or network says the same");
+        assert_eq!(id, format!("{network}-alpha-1-{notice}"), "no other node or network says the same");
         assert_eq!(header("content-type"), "application/json");
         notice.to_owned()
     }

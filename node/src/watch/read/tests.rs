@@ -225,17 +225,23 @@ fn rights_are_held_against_what_is_declared() {
 }
 
 #[test]
-fn a_right_that_its_own_transaction_takes_back_alarms_nobody() {
-    let (definition, known) = world();
+fn a_right_that_a_deployment_takes_back_alarms_nobody_and_any_other_does() {
+    let (mut definition, known) = world();
+    // Who creates it is its first member.
+    let manager = STRANGER.create(1);
+    definition.contracts[0].manager = manager;
     let granted = Manager::RoleGranted { roleId: 0, account: STRANGER, delay: 0, since: U48::from(9), newMember: true };
     let revoked = Manager::RoleRevoked { roleId: 0, account: STRANGER };
     let levels = |transaction, first: u64| {
-        let events = [event(5, 1, MANAGER, &granted), event(first, transaction, MANAGER, &revoked)];
+        let events = [event(5, 1, manager, &granted), event(first, transaction, manager, &revoked)];
         notices_of(&definition, &known, &events)[0].level
     };
     assert_eq!(levels(1, 6), Level::Info, "a deployment");
     assert_eq!(levels(2, 6), Level::Alarm, "later, by another transaction");
     assert_eq!(levels(1, 4), Level::Alarm, "before it was given");
+    definition.contracts[0].manager = MANAGER;
+    let events = [event(5, 1, MANAGER, &granted), event(6, 1, MANAGER, &revoked)];
+    assert_eq!(notices_of(&definition, &known, &events)[0].level, Level::Alarm, "used in between, for all we know");
 }
 
 #[test]
