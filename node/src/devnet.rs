@@ -31,9 +31,9 @@ mod steps;
 #[derive(Subcommand)]
 #[command(after_help = EXAMPLE)]
 pub(crate) enum DevnetCommand {
-    /// Show Firn at work in five acts, in a temporary directory, in about half a minute.
+    /// Show Firn at work in eight acts, in a temporary directory, in about half a minute.
     Demo(DemoArgs),
-    /// Show the whole life of a slash under Firn's contracts, from their deployment to the rotation of a key, in about a minute.
+    /// Show the whole life of a slash under Firn's contracts, from their deployment to the rotation of a key, in about two minutes.
     Life(LifeArgs),
     /// Start a devnet and keep it running until Ctrl-C; makes it first where it does not exist.
     ///
