@@ -19,6 +19,7 @@ use alloy::signers::local::PrivateKeySigner;
 use firn_proto::definition::{Authority, Contracts, KeyDefinition, Purpose};
 use firn_proto::operation::Operation;
 use firn_proto::{Definition, Identifier, NodeId};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -213,11 +214,15 @@ impl Life {
         nodes.filter_map(|id| Some(self.definition.nodes.get(&id)?.name.clone())).collect()
     }
 
+    /// What only a chain for trying things out does.
+    async fn anvil(&self, method: &'static str, parameters: Value) -> Result<(), Failure> {
+        let done: Result<Value, _> = self.rpc.raw_request(method.into(), parameters).await;
+        done.map(drop).map_err(|error| wrong(&format!("{method}: {error}")))
+    }
+
     /// Puts the chain's clock forward.
     async fn pass(&self, account: &Account, seconds: u32, what: &str) -> Result<(), Failure> {
-        let request: Result<serde_json::Value, _> =
-            self.rpc.raw_request("evm_increaseTime".into(), (u64::from(seconds) + 1,)).await;
-        request.map_err(|error| wrong(&format!("anvil's clock: {error}")))?;
+        self.anvil("evm_increaseTime", json!([u64::from(seconds) + 1])).await?;
         account.say(format!("{what}: the chain's clock is put {} minutes forward", seconds / 60));
         Ok(())
     }
@@ -268,6 +273,11 @@ impl Asked {
         };
         cluster.wait(&what, PATIENCE, look).await
     }
+}
+
+/// What scheduling in the timelock says of its delay, and executing does not.
+fn timelock_delay(step: &str) -> u64 {
+    if step == "schedule" { TIMELOCK_DELAY.into() } else { 0 }
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {

@@ -92,7 +92,6 @@ impl Webhook {
                 // What a receiver will not have must not keep the rest from it. It is tried again at the next start.
                 if failures >= REFUSALS_MAX && problem.starts_with("status 4") && !RETRIED.contains(&problem.as_str()) {
                     tracing::error!(id = %notice.id, problem, "webhook_gave_up");
-                    metrics.webhook_failed.inc();
                     continue 'notices;
                 }
                 metrics.webhook_failed.inc();

@@ -1,25 +1,28 @@
 //! Slashes, what becomes of what they took, and a limit.
 
 use super::authority::PAYEE;
-use super::{CEILINGS, Core, Life, PAY_DELAY, RESOLUTION_BLOCKS, SLASH_DELAY, SURVEYS, TIMELOCK_DELAY, wrong};
+use super::{
+    CEILINGS, Core, Life, PAY_DELAY, RESOLUTION_BLOCKS, SLASH_DELAY, SURVEYS, TIMELOCK_DELAY, timelock_delay, wrong,
+};
 use crate::devnet::account::{Account, amount};
 use crate::devnet::change::submit;
 use crate::devnet::contracts::{self, WAD};
 use crate::devnet::processes::{Cluster, Look};
 use crate::failure::Failure;
 use alloy::primitives::{Address, B256, U256, keccak256};
-use alloy::providers::Provider;
 use alloy::sol;
 use firn_proto::Definition;
+use firn_proto::definition::declared::Declared;
 use firn_proto::operation::{CancelScheduled, ClearRedistribution, Operation, SetLimits, SlashOperator, TreasuryPay};
+use serde_json::json;
 
 sol! {
     function balanceOf(address account) view returns (uint256);
-    function getSlashCount(OperatorSet operatorSet) view returns (uint256);
     struct OperatorSet {
         address avs;
         uint32 id;
     }
+    function getSlashCount(OperatorSet operatorSet) view returns (uint256);
 }
 
 impl Life {
@@ -90,9 +93,7 @@ impl Life {
         let count = getSlashCountCall { operatorSet: OperatorSet { avs: of.avs, id: of.operator_set_id } };
         let slash = self.read(of.allocation_manager, count).await?;
         if self.core == Core::Resolution {
-            let mined: Result<serde_json::Value, _> =
-                self.rpc.raw_request("anvil_mine".into(), (u64::from(RESOLUTION_BLOCKS) + 2,)).await;
-            mined.map_err(|error| wrong(&format!("anvil mines nothing: {error}")))?;
+            self.anvil("anvil_mine", json!([RESOLUTION_BLOCKS + 2])).await?;
             account.say(format!("core v1.13 has what is slashed wait {RESOLUTION_BLOCKS} blocks: they are mined"));
         }
         let ((nonce, deadline, _), treasury) = (self.terms(), self.contracts()?.treasury);
@@ -204,7 +205,7 @@ impl Life {
             coolDown: 0,
             tighten: false,
             step: step.to_owned(),
-            delay: if step == "schedule" { TIMELOCK_DELAY.into() } else { 0 },
+            delay: timelock_delay(step),
             reference,
             account: self.account_of("governance")?,
             nonce,
@@ -217,10 +218,10 @@ impl Life {
 pub(super) fn redeclared(text: &str, declared: &str) -> Result<Definition, Failure> {
     let definition = Definition::parse(text)?;
     let mut content = (*definition).clone();
-    let parsed = firn_proto::definition::declared::Declared::parse(declared, &definition)?;
+    let parsed = Declared::parse(declared, &definition)?;
     for listed in &mut content.contracts {
         let since = listed.declared.as_ref().map_or(0, |old| old.since);
-        listed.declared = Some(firn_proto::definition::declared::Declared { since, ..parsed.clone() });
+        listed.declared = Some(Declared { since, ..parsed.clone() });
     }
     Ok(Definition::new(content))
 }

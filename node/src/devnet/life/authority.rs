@@ -1,9 +1,12 @@
 //! Keys, and the contracts over their accounts: declared, planned, deployed, taken into the definition, verified.
 
 use super::{CEILINGS, Core, Life, PAY_DELAY, SLASH_DELAY, SURVEYS, TIMELOCK_DELAY, write, wrong};
+use crate::chain::authority::abi::ICore;
 use crate::devnet::account::{Account, amount};
 use crate::devnet::change::{connected, firn, in_force, path, said, submit};
-use crate::devnet::contracts::{self, Sender};
+use crate::devnet::contracts::{
+    self, CreateSetParamsV2, Sender, createRedistributingOperatorSetsCall, updateAVSMetadataURICall,
+};
 use crate::devnet::processes::{Cluster, Look};
 use crate::devnet::roster;
 use crate::devnet::steps::{generate_key, start};
@@ -21,18 +24,8 @@ sol! {
         uint32 operatorSetId;
         address[] strategies;
     }
-    struct CreateSetParamsV2 {
-        uint32 operatorSetId;
-        address[] strategies;
-        address slasher;
-    }
     interface IBefore {
         function createRedistributingOperatorSets(address avs, CreateSetParams[] params, address[] recipients);
-        function setAppointee(address account, address appointee, address target, bytes4 selector);
-    }
-    interface ISince {
-        function updateAVSMetadataURI(address avs, string metadataURI);
-        function createRedistributingOperatorSets(address avs, CreateSetParamsV2[] params, address[] recipients);
     }
 }
 
@@ -170,16 +163,16 @@ impl Life {
         let (avs, core, gate) = (of.avs, of.allocation_manager, listed.gate);
         let (operator_set, strategies) = (of.operator_set_id, vec![of.strategy]);
         let recipients = vec![listed.treasury];
-        let metadata = ISince::updateAVSMetadataURICall { avs, metadataURI: "ipfs://sample-avs".to_owned() };
+        let metadata = updateAVSMetadataURICall { avs, metadataURI: "ipfs://sample-avs".to_owned() };
         let calls = if self.core == Core::Appointees {
             let set = CreateSetParams { operatorSetId: operator_set, strategies };
             let create = IBefore::createRedistributingOperatorSetsCall { avs, params: vec![set], recipients };
             let selector = FixedBytes(IAllocationManager::slashOperatorCall::SELECTOR);
-            let appoint = IBefore::setAppointeeCall { account: avs, appointee: gate, target: core, selector };
+            let appoint = ICore::setAppointeeCall { account: avs, appointee: gate, target: core, selector };
             vec![metadata.abi_encode(), create.abi_encode(), appoint.abi_encode()]
         } else {
             let set = CreateSetParamsV2 { operatorSetId: operator_set, strategies, slasher: gate };
-            let create = ISince::createRedistributingOperatorSetsCall { avs, params: vec![set], recipients };
+            let create = createRedistributingOperatorSetsCall { avs, params: vec![set], recipients };
             vec![metadata.abi_encode(), create.abi_encode()]
         };
         let mut sent = Vec::new();

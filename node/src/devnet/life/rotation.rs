@@ -1,7 +1,8 @@
 //! A new key in the slashing key's place, and a change that nobody declared.
 
 use super::acts::redeclared;
-use super::{CEILINGS, Core, Life, SLASH_DELAY, SURVEYS, TIMELOCK_DELAY, write, wrong};
+use super::{CEILINGS, Core, Life, SLASH_DELAY, SURVEYS, TIMELOCK_DELAY, timelock_delay, write, wrong};
+use crate::chain::authority::abi::{ICore, OperatorSet};
 use crate::devnet::account::Account;
 use crate::devnet::change::submit;
 use crate::devnet::processes::{Cluster, Look};
@@ -15,16 +16,11 @@ use alloy::sol_types::SolCall;
 use firn_proto::Definition;
 use firn_proto::operation::guard::roles;
 use firn_proto::operation::{GrantRole, Operation, RevokeRole};
-use serde_json::Value;
+use serde_json::json;
 
 sol! {
     function grantRole(uint64 roleId, address account, uint32 executionDelay);
     function hasRole(uint64 roleId, address account) view returns (bool isMember, uint32 executionDelay);
-    struct OperatorSet {
-        address avs;
-        uint32 id;
-    }
-    function getSlasher(OperatorSet operatorSet) view returns (address);
 }
 
 const THIEF: Address = Address::repeat_byte(0xee);
@@ -87,7 +83,7 @@ impl Life {
             return Ok(self.contracts()?.gate);
         }
         let set = OperatorSet { avs: of.avs, id: of.operator_set_id };
-        self.read(of.allocation_manager, getSlasherCall { operatorSet: set }).await
+        self.read(of.allocation_manager, ICore::getSlasherCall { operatorSet: set }).await
     }
 
     fn grant(&mut self, cluster: &Cluster, to: Address, step: &str, reference: B256) -> Result<Operation, Failure> {
@@ -98,7 +94,7 @@ impl Life {
             member: to,
             executionDelay: SLASH_DELAY,
             step: step.to_owned(),
-            delay: if step == "schedule" { TIMELOCK_DELAY.into() } else { 0 },
+            delay: timelock_delay(step),
             reference,
             account: self.account_of("governance")?,
             nonce,
@@ -113,7 +109,7 @@ impl Life {
             role: roles::SLASH,
             member: from,
             step: step.to_owned(),
-            delay: if step == "schedule" { TIMELOCK_DELAY.into() } else { 0 },
+            delay: timelock_delay(step),
             reference,
             account: self.account_of("governance")?,
             nonce,
@@ -127,16 +123,12 @@ impl Life {
             let listed = self.contracts()?;
             (listed.manager, listed.timelock)
         };
-        let failed = |error: &dyn std::fmt::Display| wrong(&format!("anvil lends no account: {error}"));
-        let lent: Result<Value, _> = self.rpc.raw_request("anvil_impersonateAccount".into(), (timelock,)).await;
-        lent.map_err(|error| failed(&error))?;
-        let ether = U256::from(10).pow(U256::from(18));
-        let paid: Result<Value, _> = self.rpc.raw_request("anvil_setBalance".into(), (timelock, ether)).await;
-        paid.map_err(|error| failed(&error))?;
+        self.anvil("anvil_impersonateAccount", json!([timelock])).await?;
+        self.anvil("anvil_setBalance", json!([timelock, U256::from(10).pow(U256::from(18))])).await?;
         let grant = grantRoleCall { roleId: roles::SLASH, account: THIEF, executionDelay: 0 }.abi_encode();
         let request = TransactionRequest::default().with_from(timelock).with_to(manager).with_input(grant);
-        let sent = self.rpc.send_transaction(request).await.map_err(|error| failed(&error))?;
-        drop(sent);
+        let sent = self.rpc.send_transaction(request).await;
+        sent.map(drop).map_err(|error| wrong(&format!("the role is not granted: {error}")))?;
         account.say(format!("role SLASH is granted to {THIEF}; `firn chain verify` exits with 6 and says:"));
         account.quote(&self.differs(cluster).await?);
         let members = self.members(NEW);
