@@ -278,6 +278,26 @@ pub enum Code {
     ScheduleWaits = 211,
     /// The delay on chain ends after the request's deadline.
     DeadlineTooEarly = 212,
+    /// The file is no backup, or was changed.
+    BackupMalformed = 213,
+    /// A later release wrote the backup.
+    BackupNewer = 214,
+    /// None of the identities opens the backup.
+    BackupRecipient = 215,
+    /// The backup is of another network.
+    BackupOtherNetwork = 216,
+    /// The backup is of another node.
+    BackupOtherNode = 217,
+    /// What the backup says of a key is not certified.
+    BackupUncertified = 218,
+    /// The sealed share does not open, or is not the certified one.
+    BackupShareInvalid = 219,
+    /// This node has a share of this key, or had one and erased it.
+    ShareExists = 220,
+    /// The node was restored, and too few members have confirmed it.
+    RestoreUnconfirmed = 221,
+    /// The share that was restored is of an epoch that is over.
+    RestoreStale = 222,
 }
 
 impl Code {

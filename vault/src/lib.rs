@@ -6,9 +6,11 @@
 //! Attack classes that the design rules out, and where: nonce reuse in `nonces` and `release` (moved out by value after
 //! all checks, one share per commitment pair); rogue keys, raised thresholds and replayed proofs in `keygen` (one frozen
 //! map, lengths first, a polynomial is used once); false blame in [`complaint`] (publicly judged proofs); half-born keys
-//! in `lifecycle` (certificate and abandonment exclude each other); moved or altered records in `seal`.
+//! in `lifecycle` (certificate and abandonment exclude each other); moved or altered records in `seal`, and shares in
+//! [`backup`].
 
 pub mod api;
+pub mod backup;
 pub mod complaint;
 mod dealing;
 mod denial;

@@ -47,6 +47,8 @@ fn r36_secrets_are_neither_cloned_nor_shown() {
     <crate::Vault as NotClone<_>>::probe();
     <crate::Vault as NotDebug<_>>::probe();
     <crate::RootSecret as NotClone<_>>::probe();
+    <crate::backup::BackupKey as NotClone<_>>::probe();
+    <crate::backup::BackupKey as NotDebug<_>>::probe();
     <crate::RootSecret as NotDebug<_>>::probe();
     <crate::root::RootKeys as NotClone<_>>::probe();
     <crate::root::RootKeys as NotDebug<_>>::probe();

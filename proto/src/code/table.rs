@@ -2,13 +2,14 @@
 
 use super::Code;
 
+mod backup;
 mod governance;
 
 /// What a code means: its number, name, cause and next step.
 pub(super) struct Entry(pub(super) Code, pub(super) &'static str, pub(super) &'static str, pub(super) &'static str);
 
-/// The tables: signing and its network, then people, policy and audit.
-pub(super) const ENTRIES: [&[Entry]; 2] = [SIGNING, governance::ENTRIES];
+/// The tables: signing and its network, then people, policy and audit, then backups.
+pub(super) const ENTRIES: [&[Entry]; 3] = [SIGNING, governance::ENTRIES, backup::ENTRIES];
 
 const SIGNING: &[Entry] = &[
     Entry(

@@ -206,7 +206,7 @@ pub(crate) fn stored_pauses() -> wire::StoredPauses {
 }
 
 pub(crate) fn stored_own_pause() -> wire::StoredOwnPause {
-    wire::StoredOwnPause { schema: 1, paused: true, number: NOW }
+    wire::StoredOwnPause { schema: 1, paused: true, number: NOW, restored: false }
 }
 
 pub(crate) fn acts() -> wire::Acts {
