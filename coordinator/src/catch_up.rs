@@ -126,6 +126,7 @@ impl Engine {
     pub(crate) fn on_heads(&mut self, inbound: &Inbound<'_>, heads: &Heads) {
         let node = inbound.from;
         self.hear_of_ourselves(node, heads.seen);
+        self.hear_as_restored(node, heads);
         let allowed = self.dues.entry(node).or_default().allow(self.now.monotonic);
         self.hear_of_audit(inbound, heads.audit, allowed);
         if allowed {

@@ -13,7 +13,7 @@ use crate::view::PauseView;
 use firn_proto::definition::Purpose;
 use firn_proto::message::Status;
 use firn_proto::pause::{Act, Pause, Pauses, RESUME, SignedPause, witnesses};
-use firn_proto::{Code, Message, NodeId, SessionId, SubjectId, wire};
+use firn_proto::{Code, KeyId, Message, NodeId, SessionId, SubjectId, wire};
 use firn_vault::api::Subject;
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Halt {
     /// Our own pause stands.
     own: bool,
+    /// It began with the start from a backup, and ends only when members have confirmed this copy.
+    restored: bool,
+    /// Members that have met this boot of ours and know no newer one, with the keys that are active at them.
+    pub(crate) met: BTreeMap<NodeId, BTreeSet<KeyId>>,
     /// Of our last own pause: each has a greater one than the one before.
     number: u64,
     said: Pauses,
@@ -57,11 +61,26 @@ impl Engine {
     /// Our operator pauses this node: no share leaves from here on, whatever else happens.
     pub(crate) fn pause(&mut self) -> Result<(), Code> {
         if !self.halt.own {
-            self.halt.number = self.now.wall.0.max(self.halt.number.saturating_add(1));
+            self.next_own_pause();
             self.own_changed(true, "node-paused", &[]);
             self.withhold_halted();
         }
         Ok(())
+    }
+
+    fn next_own_pause(&mut self) {
+        self.halt.number = self.now.wall.0.max(self.halt.number.saturating_add(1));
+    }
+
+    /// This node comes out of a backup: its pause stands from before its first start on. Its record.
+    pub(crate) fn pause_restored(&mut self) -> Record {
+        self.next_own_pause();
+        (self.halt.own, self.halt.restored) = (true, true);
+        self.own_record()
+    }
+
+    pub(crate) fn is_restored(&self) -> bool {
+        self.halt.restored
     }
 
     /// Our operator resumes this node with what people of our organisation have signed: two of them, where it has two. A
@@ -70,6 +89,7 @@ impl Engine {
         if !self.halt.own {
             return Err(Code::NodeNotPaused);
         }
+        self.check_restored()?;
         let names_it = |act: &&Act| {
             let signed = act.signed();
             signed.what == RESUME && signed.node == self.me && signed.number == self.halt.number
@@ -89,11 +109,16 @@ impl Engine {
 
     fn own_changed(&mut self, paused: bool, event: &'static str, reference: &[u8]) {
         self.halt.own = paused;
-        let stored = wire::StoredOwnPause { schema: SCHEMA, paused, number: self.halt.number };
-        let record = people_record(OWN, &stored);
+        self.halt.restored &= paused;
+        let record = self.own_record();
         let code = paused.then_some(Code::NodePaused);
         self.persist(vec![record], AuditNote { code, reference, ..AuditNote::new(SessionId::default(), event) });
         self.observe(Observation::Pause { network: false, paused });
+    }
+
+    fn own_record(&self) -> Record {
+        let Halt { own: paused, number, restored, .. } = self.halt;
+        people_record(OWN, &wire::StoredOwnPause { schema: SCHEMA, paused, number, restored })
     }
 
     // ---- the network's ----
@@ -208,6 +233,9 @@ impl Engine {
 
     fn paused_for(&self, id: SubjectId) -> Option<Code> {
         if self.halt.own {
+            if let Err(code) = self.check_restored() {
+                return Some(code);
+            }
             return Some(Code::NodePaused);
         }
         self.halt.said.standing(&self.definition)?;
@@ -241,6 +269,7 @@ impl Engine {
         PauseView {
             own: self.halt.own.then_some(self.halt.number),
             network: self.halt.said.standing(&self.definition),
+            restored: self.halt.restored.then(|| self.restored_view()),
             next_number: self.halt.said.next_number(),
             said: self.halt.said.clone(),
         }
@@ -252,7 +281,8 @@ impl Engine {
             OWN => {
                 let stored: wire::StoredOwnPause = record::decode(value)?;
                 (self.halt.own, self.halt.number) = (stored.paused, stored.number);
-                (stored.schema == SCHEMA).then_some(())
+                self.halt.restored = stored.restored;
+                (stored.schema == SCHEMA && (stored.paused || !stored.restored)).then_some(())
             }
             SAID => {
                 let stored: wire::StoredPauses = record::decode(value)?;

@@ -43,11 +43,24 @@ pub struct KeyView {
     pub culprit: Option<NodeId>,
 }
 
+/// Who has met a restored node as the only and newest copy of itself, with all of its keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RestoredView {
+    /// These members of its keys.
+    pub confirmed: Vec<NodeId>,
+    /// Not these.
+    pub missing: Vec<NodeId>,
+    /// Why it does not resume yet, whatever people say.
+    pub code: Option<Code>,
+}
+
 /// What stands against lending shares at all.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PauseView {
     /// The number of this node's own pause, while it stands.
     pub own: Option<u64>,
+    /// Who has confirmed this copy of the node, while it is paused since it was restored from a backup.
+    pub restored: Option<RestoredView>,
     /// The number from which on the network is paused, while it is.
     pub network: Option<u64>,
     /// The smallest number by which a veto holder can change that.

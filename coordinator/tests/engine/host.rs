@@ -5,8 +5,10 @@ use firn_coordinator::journal::Recorder;
 use firn_coordinator::versions::in_force;
 use firn_coordinator::{Config, Engine};
 use firn_proto::definition::Definition;
+use firn_proto::time::Time;
 use firn_proto::{Epoch, Incarnation, NodeId};
 use firn_vault::api::{Reply, Request as VaultRequest, Write};
+use firn_vault::backup::BackupKey;
 use firn_vault::{RootSecret, Vault};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, RngCore, SeedableRng};
@@ -81,6 +83,26 @@ impl Host {
             };
         }
         decision.reply
+    }
+
+    /// Loses its disk, and gets one made of a backup of its keys.
+    pub(crate) fn comes_out_of_a_backup(&mut self, id: u16, now: Time) {
+        let key = BackupKey::generate(&mut self.rng);
+        let keys = self.engine.certified_keys();
+        let (me, boot, check_evidence) = (NodeId(id), Incarnation::default(), false);
+        let mut vault = Vault::open(self.definition.clone(), me, boot, root(id), []).unwrap();
+        let config = Config { definition: self.definition.clone(), me, incarnation: boot, check_evidence };
+        let mut engine = Engine::restore(config, &[]).unwrap();
+        (self.records, self.sealed, self.incarnation) = Default::default();
+        for (certificate, _) in &keys {
+            let (key_id, epoch) = (certificate.key_id(), certificate.epoch());
+            let share = self.vault.export(key_id, epoch, &key, &mut self.rng).unwrap();
+            for write in vault.import(certificate.clone(), &share, &key, &mut self.rng).unwrap() {
+                let Write::Put { key, value } = write else { panic!("nothing is deleted") };
+                self.sealed.insert(key, value);
+            }
+        }
+        self.persist(engine.restore_keys(now, &keys).unwrap());
     }
 
     pub(crate) fn all_records(&self) -> Vec<Record> {

@@ -40,6 +40,8 @@ mod requests;
 #[cfg(test)]
 mod restore;
 #[cfg(test)]
+mod restored;
+#[cfg(test)]
 mod script;
 #[cfg(test)]
 mod second;

@@ -50,7 +50,7 @@ impl Bench {
         self.answers.last().unwrap().1
     }
 
-    fn agreement(&self, person: u16, what: &str, node: u16, number: u64) -> Act {
+    pub(crate) fn agreement(&self, person: u16, what: &str, node: u16, number: u64) -> Act {
         let (what, node) = (what.to_owned(), NodeId(node));
         let signature = sign(person, act_digest(&self.definition, &what, node, number));
         SignedAct { what, node, number, signature }.verify(&self.definition).unwrap()
