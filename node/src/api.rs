@@ -34,6 +34,7 @@ use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
+mod backups;
 mod events;
 mod guard;
 mod intake;
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) incarnation: Incarnation,
     pub(crate) calls: mpsc::Sender<Call>,
     pub(crate) intake: Intake,
+    pub(crate) data_dir: std::path::PathBuf,
     pub(crate) metrics: Arc<Metrics>,
     /// What the operator's tokens are made of.
     pub(crate) token: String,
@@ -288,7 +290,8 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
     let look = |engine: &Engine| (engine.keys(), engine.requests(), engine.peers(), engine.pauses());
     let (keys, requests, known, pauses) = api.look(look).await?;
     let peers = (api.peers)();
-    let checks = api.checks(&peers);
+    let mut checks = api.checks(&peers);
+    checks.extend(api.backups(&keys));
     let node = api.definition.nodes.get(&api.me);
     let open = requests.iter().filter(|view| !matches!(view.state, "executed" | "refused" | "expired"));
     Ok(Json(Status {
@@ -312,7 +315,8 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
 }
 
 async fn readyz(State(api): Api) -> Response {
-    let checks = api.checks(&(api.peers)());
+    let mut checks = api.checks(&(api.peers)());
+    checks.extend(api.backups(&api.look(Engine::keys).await.unwrap_or_default()));
     let ready = checks.iter().all(|check| check.ok);
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(serde_json::json!({ "ready": ready, "checks": checks }))).into_response()
@@ -324,6 +328,7 @@ async fn metrics(State(api): Api) -> Response {
         let label = PeerLabel { peer: peer.name.clone() };
         api.metrics.peer_connected.get_or_create(&label).set(i64::from(peer.takes_part()));
     }
+    api.backups(&api.look(Engine::keys).await.unwrap_or_default());
     let Health { block, purse, .. } = api.health.borrow().clone();
     let ready = api.checks(&peers).iter().all(|check| check.ok);
     api.metrics.ready.set(i64::from(ready));

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 mod access;
 mod audit;
+mod backup;
 mod chain;
 mod check;
 mod dkg;
@@ -116,6 +117,9 @@ enum Command {
     /// Look at a node's audit log, export it, and verify exports.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Make, verify and restore backups of a node's key shares.
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
     /// A whole network on this machine: five nodes, a chain, a sample AVS.
     #[command(subcommand)]
     Devnet(DevnetCommand),
@@ -283,6 +287,7 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Access(command) => block_on(async move { access::run(command, output).await }),
         Command::Token(args) => token::run(&args, output),
         Command::Audit(command) => block_on(async move { audit::run(command, output).await }),
+        Command::Backup(command) => backup::run(command, output),
         Command::Devnet(command) => block_on(async move { devnet::run(command, output).await }),
     }
 }

@@ -39,6 +39,9 @@ pub(crate) struct Config {
     pub(crate) unseal: Unseal,
     /// This organisation's evidence verifier, where it has one.
     pub(crate) evidence: Option<Evidence>,
+    /// Who can decrypt backups.
+    #[serde(default)]
+    pub(crate) backup: Backup,
     /// Who is told of what happens on chain, where anybody is.
     pub(crate) webhook: Option<Webhook>,
 }
@@ -73,6 +76,15 @@ pub(crate) struct Chain {
 pub(crate) struct Unseal {
     /// Absent: the operator types the passphrase.
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Backups of this node.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Backup {
+    /// age recipients: each of them alone can decrypt.
+    #[serde(default)]
+    pub(crate) recipients: Vec<String>,
 }
 
 /// How this organisation's evidence verifier is asked: by one of these.

@@ -23,7 +23,8 @@ use files::{Kind, TEMPORARY_SUFFIX};
 /// An open data directory. The lock lasts as long as this value, or as the process, however it ends.
 pub(crate) struct DataDir {
     root: PathBuf,
-    _lock: File,
+    /// Held, unless this is only a look beside a running node.
+    _lock: Option<File>,
 }
 
 impl DataDir {
@@ -53,7 +54,7 @@ impl DataDir {
         }
         files::sync_dir(root).map_err(|error| DataDirError::io(root, error))?;
         files::check_tree(root, files::user())?;
-        Ok(Self { root: root.to_owned(), _lock: lock })
+        Ok(Self { root: root.to_owned(), _lock: Some(lock) })
     }
 
     /// Opens an existing directory: takes the lock, then checks owner, mode and type of everything inside.
@@ -68,7 +69,30 @@ impl DataDir {
         let lock = lock(&run)?;
         // Only now: without the lock another process's store adds and removes files while we look.
         files::check_tree(root, files::user())?;
-        Ok(Self { root: root.to_owned(), _lock: lock })
+        Ok(Self { root: root.to_owned(), _lock: Some(lock) })
+    }
+
+    /// Names the files of an existing directory, which a running node may hold: for looking only.
+    pub(crate) fn look(root: &Path) -> Result<Self, DataDirError> {
+        for path in [root.to_owned(), root.join(KEYSTORE), root.join(STORE)] {
+            files::check(&path, Kind::Directory, files::user())?;
+        }
+        Ok(Self { root: root.to_owned(), _lock: None })
+    }
+
+    /// Whether a node lives there: `open` is for it, and `create` refuses it.
+    pub(crate) fn is_used(root: &Path) -> bool {
+        root.join(KEYSTORE).exists()
+    }
+
+    /// When backups were made and verified.
+    pub(crate) fn backups_file(root: &Path) -> PathBuf {
+        root.join(BACKUPS)
+    }
+
+    /// The directory itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Local configuration: paths and addresses.
@@ -194,6 +218,7 @@ const KEYSTORE: &str = "keystore";
 const STORE: &str = "store";
 const RUN: &str = "run";
 const WATCH: &str = "watch.json";
+const BACKUPS: &str = "backups.json";
 const LOCK: &str = "lock";
 const README: &str = "README";
 
@@ -217,6 +242,7 @@ DO NOT COPY BACK AN OLD COPY OF:
 
 RECREATED, never needed:
   run/            the lock that keeps a second process out
+  backups.json    when backups of the keys were made and verified; without it the node warns that there are none
   watch.json      up to where notices of the chain were told; without it they begin at the block that is final then
 
 Never run two nodes from copies of this directory.

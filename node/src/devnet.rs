@@ -17,7 +17,7 @@ mod account;
 mod change;
 mod contracts;
 mod demo;
-mod files;
+pub(crate) mod files;
 mod life;
 mod processes;
 mod roster;

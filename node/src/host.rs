@@ -107,7 +107,7 @@ fn start(opened: &Opened) -> Result<Started, Failure> {
 }
 
 /// Which node of the definition this one is.
-fn named(definition: &Definition, config: &Config) -> Result<NodeId, Failure> {
+pub(crate) fn named(definition: &Definition, config: &Config) -> Result<NodeId, Failure> {
     let found = definition.nodes.iter().find(|(_, node)| node.name == config.node);
     found.map(|(id, _)| *id).ok_or_else(|| {
         let had = |version: &&Definition| version.nodes.values().any(|node| node.name == config.node);
@@ -182,6 +182,7 @@ async fn serve(
         me,
         incarnation,
         calls: calls.clone(),
+        data_dir: opened.directory.root().to_owned(),
         metrics,
         token: token.clone(),
         used: Arc::clone(used),
@@ -247,7 +248,7 @@ async fn finish(
 }
 
 /// What the engine is restored from.
-fn read_records(store: &Store) -> Result<Vec<Record>, Failure> {
+pub(crate) fn read_records(store: &Store) -> Result<Vec<Record>, Failure> {
     let mut all = versions::records(store)?;
     for (family, target) in [
         (Family::Keys, RecordFamily::Keys),
@@ -274,7 +275,7 @@ fn read_records(store: &Store) -> Result<Vec<Record>, Failure> {
 }
 
 /// Rebuilds engine and vault out of what is stored. Nothing is made anew in place of what does not read.
-fn restore(
+pub(crate) fn restore(
     store: &Store,
     config: firn_coordinator::Config,
     root: RootSecret,

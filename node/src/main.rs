@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod audit;
+mod backup;
 mod chain;
 mod cli;
 mod client;

@@ -48,6 +48,12 @@ struct BuildLabels {
     version: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct BackupLabels {
+    pub(crate) key: String,
+    pub(crate) epoch: u32,
+}
+
 /// All metrics of a node.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -75,6 +81,8 @@ pub(crate) struct Metrics {
     /// In ether: a float holds no more.
     pub(crate) relayer_balance: Gauge<f64, AtomicU64>,
     pub(crate) peer_connected: Family<PeerLabel, Gauge>,
+    /// 0 where none ever was.
+    pub(crate) backup_verified: Family<BackupLabels, Gauge>,
     /// Time in the vault: cryptography on secrets, and the signatures on our own envelopes.
     pub(crate) vault_seconds: Counter<f64, AtomicU64>,
     /// Time spent authenticating envelopes and what is nested in them.
@@ -111,6 +119,7 @@ impl Metrics {
             disagreements: Counter::default(),
             relayer_balance: Gauge::default(),
             peer_connected: Family::default(),
+            backup_verified: Family::default(),
             vault_seconds: Counter::default(),
             verify_seconds: Counter::default(),
             verified: Counter::default(),
@@ -153,6 +162,8 @@ impl Metrics {
         registry.register("chain_rpc_disagreement", "Contradictions between the chain's endpoints", disagreements);
         registry.register("relayer_balance_ether", "What the relayer has for gas", self.relayer_balance.clone());
         registry.register("peer_connected", "Whether a member is connected", self.peer_connected.clone());
+        let (verified, about) = (self.backup_verified.clone(), "When a backup of a key was verified last");
+        registry.register("backup_last_verified_timestamp_seconds", about, verified);
         registry.register("vault_seconds", "Time spent in the vault", self.vault_seconds.clone());
         registry.register("verify_seconds", "Time spent authenticating messages", self.verify_seconds.clone());
         registry.register("signatures_verified", "Signatures of members and requesters checked", self.verified.clone());

@@ -116,6 +116,18 @@ enum Leaving {
 /// A change to one record of the store.
 type Written = (store::Family, Vec<u8>, Option<Vec<u8>>);
 
+/// Where the store has the engine's records.
+pub(crate) fn family(family: Family) -> store::Family {
+    match family {
+        Family::Keys => store::Family::Keys,
+        Family::Requests => store::Family::Requests,
+        Family::Audit => store::Family::Audit,
+        Family::Peers => store::Family::Peers,
+        Family::Definitions => store::Family::Definitions,
+        Family::People => store::Family::Meta,
+    }
+}
+
 /// State of the loop beside the [`Runtime`]'s parts.
 struct Loop {
     parts: Runtime,
@@ -341,15 +353,7 @@ impl Loop {
     }
 
     fn record(&mut self, record: Record) {
-        let family = match record.family {
-            Family::Keys => store::Family::Keys,
-            Family::Requests => store::Family::Requests,
-            Family::Audit => store::Family::Audit,
-            Family::Peers => store::Family::Peers,
-            Family::Definitions => store::Family::Definitions,
-            Family::People => store::Family::Meta,
-        };
-        self.write(family, record.key, record.value);
+        self.write(family(record.family), record.key, record.value);
     }
 
     fn write(&mut self, family: store::Family, key: Vec<u8>, value: Option<Vec<u8>>) {

@@ -75,6 +75,23 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens it for a look, also while the node runs. It takes no writes.
+    pub(crate) fn look(path: &Path) -> Result<Self, StoreError> {
+        if !path.join(RUNNING_DATABASE).exists() {
+            return Err(StoreError::Missing { path: path.to_owned() });
+        }
+        let (options, families) = options::open_options(false);
+        let db = DB::open_cf_descriptors_read_only(&options, path, families, false);
+        let db = db.map_err(|error| StoreError::open(path, error))?;
+        let (synced, metrics) = (options::synced(), StoreMetrics::default());
+        let store = Self { db, path: path.to_owned(), synced, failed: true, metrics };
+        let found = store.counter(VERSION)?;
+        if found > SCHEMA {
+            return Err(StoreError::Version { path: path.to_owned(), found, known: SCHEMA });
+        }
+        Ok(store)
+    }
+
     /// Makes every operation of `batch` durable, or none. A barrier: nothing that follows from the batch may
     /// leave the node before this returns `Ok`.
     ///

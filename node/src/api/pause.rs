@@ -1,6 +1,6 @@
 //! Pauses: this node's own for its operator, the network's for veto holders.
 
-use super::json::pause::{PauseBody, PausesView, ResumeBody, SaidView};
+use super::json::pause::{PauseBody, PausesView, RestoredView, ResumeBody, SaidView};
 use super::json::{self, Accepted};
 use super::{Api, Refused, Shared, read};
 use crate::runtime::Call;
@@ -12,7 +12,7 @@ use firn_coordinator::Engine;
 use firn_coordinator::api::Command;
 use firn_coordinator::view::PauseView;
 use firn_proto::pause::{Act, RESUME, SignedAct};
-use firn_proto::{Code, Definition, Refusal};
+use firn_proto::{Code, Definition, NodeId, Refusal};
 
 /// More signatures than a node's organisation can have people with a say are a mistake.
 const APPROVALS_MAX: usize = 16;
@@ -61,8 +61,16 @@ pub(super) async fn say(State(api): Api, body: Body) -> Result<(StatusCode, Json
 pub(super) fn view(pauses: &PauseView, definition: &Definition) -> PausesView {
     let quorums = definition.policy.pause;
     let organisation = |person: &str| definition.policy.people.get(person).map(|person| person.organisation.clone());
+    let name = |id: &NodeId| definition.nodes.get(id).map(|node| node.name.clone()).unwrap_or_default();
+    let names = |nodes: &[NodeId]| nodes.iter().map(name).collect();
+    let restored = pauses.restored.as_ref().map(|restored| RestoredView {
+        confirmed_by: names(&restored.confirmed),
+        waiting_for: names(&restored.missing),
+        code: restored.code.map(|code| code.as_str().to_owned()),
+    });
     PausesView {
         node: pauses.own,
+        restored,
         network: pauses.network,
         stop: quorums.map(|quorums| quorums.stop),
         resume: quorums.map(|quorums| quorums.resume),

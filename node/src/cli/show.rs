@@ -61,7 +61,15 @@ fn status_text(status: &Status, options: &str) -> String {
 /// What stands, and who has said what to the network.
 fn pauses_text(pauses: &PausesView) -> String {
     let mut text = String::new();
-    if let Some(number) = pauses.node {
+    if let (Some(number), Some(restored)) = (pauses.node, &pauses.restored) {
+        let _ = writeln!(text, "  RESTORED from a backup, and paused (pause {number}): no share leaves this node");
+        let _ = writeln!(text, "    confirmed by {}", restored.confirmed_by.join(", "));
+        let _ = writeln!(text, "    waiting for  {}", restored.waiting_for.join(", "));
+        match &restored.code {
+            Some(code) => explain(&mut text, "    ", code),
+            None => text.push_str("    enough members: `firn approve-resume`, two people, then `firn resume`\n"),
+        }
+    } else if let Some(number) = pauses.node {
         let _ = writeln!(text, "  PAUSED by its operator (pause {number}): no share leaves this node");
     }
     if let Some(number) = pauses.network {

@@ -219,7 +219,7 @@ fn distance(left: &str, right: &str) -> usize {
 const ENVIRONMENT_PREFIX: &str = "FIRN__";
 
 /// Every key with its kind and default.
-const KEYS: [(&str, Kind, Option<&str>); 18] = [
+const KEYS: [(&str, Kind, Option<&str>); 19] = [
     ("node", Kind::Text, None),
     ("listen", Kind::List, Some("/ip4/0.0.0.0/tcp/7400, /ip4/0.0.0.0/udp/7400/quic-v1")),
     ("api.listen", Kind::Text, Some("127.0.0.1:7401")),
@@ -229,6 +229,7 @@ const KEYS: [(&str, Kind, Option<&str>); 18] = [
     ("api.remote.ca", Kind::Text, None),
     ("api.remote.crl", Kind::Text, None),
     ("api.remote.clients", Kind::Tables, None),
+    ("backup.recipients", Kind::List, None),
     ("chain.rpc", Kind::List, None),
     ("chain.agree", Kind::Number, Some("2")),
     ("chain.stale_after", Kind::Number, Some("3600")),
@@ -242,13 +243,14 @@ const KEYS: [(&str, Kind, Option<&str>); 18] = [
 
 /// May stay without a value.
 /// What a section that is there must have, its type says.
-const OPTIONAL: [&str; 11] = [
+const OPTIONAL: [&str; 12] = [
     "api.remote.listen",
     "api.remote.certificate",
     "api.remote.key",
     "api.remote.ca",
     "api.remote.crl",
     "api.remote.clients",
+    "backup.recipients",
     "evidence.endpoint",
     "evidence.command",
     "unseal.passphrase_file",

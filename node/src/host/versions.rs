@@ -16,26 +16,52 @@ const NETWORK_KEY: &[u8] = b"network";
 const ROOT_KEY: &[u8] = b"definition";
 
 /// The definition in force. Writes `network.toml` where a version has come into force since it was written.
-pub(super) fn current(directory: &DataDir, store: &mut Store, file: &Definition) -> Result<Definition, Failure> {
+pub(crate) fn current(directory: &DataDir, store: &mut Store, file: &Definition) -> Result<Definition, Failure> {
     check_network(store, file)?;
     let root = root(directory, store, file)?;
     let records = records(store)?;
-    let current = in_force(root, &records).map_err(|(code, key)| {
-        let cause = format!("version {} of the definition does not read", hex::encode(key));
-        Failure::new(code.as_str(), cause, code.next_step(), Exit::Failure)
-    })?;
+    let current = after(root, &records)?;
     let written = |definition: &Definition| definition.digest() == file.digest();
     if !written(&current) {
         if !current.versions().any(written) {
             return Err(mismatch(file, current.digest().to_string()));
         }
-        for version in current.versions().filter(|version| version.version() < current.version()) {
-            write(&earlier_file(&directory.network_file(), version.version()), &version.to_toml())?;
-        }
-        write(&directory.network_file(), &current.to_toml())?;
+        write_all(&directory.network_file(), &current)?;
         tracing::info!(version = current.version(), digest = %current.digest(), "network.toml written anew");
     }
     Ok(current)
+}
+
+fn after(root: Definition, records: &[Record]) -> Result<Definition, Failure> {
+    in_force(root, records).map_err(|(code, key)| {
+        let cause = format!("version {} of the definition does not read", hex::encode(key));
+        Failure::new(code.as_str(), cause, code.next_step(), Exit::Failure)
+    })
+}
+
+/// The definition in force, the one that the node was set up with, and the changes since. Writes nothing, so that it may be
+/// asked beside a running node.
+pub(crate) fn kept(store: &Store, file: Definition) -> Result<(Definition, Definition, Vec<Record>), Failure> {
+    let root = stored_root(store)?.unwrap_or(file);
+    let records = records(store)?;
+    Ok((after(root.clone(), &records)?, root, records))
+}
+
+/// Sets a new store up with what [`kept`] gave.
+pub(crate) fn put(batch: &mut Batch, root: &Definition, changes: &[Record]) {
+    batch.put(Family::Meta, NETWORK_KEY, root.network_id().0.0);
+    batch.put(Family::Meta, ROOT_KEY, root.to_toml());
+    for Record { key, value, .. } in changes {
+        batch.put(Family::Definitions, key.clone(), value.clone().unwrap_or_default());
+    }
+}
+
+/// Writes `network.toml`, and the versions before it beside it.
+pub(crate) fn write_all(network: &Path, current: &Definition) -> Result<(), Failure> {
+    for version in current.versions().filter(|version| version.version() < current.version()) {
+        write(&earlier_file(network, version.version()), &version.to_toml())?;
+    }
+    write(network, &current.to_toml())
 }
 
 /// The records of later versions, for the engine.
@@ -76,9 +102,8 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 
 /// The definition that the node was set up with: the file, at its first start.
 fn root(directory: &DataDir, store: &mut Store, file: &Definition) -> Result<Definition, Failure> {
-    if let Some(text) = store.get(Family::Meta, ROOT_KEY)? {
-        let text = String::from_utf8(text).map_err(|error| Failure::general("RECORD_CORRUPT", error.to_string()))?;
-        return Ok(Definition::parse(&text)?);
+    if let Some(root) = stored_root(store)? {
+        return Ok(root);
     }
     if file.version() == 1 {
         check_signatures(file, &signatures_file(&directory.network_file()))?;
@@ -87,6 +112,12 @@ fn root(directory: &DataDir, store: &mut Store, file: &Definition) -> Result<Def
     batch.put(Family::Meta, ROOT_KEY, file.to_toml());
     store.commit(batch)?;
     Ok(file.clone())
+}
+
+fn stored_root(store: &Store) -> Result<Option<Definition>, Failure> {
+    let Some(text) = store.get(Family::Meta, ROOT_KEY)? else { return Ok(None) };
+    let text = String::from_utf8(text).map_err(|error| Failure::general("RECORD_CORRUPT", error.to_string()))?;
+    Ok(Some(Definition::parse(&text)?))
 }
 
 /// A genesis with admins is signed by those of every organisation.

@@ -13,6 +13,8 @@ mod audit;
 #[cfg(test)]
 mod authority;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod chain;
 #[cfg(test)]
 mod chain_plan;

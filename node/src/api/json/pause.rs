@@ -31,6 +31,9 @@ pub(crate) struct ResumeBody {
 pub(crate) struct PausesView {
     /// This node's own pause, by its number: the second since the Unix epoch in which it began.
     pub(crate) node: Option<u64>,
+    /// Who has confirmed this node, while that pause stands since it was restored from a backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) restored: Option<RestoredView>,
     /// The network's, by the number from which on it stands.
     pub(crate) network: Option<u64>,
     /// How many organisations stop the network; absent: none can.
@@ -41,6 +44,15 @@ pub(crate) struct PausesView {
     pub(crate) next_number: u64,
     /// What veto holders have said to the network.
     pub(crate) said: Vec<SaidView>,
+}
+
+/// Members of a restored node's keys: who has met it as the only and newest copy of itself, with all of its keys.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RestoredView {
+    pub(crate) confirmed_by: Vec<String>,
+    pub(crate) waiting_for: Vec<String>,
+    /// Why it cannot resume yet.
+    pub(crate) code: Option<String>,
 }
 
 /// What a veto holder has said.
