@@ -10,7 +10,8 @@ use firn_proto::operation::sanitised;
 use firn_proto::pause::{Act, Pause};
 use firn_proto::time::{MonotonicTime, WallTime};
 use firn_proto::{
-    Code, Digest, Incarnation, KeyId, Message, NetworkId, NodeId, Opinion, Request, SessionId, SubjectId, Verified,
+    Code, Digest, Incarnation, KeyId, Message, NetworkId, NodeId, Opinion, Repair, Request, SessionId, SubjectId,
+    Verified,
 };
 use firn_vault::api::{Reply, Request as VaultRequest};
 use std::collections::BTreeSet;
@@ -140,6 +141,10 @@ pub enum Command {
     AcceptKey(KeyId),
     /// Abandon an undecided attempt.
     AbandonKey(KeyId),
+    /// Ask helpers for this node's lost share.
+    RepairKey(Repair),
+    /// Help another member to the share that it lost.
+    ConsentRepair(KeyId),
     /// End a peer's quarantine: the copy of it that runs with `incarnation` is sound, and the only one.
     TrustPeer {
         /// The peer.
@@ -161,7 +166,8 @@ impl Command {
     pub fn session(&self, network: NetworkId) -> SessionId {
         match self {
             Self::ProposeKey(proposal) => proposal.key_id(network).into(),
-            Self::AcceptKey(key_id) | Self::AbandonKey(key_id) => (*key_id).into(),
+            Self::RepairKey(repair) => repair.id(network).into(),
+            Self::AcceptKey(key_id) | Self::AbandonKey(key_id) | Self::ConsentRepair(key_id) => (*key_id).into(),
             Self::ShowHead => SessionId::default(),
             Self::Pause => SessionId(Digest([1; 32])),
             Self::Resume(_) => SessionId(Digest([2; 32])),
@@ -301,6 +307,13 @@ pub enum Timer {
         /// The attempt.
         key_id: KeyId,
         /// The phase in which it was set.
+        phase: u8,
+    },
+    /// A repair has waited long enough.
+    KeyRepair {
+        /// Its id.
+        repair: KeyId,
+        /// What for.
         phase: u8,
     },
     /// Our turn to coordinate, unless it is signed.

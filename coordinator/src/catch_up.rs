@@ -2,7 +2,7 @@
 
 use crate::api::{Class, Timer};
 use crate::engine::{Engine, Inbound};
-use crate::keygen::Phase;
+use crate::keygen::{Attempt, Phase};
 use crate::limits::{ANTI_ENTROPY_MS, CATCH_UP_MS, OPINIONS_TOLD_MAX, TELL_AGAIN_MS};
 use crate::sign::State;
 use crate::view::{KeyView, MemberView, PeerView, ScheduleView, SubjectView};
@@ -24,6 +24,7 @@ impl Engine {
         self.peer_is_here(node);
         self.meet(node, incarnation);
         self.key_peer_up(node, incarnation);
+        self.repair_peer_up(node, incarnation);
         if self.boots.insert(node, incarnation) != Some(incarnation) {
             self.pools.new_boot(node, incarnation);
             self.lent.forget(node);
@@ -43,6 +44,7 @@ impl Engine {
     /// What a peer may have missed of our words.
     fn greet(&mut self, node: NodeId) {
         self.say_keys_again(node);
+        self.say_repairs_again(node);
         let heads = self.heads(node);
         self.send(node, SessionId::default(), Message::Heads(heads), Class::Bulk);
         let signs = self.is_here(node);
@@ -169,7 +171,9 @@ impl Engine {
     /// Certificates and activations of keys that are not yet active at a peer.
     fn tell_keys(&mut self, to: NodeId, active: &BTreeSet<KeyId>) {
         let lacking = |id: &KeyId| !active.contains(id);
-        let certified = self.attempts.iter().filter(|(id, attempt)| attempt.certificate.is_some() && lacking(id));
+        let told =
+            |attempt: &Attempt| attempt.certificate.is_some() && attempt.phase != Phase::Retired && !attempt.given_up;
+        let certified = self.attempts.iter().filter(|(id, attempt)| told(attempt) && lacking(id));
         let certified: Vec<_> = certified.map(|(id, _)| *id).collect();
         certified.into_iter().for_each(|key_id| self.tell_key(key_id, to));
     }
@@ -308,8 +312,8 @@ impl Engine {
             .collect()
     }
 
-    fn key_view(&self, key_id: KeyId, attempt: &crate::keygen::Attempt) -> KeyView {
-        let node = |id: &Identifier| attempt.key.members.get(id).copied();
+    fn key_view(&self, key_id: KeyId, attempt: &Attempt) -> KeyView {
+        let node = |id: &Identifier| attempt.node_of(*id);
         let state = match attempt.phase {
             Phase::Proposed => "proposed",
             Phase::Accepted => "accepting",
@@ -324,6 +328,7 @@ impl Engine {
             Phase::Active => "active",
             Phase::Aborted => "aborted",
             Phase::Abandoned => "abandoned",
+            Phase::Retired => "retired",
         };
         let certificate = attempt.certificate.as_ref().filter(|_| attempt.phase >= Phase::Certified);
         KeyView {
@@ -334,6 +339,7 @@ impl Engine {
             epoch: certificate.map(firn_proto::certificate::KeyCertificate::epoch).unwrap_or_default(),
             threshold: attempt.key.threshold,
             members: attempt.key.members.clone(),
+            since: attempt.since.0,
             group_key: certificate.map(|certificate| *certificate.group_key()),
             account: certificate.map(|certificate| account_address(certificate.group_key())),
             certified_by: attempt

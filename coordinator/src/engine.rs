@@ -9,6 +9,7 @@ use crate::pause::Halt;
 use crate::pool::Pools;
 use crate::quarantine::Peer;
 use crate::queue::Queue;
+use crate::repair::Repairing;
 use crate::round_trip::RoundTrips;
 use crate::sign::State;
 use crate::sign::index::Index;
@@ -36,6 +37,8 @@ pub struct Config {
     pub incarnation: Incarnation,
     /// Whether its organisation has given it an evidence verifier.
     pub check_evidence: bool,
+    /// From which age of an epoch on, in seconds, this node takes part in its refresh without its operator; `None` for never.
+    pub refresh_after: Option<u64>,
 }
 
 /// The protocol state of one node. Free of secrets, clocks, entropy and input or output.
@@ -45,6 +48,7 @@ pub struct Engine {
     pub(crate) me: NodeId,
     pub(crate) incarnation: Incarnation,
     pub(crate) checks_evidence: bool,
+    pub(crate) refresh_after: Option<u64>,
     pub(crate) now: Time,
     pub(crate) finalised: BlockReference,
     /// When that block was made, by the chain's clock.
@@ -61,6 +65,8 @@ pub struct Engine {
     pub(crate) dues: BTreeMap<NodeId, Due>,
     pub(crate) round_trips: RoundTrips,
     pub(crate) attempts: BTreeMap<KeyId, Attempt>,
+    /// Repairs of lost shares, of ours or others'.
+    pub(crate) repairs: BTreeMap<KeyId, Repairing>,
     pub(crate) subjects: BTreeMap<SubjectId, State>,
     /// The requests among them, for questions about all.
     pub(crate) index: Index,
@@ -123,6 +129,7 @@ impl Engine {
             me: config.me,
             incarnation: config.incarnation,
             checks_evidence: config.check_evidence,
+            refresh_after: config.refresh_after,
             now: Time::default(),
             finalised: BlockReference::default(),
             finalised_time: WallTime::default(),
@@ -134,6 +141,7 @@ impl Engine {
             dues: BTreeMap::new(),
             round_trips: RoundTrips::default(),
             attempts: BTreeMap::new(),
+            repairs: BTreeMap::new(),
             subjects: BTreeMap::new(),
             index: Index::default(),
             refusals: Refusals::default(),
@@ -251,10 +259,18 @@ impl Engine {
     fn dispatch(&mut self, inbound: &Inbound<'_>, message: &Message) {
         match message {
             Message::KeyProposal(proposal) => self.on_proposal(inbound, proposal),
+            Message::RepairAsk(repair) => self.on_repair_ask(inbound, repair),
+            Message::RepairConsent | Message::RepairDeltas(_) | Message::RepairSigma(_) => {
+                self.on_repair_message(inbound, message);
+            }
+            Message::KeyAbort(_) if self.repairs.contains_key(&inbound.session.into()) => {
+                self.on_repair_message(inbound, message);
+            }
             Message::KeyAccept
             | Message::KeyRound1(_)
             | Message::KeyEcho(_)
             | Message::KeyShares(_)
+            | Message::KeyRedeal(_)
             | Message::KeyComplaint(_)
             | Message::KeyCertified(_)
             | Message::KeyAbort(_)
@@ -284,6 +300,7 @@ impl Engine {
     fn timer(&mut self, timer: Timer) {
         match timer {
             Timer::KeyPhase { key_id, phase } => self.key_phase_over(key_id, phase),
+            Timer::KeyRepair { repair, phase } => self.repair_over(repair, phase),
             Timer::Takeover { subject, round } => self.takeover(subject, round),
             Timer::Widen { subject } => self.widen(subject),
             Timer::Pools => self.fill_pools(),
@@ -304,8 +321,12 @@ impl Engine {
             Reply::Released { subject, package, share, next } => self.on_released(subject, package, share, next),
             Reply::Refused(refusal) => match refusal.package {
                 Some(package) => self.on_release_refused(refusal.session.into(), package, refusal.code),
+                None if self.repair_refused(&refusal) => {}
                 None => self.on_key_refused(refusal),
             },
+            Reply::RepairDealt { .. } | Reply::RepairSummed { .. } | Reply::Repaired { .. } => {
+                self.on_repair_reply(reply)
+            }
             other => self.on_key_reply(other),
         }
     }
@@ -316,6 +337,8 @@ impl Engine {
             Command::ProposeKey(proposal) => self.propose(proposal),
             Command::AcceptKey(key_id) => self.accept(key_id),
             Command::AbandonKey(key_id) => self.abandon(key_id),
+            Command::RepairKey(repair) => self.ask_repair(repair),
+            Command::ConsentRepair(repair) => self.consent_repair(repair),
             Command::TrustPeer { node, incarnation } => self.trust(node, incarnation),
             Command::ShowHead => self.show_head_to_all(),
             Command::Pause => self.pause(),

@@ -44,6 +44,7 @@ impl Recorder {
             incarnation: incarnation.to_wire(),
             records: records.iter().map(event::record_to).collect(),
             check_evidence: config.check_evidence,
+            refresh_after: config.refresh_after,
         };
         (Self { effects: Digest::default() }, frame(&header))
     }
@@ -174,7 +175,8 @@ impl<'a> Player<'a> {
         let definition = in_force(root, &records).map_err(|(code, key)| JournalError::Record(code, key))?;
         let incarnation = Incarnation::from_wire(header.incarnation);
         let check_evidence = header.check_evidence;
-        let config = Config { definition: definition.clone(), me, incarnation, check_evidence };
+        let refresh_after = header.refresh_after;
+        let config = Config { definition: definition.clone(), me, incarnation, check_evidence, refresh_after };
         let engine = Engine::restore(config, &records).map_err(|(code, key)| JournalError::Record(code, key))?;
         Ok(Self {
             engine,

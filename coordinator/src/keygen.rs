@@ -12,15 +12,17 @@ use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{KeyCertificate, KeyProposal, round1_digest};
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{KeyAbort, KeyCertified, KeyRound1, KeyShares};
-use firn_proto::time::MonotonicTime;
-use firn_proto::{Code, Digest, GroupSignature, Identifier, Incarnation, KeyId, Message, NodeId};
+use firn_proto::time::{MonotonicTime, WallTime};
+use firn_proto::{Code, Digest, GroupSignature, Identifier, Incarnation, KeyId, Message, NodeId, Point};
 use firn_vault::api::{KeyOutcome, Request};
+use reshare::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod answers;
 mod blame;
 mod certificate;
 mod end;
+pub(crate) mod reshare;
 mod store;
 
 /// Where an attempt stands. Ordered: later phases are greater.
@@ -37,6 +39,8 @@ pub(crate) enum Phase {
     Active,
     Aborted,
     Abandoned,
+    /// A later epoch is active, and no share of this one is left here.
+    Retired,
 }
 
 impl Phase {
@@ -59,7 +63,7 @@ pub(crate) struct Attempt {
     echoes: BTreeMap<Identifier, BTreeMap<Identifier, Digest>>,
     pub(crate) dealings: BTreeMap<Identifier, Dealing>,
     /// The dealing that each member passed on last, with its dealer: what its complaint is about.
-    pub(crate) relayed: BTreeMap<Identifier, (Identifier, Dealing)>,
+    pub(crate) relayed: BTreeMap<Identifier, Relayed>,
     /// Who is proven at fault: told once.
     pub(crate) proven: BTreeSet<Identifier>,
     outcome: Option<KeyOutcome>,
@@ -76,6 +80,12 @@ pub(crate) struct Attempt {
     erasing: bool,
     /// Certified, and we shall not take part in its activation.
     pub(crate) given_up: bool,
+    /// The epoch that it comes of, while it is a resharing under way.
+    pub(crate) source: Option<Source>,
+    /// Our vault has a share of it. Not so for who is to join, has left, or lost it.
+    pub(crate) holds: bool,
+    /// When it became active here.
+    pub(crate) since: WallTime,
 }
 
 /// A round-1 package with the envelope that proves who sent it.
@@ -94,8 +104,17 @@ pub(crate) struct Dealing {
     pub(crate) envelope: Vec<u8>,
 }
 
+/// A dealing that a member passed on.
+#[derive(Clone, Debug)]
+pub(crate) struct Relayed {
+    pub(crate) dealer: Identifier,
+    pub(crate) dealing: Dealing,
+    /// The commitment that it comes with, in a resharing; else it is the dealer's round-1 package.
+    pub(crate) commitment: Option<Vec<Point>>,
+}
+
 impl Attempt {
-    fn new(proposal: KeyProposal, key: KeyDefinition, brought_by: NodeId) -> Self {
+    fn new(proposal: KeyProposal, key: KeyDefinition, brought_by: NodeId, source: Option<Source>) -> Self {
         Self {
             proposal,
             brought_by,
@@ -117,6 +136,9 @@ impl Attempt {
             answered: BTreeMap::new(),
             erasing: false,
             given_up: false,
+            source,
+            holds: false,
+            since: WallTime::default(),
         }
     }
 
@@ -134,6 +156,9 @@ impl Attempt {
 
     /// Whom the present phase waits for.
     pub(crate) fn waiting_for(&self) -> Vec<Identifier> {
+        if let Some(source) = self.source.as_ref().filter(|_| self.phase == Phase::Round1) {
+            return source.lacking().collect();
+        }
         let have: BTreeSet<Identifier> = match self.phase {
             Phase::Proposed | Phase::Accepted => self.accepted.keys().copied().collect(),
             Phase::Round1 => self.round1.keys().copied().collect(),
@@ -141,12 +166,17 @@ impl Attempt {
             Phase::Round2 => self.dealings.keys().copied().collect(),
             Phase::Certifying => self.certified.keys().copied().collect(),
             Phase::Aborted => return self.ended.as_ref().map(|ended| ended.missing.clone()).unwrap_or_default(),
-            Phase::Checking | Phase::Certified | Phase::Active | Phase::Abandoned => return Vec::new(),
+            Phase::Checking | Phase::Certified | Phase::Active | Phase::Abandoned | Phase::Retired => {
+                return Vec::new();
+            }
         };
         self.key.members.keys().filter(|member| !have.contains(member)).copied().collect()
     }
 
     fn digests(&self, key_id: KeyId) -> BTreeMap<Identifier, Digest> {
+        if self.source.is_some() {
+            return self.good_digests(key_id);
+        }
         self.round1.iter().map(|(id, round1)| (*id, round1_digest(key_id, *id, &round1.package))).collect()
     }
 
@@ -155,7 +185,7 @@ impl Attempt {
         let abandonment = self.abandonments.get(&me).map(|own| Message::KeyAbandon(*own));
         match self.phase {
             // A proposal that nobody here has accepted is its proposer's to spread.
-            Phase::Proposed | Phase::Certified | Phase::Active => return Vec::new(),
+            Phase::Proposed | Phase::Certified | Phase::Active | Phase::Retired => return Vec::new(),
             Phase::Aborted | Phase::Abandoned => return abandonment.into_iter().collect(),
             _ => {}
         }
@@ -164,6 +194,7 @@ impl Attempt {
         if self.echoes.contains_key(&me) {
             said.push(Message::KeyEcho(self.digests(key_id)));
         }
+        said.extend(self.own_redeal(me));
         said.extend(self.dealings.get(&me).map(|own| Message::KeyShares(own.shares.clone())));
         // Who gives the key up helps nobody to a certificate any more: one beside abandonments could never be activated.
         said.extend(self.certified.get(&me).filter(|_| abandonment.is_none()).map(|own| Message::KeyCertified(*own)));
@@ -178,10 +209,13 @@ impl Engine {
     /// Starts an attempt and accepts it here.
     pub(crate) fn propose(&mut self, proposal: KeyProposal) -> Result<(), Code> {
         let key_id = proposal.key_id(self.definition.network_id());
-        let key = self.admit(&proposal, self.me)?;
-        self.check_free(&proposal.key_name)?;
-        self.attempts.entry(key_id).or_insert_with(|| Attempt::new(proposal.clone(), key.clone(), self.me));
-        self.broadcast(&key, key_id.into(), Message::KeyProposal(proposal), Class::Protocol);
+        let (key, source) = self.admit(&proposal, self.me)?;
+        self.check_free(&proposal)?;
+        let me = self.me;
+        let attempt = self.attempts.entry(key_id).or_insert_with(|| Attempt::new(proposal.clone(), key, me, source));
+        let party = attempt.party();
+        self.introduce(key_id);
+        self.broadcast(&party, key_id.into(), Message::KeyProposal(proposal), Class::Protocol);
         self.accept(key_id)
     }
 
@@ -191,23 +225,35 @@ impl Engine {
             return;
         }
         match self.admit(proposal, inbound.from) {
-            Ok(key) => {
+            Ok((key, source)) => {
                 let milliseconds = (proposal.deadline.0 - self.now.wall.0).saturating_add(1).saturating_mul(1000);
-                self.attempts.insert(key_id, Attempt::new(proposal.clone(), key, inbound.from));
+                self.attempts.insert(key_id, Attempt::new(proposal.clone(), key, inbound.from, source));
                 self.enter(key_id, Phase::Proposed, "proposed", milliseconds);
+                let by_itself = self.attempts.get(&key_id).is_some_and(|attempt| self.accepts_by_itself(attempt));
+                if by_itself {
+                    self.yield_to(key_id);
+                }
+                if by_itself && let Err(code) = self.accept(key_id) {
+                    self.ignored(inbound, code);
+                }
             }
             Err(code) => self.ignored(inbound, code),
         }
     }
 
     /// Whether a proposal that `from` brings can be taken up. Does not look at other attempts for the same name.
-    fn admit(&self, proposal: &KeyProposal, from: NodeId) -> Result<KeyDefinition, Code> {
+    fn admit(&self, proposal: &KeyProposal, from: NodeId) -> Result<(KeyDefinition, Option<Source>), Code> {
         let key = self.definition.key(&proposal.key_name).ok_or(Code::KeyUnknown)?;
         let now = self.now.wall.0;
         let deadline = now..=now.saturating_add(KEY_PROPOSAL_SECONDS_MAX);
+        let source = self.source_of(proposal, key)?;
+        let party = |node| {
+            let before = source.as_ref().is_some_and(|source| source.key.identifier_of(node).is_some());
+            key.identifier_of(node).is_some() || before
+        };
         if proposal.definition != self.definition.digest()
             || !deadline.contains(&proposal.deadline.0)
-            || [proposal.proposer, from, self.me].into_iter().any(|node| key.identifier_of(node).is_none())
+            || ![proposal.proposer, from, self.me].into_iter().all(party)
         {
             return Err(Code::DkgProposalInvalid);
         }
@@ -215,17 +261,21 @@ impl Engine {
         if self.attempts.values().filter(waiting).count() >= KEY_PROPOSALS_PER_MEMBER_MAX {
             return Err(Code::DkgConflict);
         }
-        Ok(key.clone())
+        Ok((key.clone(), source))
     }
 
-    /// Whether no attempt runs for this name, and no key of it exists.
-    fn check_free(&self, name: &str) -> Result<(), Code> {
-        let taken = |other: &Attempt| {
-            other.proposal.key_name == name
+    /// Whether no attempt runs for this name, and no key of it exists but the epoch that a new one comes of.
+    fn check_free(&self, proposal: &KeyProposal) -> Result<(), Code> {
+        let taken = |(key_id, other): (&KeyId, &Attempt)| {
+            other.proposal.key_name == proposal.key_name
                 && (other.is_running() || matches!(other.phase, Phase::Certified | Phase::Active))
                 && !other.is_given_up(self.me)
+                && proposal.from.is_none_or(|from| {
+                    let epoch = other.certificate.as_ref().map(KeyCertificate::epoch);
+                    from.key_id != *key_id && epoch.is_none_or(|epoch| epoch >= from.epoch)
+                })
         };
-        if self.attempts.values().any(taken) { Err(Code::DkgConflict) } else { Ok(()) }
+        if self.attempts.iter().any(taken) { Err(Code::DkgConflict) } else { Ok(()) }
     }
 
     /// Forgets the oldest ended attempt where too many are remembered; its record stays.
@@ -234,7 +284,7 @@ impl Engine {
         if beyond_proposal.count() < KEY_ATTEMPTS_MAX {
             return Ok(());
         }
-        let ended = |attempt: &Attempt| matches!(attempt.phase, Phase::Aborted | Phase::Abandoned);
+        let ended = |attempt: &Attempt| attempt.phase >= Phase::Aborted;
         let ended = self.attempts.iter().filter(|(_, attempt)| ended(attempt));
         let oldest = ended.min_by_key(|(_, attempt)| attempt.proposal.deadline).map(|(key_id, _)| *key_id);
         self.attempts.remove(&oldest.ok_or(Code::DkgConflict)?);
@@ -247,19 +297,19 @@ impl Engine {
         if attempt.phase != Phase::Proposed {
             return Err(Code::DkgConflict);
         }
-        self.check_free(&attempt.proposal.key_name)?;
+        self.check_free(&attempt.proposal)?;
         if attempt.proposal.deadline < self.now.wall {
             return Err(Code::DkgExpired);
         }
-        let (key, seconds) = (attempt.key.clone(), attempt.proposal.deadline.0 - self.now.wall.0);
-        let me = self.my_identifier(&key).ok_or(Code::DkgProposalInvalid)?;
+        let (party, seconds) = (attempt.party(), attempt.proposal.deadline.0 - self.now.wall.0);
+        let me = self.my_identifier(&party).ok_or(Code::DkgProposalInvalid)?;
         self.make_room()?;
         if let Some(attempt) = self.attempts.get_mut(&key_id) {
             attempt.accepted.insert(me, Incarnation::default());
         }
         self.persist(Vec::new(), AuditNote::new(key_id, "key-accepted"));
         self.enter(key_id, Phase::Accepted, "accepting", seconds.saturating_mul(1000).max(1));
-        self.broadcast(&key, key_id.into(), Message::KeyAccept, Class::Protocol);
+        self.broadcast(&party, key_id.into(), Message::KeyAccept, Class::Protocol);
         self.advance(key_id);
         Ok(())
     }
@@ -269,9 +319,10 @@ impl Engine {
     pub(crate) fn on_key_message(&mut self, inbound: &Inbound<'_>, message: &Message) {
         let key_id = KeyId::from(inbound.session);
         let Some(attempt) = self.attempts.get(&key_id) else { return };
-        let Some(from) = attempt.key.identifier_of(inbound.from) else {
+        let Some(from) = attempt.identifier_of(inbound.from) else {
             return self.ignored(inbound, Code::SenderUnknown);
         };
+        let is_member = attempt.key.members.contains_key(&from);
         let known = attempt.accepted.get(&from).copied();
         let local = inbound.from == self.me;
         if !local && self.restarted(key_id, from, known, inbound.incarnation) {
@@ -280,7 +331,12 @@ impl Engine {
         let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
         match message {
             Message::KeyAccept if attempt.phase <= Phase::Accepted => {
-                attempt.accepted.insert(from, inbound.incarnation);
+                // Ours may have come before it knew what that was about.
+                let news = attempt.accepted.insert(from, inbound.incarnation) != Some(inbound.incarnation);
+                let ours = attempt.identifier_of(self.me).is_some_and(|me| attempt.accepted.contains_key(&me));
+                if news && ours && !local && attempt.source.is_some() {
+                    self.send(inbound.from, inbound.session, Message::KeyAccept, Class::Protocol);
+                }
             }
             // It waits for an attempt that has ended here: what we said then did not reach it.
             Message::KeyAccept if attempt.phase == Phase::Aborted && !local => {
@@ -290,13 +346,15 @@ impl Engine {
                 return;
             }
             Message::KeyRound1(package) => return self.on_round1(key_id, from, package, inbound),
-            Message::KeyEcho(digests) if attempt.phase <= Phase::Echo => {
+            Message::KeyEcho(digests) if is_member && attempt.phase <= Phase::Echo => {
                 attempt.echoes.entry(from).or_insert_with(|| digests.clone());
             }
             Message::KeyShares(shares) => return self.on_dealing(key_id, from, shares, inbound),
+            Message::KeyRedeal(redeal) => return self.on_redeal(key_id, from, redeal, inbound),
             Message::KeyComplaint(complaint) => return self.on_complaint(key_id, from, complaint, inbound),
             Message::KeyCertified(certified) => return self.on_certified(key_id, from, *certified, inbound),
-            Message::KeyAbort(abort) if !local => return self.on_abort(key_id, abort),
+            // Without a dealer that only leaves, the others go on.
+            Message::KeyAbort(abort) if is_member && !local => return self.on_abort(key_id, abort),
             Message::KeyAbandon(signature) => return self.on_abandonment(key_id, from, *signature, inbound),
             _ => {}
         }
@@ -316,7 +374,7 @@ impl Engine {
                 attempt.dealings.remove(&from);
                 false
             }
-            phase if changed && phase.is_exchanging() => {
+            phase if changed && phase.is_exchanging() && attempt.key.members.contains_key(&from) => {
                 self.abort(key_id, Code::DkgRestarted, vec![from], None);
                 true
             }
@@ -342,13 +400,19 @@ impl Engine {
         let Some(attempt) = self.attempts.get(&key_id) else { return };
         let n = attempt.key.members.len();
         match attempt.phase {
-            Phase::Accepted if attempt.accepted.len() == n => {
-                let proposal = attempt.proposal.clone();
+            Phase::Accepted if attempt.may_deal() => {
+                let (proposal, reshares) = (attempt.proposal.clone(), attempt.source.is_some());
                 self.enter(key_id, Phase::Round1, "round-1", KEY_PHASE_MS);
                 // On record before a polynomial exists: after a restart this attempt has ended, and is not dealt for again.
                 self.persist_attempt(key_id, "key-dealing", None);
+                if reshares {
+                    return self.redeal(key_id);
+                }
                 self.ask_vault(Request::Deal { proposal });
             }
+            Phase::Accepted => self.await_dealers(key_id),
+            Phase::Round1 if attempt.source.is_some() => self.look_at_redeals(key_id),
+            Phase::Echo if attempt.source.is_some() && attempt.echoes.len() == n => self.choose_dealers(key_id),
             Phase::Round1 if attempt.round1.len() == n => self.echo(key_id),
             Phase::Echo if attempt.echoes.len() == n => self.compare_echoes(key_id),
             Phase::Round2 if attempt.dealings.len() == n => {
@@ -361,10 +425,10 @@ impl Engine {
         }
     }
 
-    fn echo(&mut self, key_id: KeyId) {
+    pub(crate) fn echo(&mut self, key_id: KeyId) {
         let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
         let Some(me) = attempt.key.identifier_of(self.me) else { return };
-        let (key, digests) = (attempt.key.clone(), attempt.digests(key_id));
+        let (key, digests) = (attempt.party(), attempt.digests(key_id));
         attempt.echoes.insert(me, digests.clone());
         self.enter(key_id, Phase::Echo, "echo", KEY_PHASE_MS);
         self.broadcast(&key, key_id.into(), Message::KeyEcho(digests), Class::Protocol);
@@ -386,8 +450,7 @@ impl Engine {
     // ---- peers and restart ----
 
     pub(crate) fn key_peer_up(&mut self, node: NodeId, incarnation: Incarnation) {
-        let attempts: Vec<_> =
-            self.attempts.iter().map(|(id, attempt)| (*id, attempt.key.identifier_of(node))).collect();
+        let attempts: Vec<_> = self.attempts.iter().map(|(id, attempt)| (*id, attempt.identifier_of(node))).collect();
         for (key_id, identifier) in attempts {
             let Some(identifier) = identifier else { continue };
             let known = self.attempts.get(&key_id).and_then(|attempt| attempt.accepted.get(&identifier)).copied();
@@ -398,10 +461,14 @@ impl Engine {
     /// What we have said in each attempt, for a peer whose channel was lost.
     pub(crate) fn say_keys_again(&mut self, node: NodeId) {
         for key_id in self.attempts.keys().copied().collect::<Vec<_>>() {
-            let attempt = self.attempts.get(&key_id).filter(|attempt| attempt.key.identifier_of(node).is_some());
+            let attempt = self.attempts.get(&key_id).filter(|attempt| attempt.identifier_of(node).is_some());
             let Some(attempt) = attempt else { continue };
-            let Some(me) = attempt.key.identifier_of(self.me) else { continue };
-            for message in attempt.said(key_id, me) {
+            let Some(me) = attempt.identifier_of(self.me) else { continue };
+            let said = attempt.said(key_id, me);
+            if let Some(from) = attempt.proposal.from.filter(|_| attempt.is_running()) {
+                self.tell_key(from.key_id, node);
+            }
+            for message in said {
                 self.send(node, key_id.into(), message, Class::Protocol);
             }
         }

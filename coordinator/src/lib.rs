@@ -21,6 +21,7 @@ mod quarantine;
 mod queue;
 mod record;
 mod relay;
+mod repair;
 mod restored;
 mod roast;
 mod round_trip;

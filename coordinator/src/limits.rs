@@ -6,6 +6,14 @@ use firn_proto::limits::COMMITMENTS_OFFERED_MAX;
 /// stock share check with 0.7 s of CPU; three round trips around the world are 1 s. Tenfold room and a restart.
 pub const KEY_PHASE_MS: u64 = 20_000;
 
+/// How long late dealers of a resharing are waited for, once the others are there: three round trips around the world are 1 s,
+/// a member that restarts is back in about 3 s.
+pub const KEY_GRACE_MS: u64 = 5_000;
+
+/// Longest time between a proposal of a next epoch and its deadline, in seconds, for which nobody has to be asked: machines answer in a
+/// second; one that restarts meanwhile has a minute more. Who starts another one waits no longer for the name.
+pub const RESHARE_SECONDS_MAX: u64 = 120;
+
 /// Pause between two repetitions of a certificate signature that is not answered yet: at 100 members 100 x 150 bytes a
 /// minute from each, for as long as people take to decide.
 pub const KEY_REPEAT_MS: u64 = 60_000;
@@ -180,3 +188,7 @@ pub const OPINIONS_TOLD_MAX: usize = 16;
 
 /// How many blocks ahead of the last finalised one a version of the definition may come into force: 30 days of 12 seconds.
 pub(crate) const CHANGE_BLOCKS_MAX: u64 = 216_000;
+
+/// Repairs remembered of each member that asks; the oldest goes first. A helper of one holds t x (t x 52 bytes): at 67 helpers 230 kB,
+/// so 100 x 2 of them are 46 MB, where this node's operator consented to them all.
+pub const REPAIRS_PER_MEMBER_MAX: usize = 2;

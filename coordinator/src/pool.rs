@@ -33,6 +33,12 @@ impl Pools {
     }
 
     /// Takes the newest that is not about to expire: a vault forgets the oldest first.
+    /// Forgets what was offered with a key's shares.
+    pub(crate) fn drop_key(&mut self, key_id: KeyId) {
+        self.pools.retain(|(of, _), _| *of != key_id);
+        self.asked.retain(|(of, _), _| *of != key_id);
+    }
+
     pub(crate) fn take(&mut self, key_id: KeyId, owner: NodeId, now: WallTime) -> Option<Commitments> {
         let pool = self.pools.get_mut(&(key_id, owner))?;
         pool.retain(|known| lasts(known, now, POOL_MARGIN_SECONDS));

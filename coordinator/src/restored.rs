@@ -42,6 +42,7 @@ impl Engine {
                 proposal: Some(certificate.proposal().to_wire()),
                 certificate: Some(certificate.to_wire()),
                 activation: activation.map(|signature| signature.as_bytes().to_vec()).unwrap_or_default(),
+                held: true,
                 ..wire::StoredKey::default()
             };
             let record = record::put(Family::Keys, key_id.0, &stored);
@@ -102,7 +103,7 @@ impl Engine {
     }
 
     fn held(&self) -> impl Iterator<Item = (KeyId, &Attempt)> {
-        let held = |attempt: &&Attempt| matches!(attempt.phase, Phase::Certified | Phase::Active);
+        let held = |attempt: &&Attempt| attempt.holds && matches!(attempt.phase, Phase::Certified | Phase::Active);
         self.attempts.iter().map(|(key_id, attempt)| (*key_id, attempt)).filter(move |(_, attempt)| held(attempt))
     }
 }

@@ -8,6 +8,7 @@ use crate::api::{Class, Effect, Observation, Timer};
 use crate::arithmetic::Session;
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
+use crate::keygen;
 use crate::limits::{EXCUSES_MAX, QUEUE_LOOKS_MAX, SESSIONS_MAX, SOLICIT_MS, SUBSETS_MAX};
 use crate::sign::State;
 use firn_proto::definition::{Content, KeyDefinition};
@@ -304,7 +305,9 @@ impl Engine {
         let Some(complete) = coordinator.open.remove(&share.package) else { return };
         match complete.session.aggregate(complete.shares.values().map(|(share, _)| share)) {
             Some(signature) => {
-                if let Some((key, _)) = self.order(id) {
+                // Who deals for another epoch and leaves hears of its activation as well.
+                let party = self.attempts.get(&complete.package.key_id).map(keygen::Attempt::party);
+                if let Some(key) = party {
                     self.broadcast(&key, id.into(), Message::Signed(signature), Class::Protocol);
                 }
                 self.keep_pools(complete.package.key_id);
@@ -374,6 +377,9 @@ impl Engine {
         self.stirred = true;
         if !excusable {
             state.answers.insert(inbound.from, Status::NotYet(code));
+        }
+        if matches!(code, Code::EpochMismatch | Code::EpochRetired) {
+            self.tell_epoch(id, inbound.from);
         }
         if code == Code::SubjectUnknown {
             self.tell_again(id, inbound.from);

@@ -61,7 +61,7 @@ pub(crate) struct State {
     /// When each member that did not know the subject was last told of it.
     pub(crate) told: BTreeMap<NodeId, MonotonicTime>,
     /// Packages that wait for chain facts, one per coordinator.
-    packages: BTreeMap<NodeId, SigningPackage>,
+    pub(crate) packages: BTreeMap<NodeId, SigningPackage>,
     /// Whom to tell if the vault refuses a package that it was asked about.
     releasing: BTreeMap<Digest, NodeId>,
     /// The first block at which it can execute, and the last at which that takes anything.
@@ -240,12 +240,16 @@ impl Engine {
             self.recheck_later(id);
             return self.declare(id, Status::NotYet(Code::RequestExpired));
         }
-        let Some((_, group_key)) = self.usable_key(request.key_name()) else {
+        let Some((key_id, group_key)) = self.usable_key(request.key_name()) else {
             self.recheck_later(id);
             return self.declare(id, Status::NotYet(Code::KeyNotReady));
         };
         if request.account() != account_address(&group_key) {
             return self.close(id, Code::AccountMismatch);
+        }
+        if !self.attempts.get(&key_id).is_some_and(|attempt| attempt.holds) {
+            self.recheck_later(id);
+            return self.declare(id, Status::NotYet(Code::ShareMissing));
         }
         self.check_evidence(id);
         match self.permitted(id) {
@@ -350,12 +354,13 @@ impl Engine {
 
     // ---- look-ups ----
 
-    /// The active key of this name.
+    /// The active key of this name, in its newest epoch.
     pub(crate) fn usable_key(&self, name: &str) -> Option<(KeyId, Point)> {
-        self.attempts
-            .iter()
-            .filter(|(_, attempt)| attempt.phase == Phase::Active && attempt.proposal.key_name == name)
-            .find_map(|(key_id, attempt)| Some((*key_id, *attempt.certificate.as_ref()?.group_key())))
+        let active = self.attempts.iter().filter(|(_, attempt)| attempt.phase == Phase::Active);
+        let named = active.filter(|(_, attempt)| attempt.proposal.key_name == name);
+        let known = named.filter_map(|(key_id, attempt)| Some((*key_id, attempt.certificate.as_ref()?)));
+        let newest = known.max_by_key(|(key_id, certificate)| (certificate.epoch(), std::cmp::Reverse(*key_id)));
+        newest.map(|(key_id, certificate)| (key_id, *certificate.group_key()))
     }
 
     /// The key and epoch that a subject is signed with.
@@ -375,12 +380,13 @@ impl Engine {
     /// The key definition of a subject, and the order in which its members coordinate.
     pub(crate) fn order(&self, id: SubjectId) -> Option<(KeyDefinition, Vec<NodeId>)> {
         let state = self.subjects.get(&id)?;
-        let name = match &state.subject {
-            Subject::Request(request) => request.key_name(),
-            Subject::Activation(certificate) => &certificate.proposal().key_name,
+        // The members of the epoch that signs, whoever the definition has beside them.
+        let signing = self.subject_key(id);
+        let (epoch, key) = match (signing.and_then(|(key_id, _)| self.attempts.get(&key_id)), &state.subject) {
+            (Some(attempt), _) => (attempt.proposal.epoch(), attempt.key.clone()),
+            (None, Subject::Request(request)) => (Default::default(), self.definition.key(request.key_name())?.clone()),
+            (None, Subject::Activation(_)) => return None,
         };
-        let key = self.definition.key(name)?.clone();
-        let epoch = self.subject_key(id).map(|(_, epoch)| epoch).unwrap_or_default();
         let order = election::order(id, epoch, state.origin, key.nodes());
         Some((key, order))
     }

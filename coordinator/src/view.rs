@@ -6,6 +6,7 @@ use firn_proto::definition::Change;
 use firn_proto::opinion::Opinions;
 use firn_proto::pause::Pauses;
 use firn_proto::policy::{SlashHistory, Waited};
+use firn_proto::time::WallTime;
 use firn_proto::{
     Code, Definition, Epoch, GroupSignature, Identifier, Incarnation, KeyId, NodeId, Point, Request, SubjectId,
 };
@@ -19,7 +20,7 @@ pub struct KeyView {
     /// Name in the definition.
     pub name: String,
     /// proposed, accepting, round-1, echo, round-2, checking, certifying, undecided, certified, given-up, active, aborted,
-    /// abandoned.
+    /// abandoned, retired.
     pub state: &'static str,
     /// Who proposed.
     pub proposer: NodeId,
@@ -27,6 +28,8 @@ pub struct KeyView {
     pub epoch: Epoch,
     /// t.
     pub threshold: u16,
+    /// When this node saw it become active, in seconds since the epoch; 0 before, and where that is unknown.
+    pub since: u64,
     /// Members by identifier.
     pub members: BTreeMap<Identifier, NodeId>,
     /// The group key, once certified.
@@ -51,6 +54,33 @@ pub struct RestoredView {
     /// Not these.
     pub missing: Vec<NodeId>,
     /// Why it does not resume yet, whatever people say.
+    pub code: Option<Code>,
+}
+
+/// A repair of a lost share that this node asked for, or is asked to help with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RepairView {
+    /// Its id.
+    pub id: KeyId,
+    /// The attempt that made the epoch.
+    pub key_id: KeyId,
+    /// The key's name in the definition.
+    pub name: String,
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Who lost its share.
+    pub target: NodeId,
+    /// Who helps.
+    pub helpers: Vec<NodeId>,
+    /// asked, helping, summing, done, ended.
+    pub state: &'static str,
+    /// No helper consents after it.
+    pub deadline: WallTime,
+    /// Who has consented, as far as this node knows.
+    pub consented: Vec<NodeId>,
+    /// Whom it waits for, or who was missing at its end.
+    pub waiting_for: Vec<NodeId>,
+    /// Why it ended.
     pub code: Option<Code>,
 }
 

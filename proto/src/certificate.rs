@@ -7,7 +7,7 @@ use crate::digest::CanonicalHasher;
 use crate::ids::{Digest, Epoch, Identifier, KeyId, NetworkId, NodeId, SubjectId};
 use crate::limits::MEMBERS_MAX;
 use crate::message::{
-    KeyRound1, KeyShares,
+    KeyRedeal, KeyRound1, KeyShares,
     convert::{identifier, point},
 };
 use crate::point::Point;
@@ -28,22 +28,42 @@ pub struct KeyProposal {
     pub salt: [u8; 32],
     /// The definition that all members must hold.
     pub definition: Digest,
+    /// The epoch that a new one comes of; `None` for a new key.
+    pub from: Option<KeySource>,
+}
+
+/// The epoch of a key that its next epoch comes of: the same group key in other shares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeySource {
+    /// Names the attempt that made it.
+    pub key_id: KeyId,
+    /// Its number.
+    pub epoch: Epoch,
+    /// What its certificate states: transcript, group key and verifying shares.
+    pub statement: Digest,
 }
 
 impl KeyProposal {
-    /// The id of this attempt and of the key it makes.
+    /// The id of this attempt and of the key, or the epoch of a key, that it makes.
     #[must_use]
     pub fn key_id(&self, network: NetworkId) -> KeyId {
-        KeyId(
-            CanonicalHasher::new("firn/key-id/v1")
-                .field(network.0.0)
-                .field(&self.key_name)
-                .number(self.proposer.0)
-                .number(self.deadline.0)
-                .field(self.salt)
-                .field(self.definition.0)
-                .finish(),
-        )
+        let hasher = CanonicalHasher::new("firn/key-id/v1")
+            .field(network.0.0)
+            .field(&self.key_name)
+            .number(self.proposer.0)
+            .number(self.deadline.0)
+            .field(self.salt)
+            .field(self.definition.0);
+        let source = |hasher: CanonicalHasher, from: KeySource| {
+            hasher.field("from").field(from.key_id.0.0).number(from.epoch.0).field(from.statement.0)
+        };
+        KeyId(self.from.into_iter().fold(hasher, source).finish())
+    }
+
+    /// The epoch that it makes: the one after the one that it comes of, and 0 for a new key.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.from.map_or(Epoch(0), |from| Epoch(from.epoch.0.saturating_add(1)))
     }
 
     /// Reads the wire form.
@@ -58,6 +78,7 @@ impl KeyProposal {
             deadline: WallTime(wire.deadline),
             salt: wire.salt.as_slice().try_into().map_err(|_| malformed("salt"))?,
             definition: Digest::from_slice(&wire.definition).ok_or_else(|| malformed("definition"))?,
+            from: wire.from.as_ref().map(KeySource::from_wire).transpose()?,
         })
     }
 
@@ -70,7 +91,28 @@ impl KeyProposal {
             deadline: self.deadline.0,
             salt: self.salt.to_vec(),
             definition: self.definition.0.to_vec(),
+            from: self.from.map(KeySource::to_wire),
         }
+    }
+}
+
+impl KeySource {
+    /// The last epoch number that another can follow.
+    const EPOCH_MAX: u32 = u32::MAX - 1;
+
+    fn from_wire(wire: &wire::KeySource) -> Result<Self, Refusal> {
+        let malformed = |field: &str| Refusal::new(Code::BodyMalformed, field);
+        Ok(Self {
+            key_id: KeyId(Digest::from_slice(&wire.key_id).ok_or_else(|| malformed("from.key_id"))?),
+            epoch: Some(Epoch(wire.epoch))
+                .filter(|epoch| epoch.0 <= Self::EPOCH_MAX)
+                .ok_or_else(|| malformed("from.epoch"))?,
+            statement: Digest::from_slice(&wire.statement).ok_or_else(|| malformed("from.statement"))?,
+        })
+    }
+
+    fn to_wire(self) -> wire::KeySource {
+        wire::KeySource { key_id: self.key_id.0.0.to_vec(), epoch: self.epoch.0, statement: self.statement.0.to_vec() }
     }
 }
 
@@ -107,6 +149,41 @@ pub fn transcript(
                 .list(dealing.sealed.iter(), |hasher, (recipient, ciphertext)| {
                     hasher.number(recipient.0).field(ciphertext)
                 })
+        })
+        .field(group_key.as_bytes())
+        .list(verifying_shares.iter(), |hasher, (member, point)| hasher.number(member.0).field(point.as_bytes()))
+        .finish()
+}
+
+/// The digest of one dealing in a resharing, as echoed by those who found it good.
+#[must_use]
+pub fn redeal_digest(key_id: KeyId, dealer: Identifier, redeal: &KeyRedeal) -> Digest {
+    CanonicalHasher::new("firn/key-redeal/v1")
+        .field(key_id.0.0)
+        .number(dealer.0)
+        .list(redeal.commitment.iter(), |hasher, point| hasher.field(point.as_bytes()))
+        .field(redeal.shares.ephemeral.as_bytes())
+        .list(redeal.shares.sealed.iter(), |hasher, (recipient, ciphertext)| {
+            hasher.number(recipient.0).field(ciphertext)
+        })
+        .finish()
+}
+
+/// What all members of a new epoch sign: whose dealings it is made of, and what came of them. The key id names the epoch that
+/// it comes of, with all that the certificate of that one states.
+#[must_use]
+pub fn reshare_transcript(
+    network: NetworkId,
+    key_id: KeyId,
+    redeals: &BTreeMap<Identifier, KeyRedeal>,
+    group_key: &Point,
+    verifying_shares: &BTreeMap<Identifier, Point>,
+) -> Digest {
+    CanonicalHasher::new("firn/key-reshare-transcript/v1")
+        .field(network.0.0)
+        .field(key_id.0.0)
+        .list(redeals.iter(), |hasher, (dealer, redeal)| {
+            hasher.number(dealer.0).field(redeal_digest(key_id, *dealer, redeal).0)
         })
         .field(group_key.as_bytes())
         .list(verifying_shares.iter(), |hasher, (member, point)| hasher.number(member.0).field(point.as_bytes()))
@@ -168,9 +245,11 @@ impl KeyCertificate {
     ) -> Result<Self, Refusal> {
         let network = definition.network_id();
         let key_id = proposal.key_id(network);
-        let key = definition
+        let version = definition
+            .at(proposal.definition)
+            .ok_or_else(|| Refusal::new(Code::DkgProposalInvalid, proposal.key_name.clone()))?;
+        let key = version
             .key(&proposal.key_name)
-            .filter(|_| definition.has_been(proposal.definition))
             .ok_or_else(|| Refusal::new(Code::DkgProposalInvalid, proposal.key_name.clone()))?;
         if !verifying_shares.keys().eq(key.members.keys()) || !signatures.keys().eq(key.members.keys()) {
             return Err(Refusal::new(Code::BodyMalformed, "certificate without exactly all members"));
@@ -178,9 +257,10 @@ impl KeyCertificate {
         let statement = statement(transcript, &group_key, &verifying_shares);
         for (member, signature) in &signatures {
             let digest = certificate_digest(network, key_id, statement, *member);
-            verify_member(definition, key, *member, digest, signature)?;
+            verify_member(version, key, *member, digest, signature)?;
         }
-        Ok(Self { proposal, key_id, epoch: Epoch(0), transcript, group_key, verifying_shares, signatures })
+        let epoch = proposal.epoch();
+        Ok(Self { proposal, key_id, epoch, transcript, group_key, verifying_shares, signatures })
     }
 
     /// The proposal it fulfils.
@@ -225,6 +305,18 @@ impl KeyCertificate {
         &self.signatures
     }
 
+    /// What all members signed, with what they signed it about.
+    #[must_use]
+    pub fn statement(&self) -> Digest {
+        statement(self.transcript, &self.group_key, &self.verifying_shares)
+    }
+
+    /// This epoch as the one that another comes of.
+    #[must_use]
+    pub fn source(&self) -> KeySource {
+        KeySource { key_id: self.key_id, epoch: self.epoch, statement: self.statement() }
+    }
+
     /// The session in which t members sign the activation, and the digest that they sign.
     #[must_use]
     pub fn activation(&self, network: NetworkId) -> SubjectId {
@@ -246,7 +338,7 @@ impl KeyCertificate {
     pub fn from_wire(wire: &wire::KeyCertificate, definition: &Definition) -> Result<Self, Refusal> {
         let malformed = |field: &str| Refusal::new(Code::BodyMalformed, field);
         let proposal = KeyProposal::from_wire(wire.proposal.as_ref().ok_or_else(|| malformed("proposal"))?)?;
-        if wire.epoch != 0 {
+        if wire.epoch != proposal.epoch().0 {
             return Err(malformed("epoch"));
         }
         if wire.shares.len().max(wire.signatures.len()) > MEMBERS_MAX {

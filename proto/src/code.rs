@@ -272,6 +272,16 @@ pub enum Code {
     ChainStale = 197,
     /// What was final is not any more.
     ChainReorganised = 198,
+    /// Fewer dealings are good than the threshold of the epoch before.
+    ReshareDealersTooFew = 200,
+    /// A dealing does not share what its dealer holds.
+    ReshareDealingInvalid = 201,
+    /// The share of this epoch was erased: a later one is active.
+    EpochRetired = 202,
+    /// Too many members change at once.
+    ReshareTooMany = 203,
+    /// The repaired share is not the one that was lost.
+    RepairWrong = 204,
     /// What was scheduled is no longer: cancelled, expired, or executed by somebody else.
     ScheduleGone = 210,
     /// What was scheduled cannot be executed before its delay is over.
@@ -298,6 +308,10 @@ pub enum Code {
     RestoreUnconfirmed = 221,
     /// The share that was restored is of an epoch that is over.
     RestoreStale = 222,
+    /// This is no repair of a member's lost share.
+    RepairInvalid = 223,
+    /// Helpers did not consent or answer within the bound.
+    RepairMissing = 224,
 }
 
 impl Code {

@@ -23,12 +23,14 @@ pub mod change;
 mod contracts;
 pub mod declared;
 pub(crate) mod file;
+mod roster;
 mod version;
 
 pub use authority::{Authority, ListedCall};
 pub use change::{Change, SignedChange};
 pub use contracts::Contracts;
 pub use declared::Declared;
+pub use roster::Departed;
 
 /// A version of a network's definition, sealed: nothing in it changes, so its digest is computed once.
 #[derive(Clone, PartialEq, Eq, Debug)]

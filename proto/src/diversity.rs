@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[must_use]
 pub fn eligible_subset(definition: &Content, key: &KeyDefinition, candidates: &[NodeId]) -> Option<Vec<NodeId>> {
     let mut seen = BTreeSet::new();
-    let candidates: Vec<_> = key_members(key, candidates).filter(|node| seen.insert(*node)).collect();
+    let candidates: Vec<_> = key_members(definition, key, candidates).filter(|node| seen.insert(*node)).collect();
     let (mut chosen, mut steps) = (Vec::new(), SEARCH_STEPS_MAX);
     search(definition, key, &mut chosen, &candidates, &mut steps).then_some(chosen)
 }
@@ -26,12 +26,17 @@ pub fn eligible_subset(definition: &Content, key: &KeyDefinition, candidates: &[
 /// Whether `signers` are t different members of the key that meet its rule.
 #[must_use]
 pub fn is_eligible(definition: &Content, key: &KeyDefinition, signers: &[NodeId]) -> bool {
-    let distinct: BTreeSet<_> = key_members(key, signers).collect();
+    let distinct: BTreeSet<_> = key_members(definition, key, signers).collect();
     distinct.len() == signers.len() && can_complete(definition, key, signers, &[])
 }
 
-fn key_members<'a>(key: &KeyDefinition, nodes: &'a [NodeId]) -> impl Iterator<Item = NodeId> + 'a {
-    let members: BTreeSet<_> = key.nodes().collect();
+/// Those of `nodes` that are members and still in the definition: a key may have a member longer than its network has the node.
+fn key_members<'a>(
+    definition: &Content,
+    key: &KeyDefinition,
+    nodes: &'a [NodeId],
+) -> impl Iterator<Item = NodeId> + use<'a> {
+    let members: BTreeSet<_> = key.nodes().filter(|node| definition.nodes.contains_key(node)).collect();
     nodes.iter().copied().filter(move |node| members.contains(node))
 }
 

@@ -23,6 +23,7 @@ pub mod pause;
 pub mod point;
 pub mod policy;
 pub mod polynomial;
+pub mod repair;
 pub mod request;
 pub mod signature;
 pub mod time;
@@ -35,6 +36,7 @@ pub use message::Message;
 pub use operation::Operation;
 pub use opinion::Opinion;
 pub use point::{Point, PublicScalar};
+pub use repair::Repair;
 pub use request::Request;
 pub use signature::GroupSignature;
 

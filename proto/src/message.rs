@@ -12,19 +12,22 @@ use crate::limits::MEMBERS_MAX;
 use crate::opinion::{Opinion, SignedOpinion};
 use crate::pause::{Pause, SignedPause};
 use crate::point::{Point, PublicScalar};
+use crate::repair::Repair;
 use crate::request::Request;
 use crate::signature::GroupSignature;
 use crate::wire;
 use convert::{
     abort_from, abort_to, certificate_from, certified_from, certified_to, code, complaint_from, complaint_to, digest,
-    echo_from, echo_to, heads_from, heads_to, malformed, node, offered_from, offered_to, proposal_from, request_from,
-    round1_from, round1_to, share_from, share_to, shares_from, shares_to, strict, wanted_from, willingness_from,
-    willingness_to,
+    echo_from, echo_to, heads_from, heads_to, malformed, node, offered_from, offered_to, own_shares, proposal_from,
+    redeal_from, redeal_to, repair_from, request_from, round1_from, round1_to, share_from, share_to, shares_from,
+    shares_to, strict, wanted_from, willingness_from, willingness_to,
 };
+use possession::Possession;
 use prost::Message as _;
 use std::collections::BTreeMap;
 
 pub(crate) mod convert;
+pub mod possession;
 
 /// Everything that members say to each other.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,10 +38,12 @@ pub enum Message {
     KeyAccept,
     /// Round 1 of the key generation.
     KeyRound1(KeyRound1),
-    /// The digests of all round-1 packages as the sender saw them.
+    /// The digests of all round-1 packages as the sender saw them; in a resharing, of the dealings that it found good.
     KeyEcho(BTreeMap<Identifier, Digest>),
     /// Round 2: encrypted shares for all.
     KeyShares(KeyShares),
+    /// A member of the epoch before deals its share to the members of the next.
+    KeyRedeal(Box<KeyRedeal>),
     /// The sender's share from a dealer does not fit; proof included.
     KeyComplaint(KeyComplaint),
     /// The sender's certificate signature.
@@ -49,6 +54,14 @@ pub enum Message {
     KeyAbort(KeyAbort),
     /// The sender's signed abandonment of an undecided attempt.
     KeyAbandon(AuthorSignature),
+    /// The sender asks for the share that it lost. Session, here and in the three that follow: the repair's id.
+    RepairAsk(Repair),
+    /// An operator of the sender agreed to help. From the member that asked: those of all helpers have.
+    RepairConsent,
+    /// A helper's parts of what it owes to the repair, a sealed one for each helper.
+    RepairDeltas(KeyShares),
+    /// The sum of the parts that the sender got, sealed for the member that asked.
+    RepairSigma(KeyShares),
     /// Another member's envelope.
     Relay(Vec<u8>),
     /// A request. Session: its id.
@@ -119,8 +132,19 @@ pub struct KeyRound1 {
 pub struct KeyShares {
     /// The dealing's ephemeral public key.
     pub ephemeral: Point,
+    /// Proof that the dealer made it.
+    pub possession: Possession,
     /// For each other member, the sealed share: 32 bytes and a 16-byte tag.
     pub sealed: BTreeMap<Identifier, Vec<u8>>,
+}
+
+/// A dealing of one's share to the members of the next epoch (CRYPTO section 5): signed and sent as one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyRedeal {
+    /// Commitment to each coefficient, t' points. The first is the dealer's verifying share, which all know.
+    pub commitment: Vec<Point>,
+    /// The polynomial's value for every member of the new epoch, the dealer too where it is one.
+    pub shares: KeyShares,
 }
 
 /// A complaint that anybody can judge: the opened Diffie-Hellman point and a proof that it is the right one.
@@ -341,6 +365,11 @@ impl Message {
             Self::DefinitionChange(change) => (24, change.signed().to_wire().encode_to_vec()),
             Self::DefinitionHeld(digest) => (26, wire::DefinitionHeld { digest: digest.0.to_vec() }.encode_to_vec()),
             Self::Pause(pause) => (25, pause.encoded()),
+            Self::KeyRedeal(redeal) => (27, redeal_to(redeal).encode_to_vec()),
+            Self::RepairAsk(repair) => (28, repair.to_wire().encode_to_vec()),
+            Self::RepairConsent => (29, Vec::new()),
+            Self::RepairDeltas(parts) => (30, shares_to(parts).encode_to_vec()),
+            Self::RepairSigma(sum) => (31, shares_to(sum).encode_to_vec()),
         }
     }
 
@@ -355,7 +384,7 @@ impl Message {
             2 if body.is_empty() => Self::KeyAccept,
             3 => Self::KeyRound1(round1_from(&strict(body)?)?),
             4 => Self::KeyEcho(echo_from(&strict(body)?)?),
-            5 => Self::KeyShares(shares_from(strict(body)?)?),
+            5 => Self::KeyShares(own_shares(shares_from(strict(body)?)?, header)?),
             6 => Self::KeyComplaint(complaint_from(&strict(body)?)?),
             7 => Self::KeyCertified(certified_from(&strict(body)?)?),
             8 => certificate_from(body, header, definition)?,
@@ -384,6 +413,14 @@ impl Message {
             24 => Self::DefinitionChange(Box::new(SignedChange::from_wire(strict(body)?)?.verify(definition)?)),
             26 => Self::DefinitionHeld(digest(&strict::<wire::DefinitionHeld>(body)?.digest)?),
             25 => Self::Pause(Box::new(SignedPause::from_wire(&strict(body)?)?.verify(definition)?)),
+            27 => {
+                let KeyRedeal { commitment, shares } = redeal_from(strict(body)?)?;
+                Self::KeyRedeal(Box::new(KeyRedeal { commitment, shares: own_shares(shares, header)? }))
+            }
+            28 => repair_from(body, header, definition)?,
+            29 if body.is_empty() => Self::RepairConsent,
+            30 => Self::RepairDeltas(own_shares(shares_from(strict(body)?)?, header)?),
+            31 => Self::RepairSigma(own_shares(shares_from(strict(body)?)?, header)?),
             _ => return Err(malformed("kind")),
         })
     }

@@ -27,8 +27,8 @@ use firn_proto::opinion::Opinions;
 use firn_proto::policy::Policy;
 use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
-use firn_proto::{Definition, Epoch, Identifier, Incarnation, KeyId, NodeId};
-use firn_vault::api::{KeyOutcome, ReleaseRequest, Reply, Request, Subject, Write};
+use firn_proto::{Definition, Epoch, Identifier, Incarnation, KeyId, Message, NodeId};
+use firn_vault::api::{KeyOutcome, Redeals, ReleaseRequest, Reply, Request, Subject, Write};
 use firn_vault::{RootSecret, Vault};
 use frost_secp256k1 as frost;
 use frost_secp256k1::keys::dkg;
@@ -109,6 +109,7 @@ fn keygen_and_sign(t: u16, n: u16) {
     let mut net = net(t, n);
     let certificate = keygen(&mut net, t, n);
     sign(&mut net, &certificate, t, n);
+    reshare(&mut net, &certificate, t, n);
 }
 
 /// A key generation of the vaults, and one of frost's own beside it.
@@ -129,6 +130,7 @@ fn keygen(net: &mut Net, t: u16, n: u16) -> KeyCertificate {
         deadline: NOW,
         salt: [1; 32],
         definition: net.definition.digest(),
+        from: None,
     };
     let key_id = proposal.key_id(net.definition.network_id());
     let mut keygen = Keygen { net, t, n, proposal, key_id, parts1: Vec::new(), parts2: Vec::new() };
@@ -212,7 +214,7 @@ impl Keygen<'_> {
                 Write::Put { key, value } if key == Vault::share_record(key_id, Epoch(0)) => Some(value),
                 _ => None,
             });
-            let reply = self.net.ask(member, Request::Certify { key_id, stored }).1;
+            let reply = self.net.ask(member, Request::Certify { key_id, epoch: Epoch(0), stored }).1;
             let Reply::Certified { certified, .. } = reply else { panic!() };
             signatures.insert(member, certified.signature);
         }
@@ -241,6 +243,64 @@ impl Keygen<'_> {
             self.net.ask(member, Request::AcceptCertificate { certificate, activation: None });
         }
         certificate
+    }
+}
+
+/// The next epoch among the same members. frost has none: beside it stand its parts, a dealer's `split` and each share's own
+/// check, with its encryption. `decode` is what the dealings cost as messages.
+fn reshare(net: &mut Net, certificate: &KeyCertificate, t: u16, n: u16) {
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    let definition = net.definition.digest();
+    let from = Some(certificate.source());
+    let proposal =
+        KeyProposal { key_name: "slash".into(), proposer: NodeId(1), deadline: NOW, salt: [2; 32], definition, from };
+    let dealers: Vec<_> = net.members().into_iter().take(t.into()).collect();
+    let (mut deal, mut check, mut combine, mut decode) =
+        (Step::default(), Step::default(), Step::default(), Step::default());
+    let (mut redeals, mut shares) = (BTreeMap::new(), Vec::new());
+    for dealer in &dealers {
+        let request = Request::Redeal { proposal: proposal.clone() };
+        let reply = timed(&mut deal.vault, || net.ask(*dealer, request)).1;
+        let Reply::Redealt { redeal, .. } = reply else { panic!() };
+        let secret = frost::SigningKey::new(&mut rng);
+        let list = frost::keys::IdentifierList::Default;
+        let split = timed(&mut deal.bare, || frost::keys::split(&secret, n, t, list, &mut rng).unwrap());
+        let bare = *deal.bare.last().unwrap();
+        timed(&mut deal.required, || (0..n).for_each(|_| drop(black_box(encrypt()))));
+        *deal.required.last_mut().unwrap() += bare;
+        shares.push(split.0[&id(1)].clone());
+        redeals.insert(*dealer, *redeal);
+    }
+    let header = firn_proto::envelope::Header {
+        network: net.definition.network_id(),
+        session: proposal.key_id(net.definition.network_id()).into(),
+        sender: NodeId(1),
+        incarnation: Incarnation::new(1, 0),
+        sequence: 1,
+    };
+    let messages: Vec<_> =
+        redeals.values().map(|redeal| Message::KeyRedeal(Box::new(redeal.clone())).encode()).collect();
+    for member in net.members().into_iter().take(FROST_MEMBERS.into()) {
+        timed(&mut decode.vault, || {
+            messages
+                .iter()
+                .for_each(|(kind, body)| drop(Message::decode(*kind, body, &header, &net.definition).unwrap()));
+        });
+        let ask =
+            Redeals { proposal: proposal.clone(), source: Box::new(certificate.clone()), redeals: redeals.clone() };
+        let request = Request::CheckRedeals(ask.clone());
+        timed(&mut check.vault, || net.ask(member, request));
+        timed(&mut check.bare, || shares.iter().all(|share| black_box(share.verify()).is_ok()));
+        let bare = *check.bare.last().unwrap();
+        timed(&mut check.required, || (0..t).for_each(|_| drop(black_box(encrypt()))));
+        *check.required.last_mut().unwrap() += bare;
+        let request = Request::FinishRedeals(ask);
+        timed(&mut combine.vault, || net.ask(member, request));
+    }
+    deal.print(t, n, "redeal");
+    check.print(t, n, "check");
+    for (name, mut step) in [("combine", combine), ("decode", decode)] {
+        println!("{t:>2},{n:<4} {name:<8} {:>9.0}", median(&mut step.vault));
     }
 }
 

@@ -3,14 +3,15 @@
 use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{KeyCertificate, KeyProposal};
 use firn_proto::commitments::Commitments;
-use firn_proto::message::{KeyCertified, KeyComplaint, KeyRound1, KeyShares, SigningPackage};
+use firn_proto::message::{KeyCertified, KeyComplaint, KeyRedeal, KeyRound1, KeyShares, SigningPackage};
 use firn_proto::opinion::Opinions;
 use firn_proto::request;
 use firn_proto::time::WallTime;
 use firn_proto::{
-    Code, Digest, Epoch, GroupSignature, Identifier, KeyId, Message, NodeId, Point, PublicScalar, SessionId, SubjectId,
+    Code, Digest, Epoch, GroupSignature, Identifier, KeyId, Message, NodeId, Point, PublicScalar, Repair, SessionId,
+    SubjectId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A question to the vault. It trusts none of it: everything that decides over a share is checked again.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,6 +47,8 @@ pub enum Request {
     Certify {
         /// The attempt.
         key_id: KeyId,
+        /// The epoch that it makes.
+        epoch: Epoch,
         /// The record under [`crate::Vault::share_record`], read back by the host; `None` where it is absent.
         stored: Option<Vec<u8>>,
     },
@@ -67,6 +70,38 @@ pub enum Request {
     AbandonProposal {
         /// The attempt's proposal, which names the key and so our identifier.
         proposal: KeyProposal,
+    },
+    /// Deal our share of a key's epoch to the members of the next. Answer: [`Reply::Redealt`].
+    Redeal {
+        /// The proposal, which names the epoch that we hold.
+        proposal: KeyProposal,
+    },
+    /// Open our shares of the dealings that are here, and tell the good ones. Answer: [`Reply::Checked`].
+    CheckRedeals(Redeals),
+    /// Make our share of the new epoch of exactly these dealings, and store it as pending. Answer: [`Reply::Finished`].
+    FinishRedeals(Redeals),
+    /// Help to repair another member's share: our parts for all helpers. Answer: [`Reply::RepairDealt`].
+    RepairDeal {
+        /// The repair, whose digest is its id.
+        repair: Repair,
+    },
+    /// Add up the parts that the helpers made for us. Answer: [`Reply::RepairSummed`].
+    RepairSum {
+        /// The repair.
+        repair: Repair,
+        /// The parts of all helpers, our own included.
+        deltas: BTreeMap<Identifier, KeyShares>,
+    },
+    /// Make our lost share of the helpers' sums, and store it if it is the right one. Answer: [`Reply::Repaired`].
+    RepairFinish(Box<RepairFinish>),
+    /// Erase our share of the epoch before an active one. Answer: [`Reply::Retired`].
+    Retire {
+        /// The attempt that made the epoch that is over.
+        key_id: KeyId,
+        /// The certificate of a later epoch, which is active.
+        successor: Box<KeyCertificate>,
+        /// Its activation.
+        activation: GroupSignature,
     },
     /// Erase a pending key that all members have abandoned. Answer: [`Reply::Done`].
     Erase {
@@ -102,6 +137,30 @@ pub enum Request {
         /// How it ended.
         settlement: Settlement,
     },
+}
+
+/// What the helpers of a repair made for the member that lost its share.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RepairFinish {
+    /// The repair.
+    pub repair: Repair,
+    /// The certificate of the epoch.
+    pub certificate: Box<KeyCertificate>,
+    /// Its activation.
+    pub activation: GroupSignature,
+    /// The sums of all helpers.
+    pub sigmas: BTreeMap<Identifier, KeyShares>,
+}
+
+/// Dealings in a resharing, by dealer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Redeals {
+    /// The proposal.
+    pub proposal: KeyProposal,
+    /// The certificate of the epoch that it comes of.
+    pub source: Box<KeyCertificate>,
+    /// The dealings.
+    pub redeals: BTreeMap<Identifier, KeyRedeal>,
 }
 
 /// How a request ended on the finalised chain.
@@ -198,6 +257,48 @@ pub enum Reply {
         key_id: KeyId,
         /// The complaints, with proofs.
         complaints: Vec<KeyComplaint>,
+    },
+    /// To [`Request::Redeal`].
+    Redealt {
+        /// The attempt.
+        key_id: KeyId,
+        /// Our dealing.
+        redeal: Box<KeyRedeal>,
+    },
+    /// To [`Request::CheckRedeals`].
+    Checked {
+        /// The attempt.
+        key_id: KeyId,
+        /// Whose dealings are good.
+        good: BTreeSet<Identifier>,
+        /// Whose dealings are wrong for all to see: length, constant term or recipients.
+        faulty: Vec<Identifier>,
+        /// Complaints about dealings of which our share alone is wrong, with proofs.
+        complaints: Vec<KeyComplaint>,
+    },
+    /// To [`Request::RepairDeal`].
+    RepairDealt {
+        /// The repair's id.
+        repair: KeyId,
+        /// Our parts.
+        deltas: KeyShares,
+    },
+    /// To [`Request::RepairSum`].
+    RepairSummed {
+        /// The repair's id.
+        repair: KeyId,
+        /// Our sum.
+        sigma: KeyShares,
+    },
+    /// To [`Request::RepairFinish`]: our share is stored.
+    Repaired {
+        /// The repair's id.
+        repair: KeyId,
+    },
+    /// To [`Request::Retire`]: our share of this epoch is gone.
+    Retired {
+        /// The attempt that made it.
+        key_id: KeyId,
     },
     /// To [`Request::Certify`].
     Certified {

@@ -4,7 +4,7 @@ use crate::record::{KeyFacts, KeyState};
 use crate::suite::{self, SecretScalar, frost, point};
 use firn_proto::account::account_address;
 use firn_proto::certificate::KeyCertificate;
-use firn_proto::{Definition, Epoch, KeyId, NodeId};
+use firn_proto::{Definition, KeyId, NodeId};
 use zeroize::Zeroizing;
 
 /// A stored key with its share. Never cloned or shown; frost wipes its package on drop.
@@ -37,9 +37,8 @@ impl HeldKey {
     /// Reads a share record's content and checks it against the definition.
     pub(crate) fn decode(definition: &Definition, node: NodeId, key_id: KeyId, content: &[u8]) -> Option<Self> {
         let (facts, share) = KeyFacts::decode(content)?;
-        let key = definition.key(&facts.proposal.key_name)?;
+        let key = definition.at(facts.proposal.definition)?.key(&facts.proposal.key_name)?;
         let fits = facts.proposal.key_id(definition.network_id()) == key_id
-            && definition.has_been(facts.proposal.definition)
             && key.identifier_of(node) == Some(facts.identifier)
             && key.threshold == facts.threshold
             && facts.verifying_shares.keys().eq(key.members.keys());
@@ -73,7 +72,7 @@ impl HeldKey {
 
     /// Whether `certificate` is about this very key: same attempt, transcript, group key and verifying shares.
     pub(crate) fn is_certified_by(&self, certificate: &KeyCertificate) -> bool {
-        certificate.epoch() == Epoch(0)
+        certificate.epoch() == self.facts.proposal.epoch()
             && *certificate.proposal() == self.facts.proposal
             && certificate.transcript() == self.facts.transcript
             && *certificate.group_key() == self.facts.group_key

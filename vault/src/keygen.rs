@@ -5,7 +5,7 @@
 
 use crate::api::KeyOutcome;
 use crate::complaint;
-use crate::dealing::Route;
+use crate::dealing::{Route, possess};
 use crate::denial::Denial;
 use crate::record::KeyFacts;
 use crate::root::DecryptionKey;
@@ -27,6 +27,8 @@ pub(crate) struct Roster {
     pub(crate) identifier: Identifier,
     /// All members' vault keys, our own included.
     pub(crate) vault_keys: BTreeMap<Identifier, Point>,
+    /// All members' nodes.
+    pub(crate) nodes: BTreeMap<Identifier, NodeId>,
 }
 
 /// An attempt in memory. No variant is ever cloned, shown or stored.
@@ -89,6 +91,7 @@ impl Roster {
             threshold: key.threshold,
             identifier: key.identifier_of(node)?,
             vault_keys: key.members.iter().map(vault_key).collect::<Option<_>>()?,
+            nodes: key.members.clone(),
             proposal,
         })
     }
@@ -212,7 +215,10 @@ impl Shared {
             return Err(Code::VaultRefused.into());
         }
         for (dealer, dealing) in dealings {
-            if !dealing.sealed.keys().eq(members.keys().filter(|member| *member != dealer)) {
+            let roster = &self.roster;
+            let own = roster.nodes.get(dealer).is_some_and(|node| dealing.is_by(roster.network, roster.key_id, *node));
+            // What another may have made is not opened, also not to complain about it.
+            if !own || !dealing.sealed.keys().eq(members.keys().filter(|member| *member != dealer)) {
                 return Err(Denial::by(Code::DkgShareInvalid, *dealer));
             }
         }
@@ -315,7 +321,9 @@ fn deal<R: RngCore + CryptoRng>(
         Some((recipient, roster.route(roster.identifier, recipient).encrypt(&shared, &share)))
     };
     let sealed = roster.others().map(seal).collect::<Option<_>>()?;
-    Some(KeyShares { ephemeral: point(&ephemeral.public())?, sealed })
+    let node = *roster.nodes.get(&roster.identifier)?;
+    let possession = possess(roster.network, roster.key_id, node, &ephemeral, rng)?;
+    Some(KeyShares { ephemeral: point(&ephemeral.public())?, possession, sealed })
 }
 
 #[cfg(test)]

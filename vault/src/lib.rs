@@ -22,8 +22,8 @@ mod nonces;
 mod open;
 mod record;
 mod release;
-#[cfg(test)]
 mod repair;
+mod reshare;
 mod root;
 mod seal;
 mod settle;
@@ -54,6 +54,9 @@ use root::RootKeys;
 use seal::Place;
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
+
+/// What the record keys of shares begin with: a host leaves nothing of those behind that it deletes.
+pub const SHARES: &[u8] = b"share/";
 
 /// One node's vault.
 pub struct Vault {
@@ -103,15 +106,24 @@ impl Vault {
             Request::Deal { proposal } => self.deal(proposal, rng).map(reply),
             Request::Share { key_id, round1 } => self.share(key_id, round1, rng).map(reply),
             Request::Finish { key_id, dealings } => self.finish(key_id, &dealings, rng),
-            Request::Certify { key_id, stored } => self.certify(key_id, stored.as_deref(), rng),
+            Request::Certify { key_id, stored, .. } => self.certify(key_id, stored.as_deref(), rng),
             Request::AcceptCertificate { certificate, activation } => {
                 self.accept_certificate(*certificate, activation.as_ref(), rng)
             }
             Request::Abandon { key_id } => self.abandon(key_id, None, rng),
             Request::AbandonProposal { proposal } => {
-                let roster = Roster::new(&self.definition, self.node, proposal).ok_or(Code::DkgProposalInvalid)?;
-                self.abandon(roster.key_id, Some(roster.identifier), rng)
+                // Also of a version that is over: it may be what keeps the name taken.
+                let key = self.definition.at(proposal.definition).and_then(|version| version.key(&proposal.key_name));
+                let member = key.and_then(|key| key.identifier_of(self.node)).ok_or(Code::DkgProposalInvalid)?;
+                self.abandon(proposal.key_id(self.network), Some(member), rng)
             }
+            Request::Redeal { proposal } => self.redeal(&proposal, rng).map(reply),
+            Request::CheckRedeals(ask) => self.check_redeals(&ask, rng).map(reply),
+            Request::FinishRedeals(ask) => self.finish_redeals(&ask, rng),
+            Request::RepairDeal { repair } => self.repair_deal(&repair, rng).map(reply),
+            Request::RepairSum { repair, deltas } => self.repair_sum(&repair, &deltas, rng).map(reply),
+            Request::RepairFinish(ask) => self.repair_finish(&ask, rng),
+            Request::Retire { key_id, successor, activation } => self.retire(key_id, &successor, &activation, rng),
             Request::Erase { key_id, abandonments } => self.erase(key_id, &abandonments, rng),
             Request::Forget { key_id } => self.forget(key_id, rng),
             Request::Commit { key_id, epoch, coordinator, count, now } => {
@@ -127,14 +139,20 @@ impl Vault {
             Request::Author { session, .. } => return (*session, None),
             Request::Settle { request, .. } => return (request.id().into(), None),
             Request::Release(ask) => return (ask.package.subject.into(), Some(ask.package.hash())),
-            Request::Deal { proposal } | Request::AbandonProposal { proposal } => proposal.key_id(self.network),
+            Request::Deal { proposal } | Request::AbandonProposal { proposal } | Request::Redeal { proposal } => {
+                proposal.key_id(self.network)
+            }
+            Request::CheckRedeals(ask) | Request::FinishRedeals(ask) => ask.proposal.key_id(self.network),
             Request::AcceptCertificate { certificate, .. } => certificate.key_id(),
+            Request::RepairDeal { repair } | Request::RepairSum { repair, .. } => repair.id(self.network),
+            Request::RepairFinish(ask) => ask.repair.id(self.network),
             Request::Share { key_id, .. }
             | Request::Finish { key_id, .. }
             | Request::Certify { key_id, .. }
             | Request::Abandon { key_id }
             | Request::Erase { key_id, .. }
             | Request::Forget { key_id }
+            | Request::Retire { key_id, .. }
             | Request::Commit { key_id, .. } => *key_id,
         };
         (key_id.into(), None)
@@ -158,12 +176,14 @@ impl Vault {
     }
 
     fn deal<R: RngCore + CryptoRng>(&mut self, proposal: KeyProposal, rng: &mut R) -> Result<Reply, Denial> {
-        let roster = Roster::new(&self.definition, self.node, proposal).ok_or(Code::DkgProposalInvalid)?;
+        let roster = Some(proposal).filter(|proposal| proposal.from.is_none());
+        let roster = roster.and_then(|proposal| Roster::new(&self.definition, self.node, proposal));
+        let roster = roster.ok_or(Code::DkgProposalInvalid)?;
         let key_id = roster.key_id;
         let known = self.dealt.contains(&key_id)
             || self.attempts.contains_key(&key_id)
             || self.buried.contains(&key_id)
-            || self.held.contains_key(&(key_id, lifecycle::FIRST_EPOCH));
+            || self.holds(key_id);
         let under_way = self.attempts.values().filter(|attempt| !matches!(attempt, Attempt::Ended(_))).count();
         if known || under_way >= ATTEMPTS_MAX || self.dealt.len() >= DEALT_MAX {
             return Err(Code::DkgConflict.into());
@@ -217,12 +237,25 @@ impl Vault {
         }
     }
 
+    /// Whether a share of this attempt is stored.
+    fn holds(&self, key_id: KeyId) -> bool {
+        self.held.contains_key(&self.place_of(key_id))
+    }
+
+    /// Where the share of an attempt is held: an attempt makes one epoch.
+    fn place_of(&self, key_id: KeyId) -> (KeyId, Epoch) {
+        let first = (key_id, Epoch(0));
+        let mut held = self.held.range(first..=(key_id, Epoch(u32::MAX)));
+        held.next().map_or(first, |(place, _)| *place)
+    }
+
     /// The share of a key that may be used.
     fn certified(&self, key_id: KeyId, epoch: Epoch) -> Result<&HeldKey, Denial> {
         match self.held.get(&(key_id, epoch)) {
             Some(held) if held.certificate.is_some() => Ok(held),
             Some(_) => Err(Code::KeyNotReady.into()),
-            None if self.held.keys().any(|(held, _)| *held == key_id) => Err(Code::EpochMismatch.into()),
+            None if self.holds(key_id) => Err(Code::EpochMismatch.into()),
+            None if self.buried.contains(&key_id) => Err(Code::EpochRetired.into()),
             None => Err(Code::ShareMissing.into()),
         }
     }

@@ -18,9 +18,6 @@ use firn_proto::{Code, Epoch, GroupSignature, Identifier, KeyId};
 use rand_core::{CryptoRng, RngCore};
 use std::collections::BTreeMap;
 
-/// Key generation makes the shares of this epoch.
-pub(crate) const FIRST_EPOCH: Epoch = Epoch(0);
-
 impl Vault {
     /// Stores a finished key as pending.
     pub(crate) fn store<R: RngCore + CryptoRng>(
@@ -31,9 +28,10 @@ impl Vault {
     ) -> Result<Decision, Denial> {
         let outcome = held.facts.outcome();
         let content = held.encode().ok_or(Code::VaultRefused)?;
-        let share = self.put(Kind::Share, key_record(Kind::Share, key_id, FIRST_EPOCH), &content, rng);
-        let writes = vec![share, self.put_state(key_id, &held.state(), rng)];
-        let replaced = self.held.insert((key_id, FIRST_EPOCH), held);
+        let place = (key_id, held.facts.proposal.epoch());
+        let share = self.put(Kind::Share, key_record(Kind::Share, place.0, place.1), &content, rng);
+        let writes = vec![share, self.put_state(place, &held.state(), rng)];
+        let replaced = self.held.insert(place, held);
         assert!(replaced.is_none(), "one key id, one share");
         Ok(Decision { writes, reply: Reply::Finished { key_id, outcome } })
     }
@@ -49,7 +47,7 @@ impl Vault {
         if held.abandoned && !held.attested {
             return Err(Code::DkgAbandoned.into());
         }
-        let record_key = key_record(Kind::Share, key_id, FIRST_EPOCH);
+        let record_key = key_record(Kind::Share, key_id, held.facts.proposal.epoch());
         let content = self.open_record(Kind::Share, &record_key, stored.ok_or(Code::ShareMissing)?);
         let read_back = content
             .and_then(|content| HeldKey::decode(&self.definition, self.node, key_id, &content))
@@ -98,7 +96,7 @@ impl Vault {
         member: Option<Identifier>,
         rng: &mut R,
     ) -> Result<Decision, Denial> {
-        let (member, writes) = if let Some(held) = self.held.get(&(key_id, FIRST_EPOCH)) {
+        let (member, writes) = if let Some(held) = self.held.get(&self.place_of(key_id)) {
             if held.certificate.is_some() {
                 return Err(Code::VaultRefused.into());
             }
@@ -126,7 +124,7 @@ impl Vault {
             return Ok(Decision { writes: Vec::new(), reply: done });
         }
         let held = self.pending_or_certified(key_id)?;
-        let key = self.definition.key(&held.facts.proposal.key_name).ok_or(Code::KeyUnknown)?;
+        let key = self.key_of(held)?;
         if held.certificate.is_some() || !abandonments.keys().eq(key.members.keys()) {
             return Err(Code::VaultRefused.into());
         }
@@ -140,7 +138,7 @@ impl Vault {
 
     /// Drops an attempt whose certificate signature was never made. Its id stays used up.
     pub(crate) fn forget<R: RngCore + CryptoRng>(&mut self, key_id: KeyId, rng: &mut R) -> Result<Decision, Denial> {
-        let held = self.held.get(&(key_id, FIRST_EPOCH));
+        let held = self.held.get(&self.place_of(key_id));
         if held.is_some_and(|held| held.attested || held.certificate.is_some()) {
             return Err(Code::VaultRefused.into());
         }
@@ -150,7 +148,7 @@ impl Vault {
     }
 
     fn pending_or_certified(&self, key_id: KeyId) -> Result<&HeldKey, Denial> {
-        self.held.get(&(key_id, FIRST_EPOCH)).ok_or_else(|| Code::ShareMissing.into())
+        self.held.get(&self.place_of(key_id)).ok_or_else(|| Code::ShareMissing.into())
     }
 
     /// Changes what the state record says; no write where nothing changes.
@@ -160,16 +158,17 @@ impl Vault {
         change: impl FnOnce(&mut HeldKey),
         rng: &mut R,
     ) -> Result<Vec<Write>, Denial> {
-        let held = self.held.get_mut(&(key_id, FIRST_EPOCH)).ok_or(Code::ShareMissing)?;
+        let place = self.place_of(key_id);
+        let held = self.held.get_mut(&place).ok_or(Code::ShareMissing)?;
         let before = held.state();
         change(held);
         let after = held.state();
         assert!(after.certificate.is_none() || after.attested, "a whole certificate holds our signature");
-        Ok(if before == after { Vec::new() } else { vec![self.put_state(key_id, &after, rng)] })
+        Ok(if before == after { Vec::new() } else { vec![self.put_state(place, &after, rng)] })
     }
 
     /// Removes the share, if there is one, and uses the key id up for good.
-    fn bury<R: RngCore + CryptoRng>(&mut self, key_id: KeyId, rng: &mut R) -> Result<Vec<Write>, Denial> {
+    pub(crate) fn bury<R: RngCore + CryptoRng>(&mut self, key_id: KeyId, rng: &mut R) -> Result<Vec<Write>, Denial> {
         if self.buried.contains(&key_id) {
             return Ok(Vec::new());
         }
@@ -177,17 +176,17 @@ impl Vault {
             return Err(Code::VaultRefused.into());
         }
         let state = KeyState { erased: true, ..KeyState::default() };
-        let mut writes = vec![self.put_state(key_id, &state, rng)];
-        if let Some(held) = self.held.remove(&(key_id, FIRST_EPOCH)) {
-            assert!(held.certificate.is_none(), "a certified key is never removed");
-            writes.push(Write::Delete { key: key_record(Kind::Share, key_id, FIRST_EPOCH) });
+        let place = self.place_of(key_id);
+        let mut writes = vec![self.put_state(place, &state, rng)];
+        if self.held.remove(&place).is_some() {
+            writes.push(Write::Delete { key: key_record(Kind::Share, place.0, place.1) });
         }
         self.buried.insert(key_id);
         Ok(writes)
     }
 
-    fn put_state<R: RngCore + CryptoRng>(&self, key_id: KeyId, state: &KeyState, rng: &mut R) -> Write {
-        self.put(Kind::State, key_record(Kind::State, key_id, FIRST_EPOCH), &state.encode(), rng)
+    fn put_state<R: RngCore + CryptoRng>(&self, place: (KeyId, Epoch), state: &KeyState, rng: &mut R) -> Write {
+        self.put(Kind::State, key_record(Kind::State, place.0, place.1), &state.encode(), rng)
     }
 }
 

@@ -96,6 +96,11 @@ impl Pools {
         });
     }
 
+    /// Forgets what was on offer with a key's shares.
+    pub(crate) fn drop_key(&mut self, key_id: KeyId) {
+        self.pools.retain(|(key, ..), _| *key != key_id);
+    }
+
     /// Keeps an offer; the oldest of a full pool goes.
     pub(crate) fn insert(&mut self, key: PoolKey, nonces: Nonces, commitments: Commitments) {
         let pool = self.pools.entry(key).or_default();

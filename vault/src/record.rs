@@ -4,7 +4,7 @@
 //! happens to the key afterwards stands in its state record. Locks and release markers complete the list.
 
 use firn_proto::author::AuthorSignature;
-use firn_proto::certificate::KeyProposal;
+use firn_proto::certificate::{KeyProposal, KeySource};
 use firn_proto::time::WallTime;
 use firn_proto::{Digest, Epoch, Identifier, KeyId, NodeId, Point};
 use std::collections::BTreeMap;
@@ -68,6 +68,9 @@ pub(crate) fn key_of(suffix: &[u8]) -> Option<(KeyId, Epoch)> {
     Some(key)
 }
 
+/// What a later epoch's record ends with: key id, epoch and statement of the one before.
+const SOURCE_BYTES: usize = 32 + 4 + 32;
+
 /// The public facts of a key that a share record holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct KeyFacts {
@@ -85,6 +88,7 @@ impl KeyFacts {
         let proposal = &self.proposal;
         let name = proposal.key_name.as_bytes();
         let capacity = 32 + 2 * 2 + 32 + 65 + 8 + name.len() + 2 + 8 + 64 + 8 + self.verifying_shares.len() * 67;
+        let capacity = capacity + proposal.from.map_or(0, |_| SOURCE_BYTES);
         let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
         bytes.extend_from_slice(share);
         bytes.extend_from_slice(&self.identifier.0.to_be_bytes());
@@ -102,6 +106,12 @@ impl KeyFacts {
             bytes.extend_from_slice(&member.0.to_be_bytes());
             bytes.extend_from_slice(point.as_bytes());
         }
+        // A first epoch ends here, as all did before there were others.
+        if let Some(from) = proposal.from {
+            bytes.extend_from_slice(&from.key_id.0.0);
+            bytes.extend_from_slice(&from.epoch.0.to_be_bytes());
+            bytes.extend_from_slice(&from.statement.0);
+        }
         assert_eq!(bytes.len(), capacity, "the buffer was sized for exactly this content");
         bytes
     }
@@ -116,14 +126,20 @@ impl KeyFacts {
         let group_key = Point::from_slice(reader.take(65)?).ok()?;
         let length = reader.length()?;
         let key_name = String::from_utf8(reader.take(length)?.to_vec()).ok()?;
-        let proposal = KeyProposal {
+        let mut proposal = KeyProposal {
             key_name,
             proposer: NodeId(reader.u16()?),
             deadline: WallTime(u64::from_be_bytes(reader.array()?)),
             salt: reader.array()?,
             definition: Digest(reader.array()?),
+            from: None,
         };
         let verifying_shares = reader.members(|reader| Point::from_slice(reader.take(65)?).ok())?;
+        if !reader.0.is_empty() {
+            let key_id = KeyId(Digest(reader.array()?));
+            let epoch = Epoch(u32::from_be_bytes(reader.array()?));
+            proposal.from = Some(KeySource { key_id, epoch, statement: Digest(reader.array()?) });
+        }
         reader.end()?;
         Some((Self { proposal, identifier, threshold, transcript, group_key, verifying_shares }, share))
     }

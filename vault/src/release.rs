@@ -9,6 +9,7 @@ use crate::nonces::{Hedged, Nonces, PoolKey};
 use crate::record::Kind;
 use crate::settle::Lock;
 use crate::suite::{self, frost};
+use firn_proto::certificate::KeyProposal;
 use firn_proto::commitments::{CommitmentStatement, Commitments};
 use firn_proto::definition::KeyDefinition;
 use firn_proto::digest::CanonicalHasher;
@@ -163,8 +164,10 @@ impl Vault {
         if is_eligible(&self.definition, key, &nodes) { Ok(signers) } else { Err(Code::DiversityUnmet.into()) }
     }
 
-    fn key_of(&self, held: &HeldKey) -> Result<&KeyDefinition, Code> {
-        self.definition.key(&held.facts.proposal.key_name).ok_or(Code::KeyUnknown)
+    /// The key as its members were when this epoch was made.
+    pub(crate) fn key_of(&self, held: &HeldKey) -> Result<&KeyDefinition, Code> {
+        let KeyProposal { definition, key_name, .. } = &held.facts.proposal;
+        self.definition.at(*definition).unwrap_or(&self.definition).key(key_name).ok_or(Code::KeyUnknown)
     }
 
     /// Checks a request anew against our own definition, and names the locks that it takes.

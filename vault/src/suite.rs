@@ -34,6 +34,12 @@ impl SecretScalar {
         Self(*k256::NonZeroScalar::random(rng))
     }
 
+    /// The value at a member's identifier of the polynomial with these coefficients, constant term first.
+    pub(crate) fn evaluate(coefficients: &[Self], x: Identifier) -> Option<Self> {
+        let x = Scalar::from(u64::from(x.0));
+        Self::from_scalar(coefficients.iter().rev().fold(Scalar::ZERO, |sum, coefficient| sum * x + coefficient.0))
+    }
+
     /// The scalar itself, for arithmetic on the spot.
     pub(crate) fn scalar(&self) -> &Scalar {
         &self.0

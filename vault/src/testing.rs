@@ -25,6 +25,8 @@ use rand_core::{RngCore, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
+pub(crate) use crate::tests::script::Script;
+
 pub(crate) const EPOCH: Epoch = Epoch(0);
 pub(crate) const NOW: WallTime = WallTime(1_800_000_000);
 pub(crate) const AVS: Address = Address::repeat_byte(0xa5);
@@ -235,6 +237,7 @@ impl Net {
             deadline: WallTime(NOW.0 + 60),
             salt: [salt; 32],
             definition: self.definition.digest(),
+            from: None,
         }
     }
 
@@ -302,7 +305,7 @@ impl Net {
 
     pub(crate) fn certify_request(&mut self, node: NodeId, key_id: KeyId) -> Request {
         let stored = self.host(node).records.get(&Vault::share_record(key_id, EPOCH)).cloned();
-        Request::Certify { key_id, stored }
+        Request::Certify { key_id, epoch: EPOCH, stored }
     }
 
     pub(crate) fn signature(&mut self, node: NodeId, key_id: KeyId) -> AuthorSignature {
@@ -334,19 +337,33 @@ impl Net {
     }
 
     pub(crate) fn commit(&mut self, node: NodeId, key_id: KeyId, coordinator: NodeId) -> Commitments {
-        let reply = self.ask(node, Request::Commit { key_id, epoch: EPOCH, coordinator, count: 1, now: NOW });
+        self.commit_in(node, (key_id, EPOCH), coordinator)
+    }
+
+    pub(crate) fn commit_in(
+        &mut self,
+        node: NodeId,
+        (key_id, epoch): (KeyId, Epoch),
+        coordinator: NodeId,
+    ) -> Commitments {
+        let reply = self.ask(node, Request::Commit { key_id, epoch, coordinator, count: 1, now: NOW });
         let Reply::Committed(commitments) = reply else { panic!("not committed: {reply:?}") };
         commitments[0]
     }
 
     /// A package of fresh commitments of `signers` for `subject`, coordinated by the first of them.
     pub(crate) fn package(&mut self, key_id: KeyId, subject: &Subject, signers: &[NodeId]) -> SigningPackage {
+        self.package_in((key_id, EPOCH), subject, signers)
+    }
+
+    /// The same for a later epoch.
+    pub(crate) fn package_in(&mut self, of: (KeyId, Epoch), subject: &Subject, signers: &[NodeId]) -> SigningPackage {
         let coordinator = signers[0];
-        let commitments = signers.iter().map(|signer| (*signer, self.commit(*signer, key_id, coordinator))).collect();
+        let commitments = signers.iter().map(|signer| (*signer, self.commit_in(*signer, of, coordinator))).collect();
         SigningPackage {
             subject: subject.id(self.definition.network_id()),
-            key_id,
-            epoch: EPOCH,
+            key_id: of.0,
+            epoch: of.1,
             attempt: 0,
             coordinator,
             block: BlockReference::default(),
@@ -367,7 +384,7 @@ impl Net {
         subject: &Subject,
         signers: &[NodeId],
     ) -> GroupSignature {
-        let package = self.package(certificate.key_id(), subject, signers);
+        let package = self.package_in((certificate.key_id(), certificate.epoch()), subject, signers);
         let shares: Vec<_> = signers.iter().map(|signer| self.released(*signer, subject, &package)).collect();
         let signature = aggregate(&self.definition, certificate, subject, &package, &shares);
         assert!(signature.verifies(certificate.group_key(), subject.digest(&self.definition)));
@@ -461,36 +478,6 @@ fn aggregate(
 pub(crate) fn digest(byte: u8) -> Digest {
     Digest([byte; 32])
 }
-
-/// Hands out given bytes, and nothing after them.
-pub(crate) struct Script(pub(crate) std::collections::VecDeque<u8>);
-
-impl Script {
-    pub(crate) fn new(parts: &[Vec<u8>]) -> Self {
-        Self(parts.concat().into())
-    }
-}
-
-impl RngCore for Script {
-    fn next_u32(&mut self) -> u32 {
-        unreachable!("scripts hand out bytes")
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        unreachable!("scripts hand out bytes")
-    }
-
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        bytes.fill_with(|| self.0.pop_front().expect("the script is long enough"));
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
-        self.fill_bytes(bytes);
-        Ok(())
-    }
-}
-
-impl rand_core::CryptoRng for Script {}
 
 /// The bytes of a hexadecimal string in a vector file.
 pub(crate) fn hex_at(value: &serde_json::Value) -> Vec<u8> {

@@ -4,6 +4,7 @@ use crate::api::Subject;
 use crate::testing::{Net, release};
 
 pub(crate) mod people;
+pub(crate) mod script;
 
 #[test]
 fn five_vaults_make_a_key_activate_it_and_sign_a_request() {

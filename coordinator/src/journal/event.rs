@@ -7,14 +7,14 @@ use crate::api::{
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use firn_proto::certificate::KeyProposal;
-use firn_proto::definition::{Purpose, SignedChange};
+use firn_proto::definition::{Definition, Purpose, SignedChange};
 use firn_proto::message::BlockReference;
 use firn_proto::opinion::SignedOpinion;
 use firn_proto::pause::{SignedAct, SignedPause};
 use firn_proto::policy::{PastSlash, SlashHistory};
 use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
-use firn_proto::{Code, Digest, Incarnation, KeyId, NodeId, SubjectId, envelope, wire};
+use firn_proto::{Code, Digest, Incarnation, KeyId, NodeId, Repair, SubjectId, envelope, wire};
 use wire::journal_command::Command as WireCommand;
 use wire::journal_event::Event as WireEvent;
 
@@ -94,6 +94,8 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
                 Command::ProposeKey(proposal) => WireCommand::ProposeKey(proposal.to_wire()),
                 Command::AcceptKey(key_id) => WireCommand::AcceptKey(key_id.0.0.to_vec()),
                 Command::AbandonKey(key_id) => WireCommand::AbandonKey(key_id.0.0.to_vec()),
+                Command::RepairKey(repair) => WireCommand::RepairKey(repair.to_wire()),
+                Command::ConsentRepair(repair) => WireCommand::ConsentRepair(repair.0.0.to_vec()),
                 Command::TrustPeer { node, incarnation } => WireCommand::TrustPeer(peer(*node, incarnation.to_wire())),
                 Command::ShowHead => WireCommand::ShowHead(true),
                 Command::Pause => WireCommand::Pause(true),
@@ -159,20 +161,26 @@ pub(super) fn event_from(event: wire::JournalEvent, player: &Player<'_>) -> Opti
             stopped: said.stopped.iter().map(|name| Purpose::parse(name)).collect::<Option<_>>()?,
         },
         WireEvent::VaultReplied(reply) => Event::VaultReplied { reply: reply::reply_from(&reply, player)? },
-        WireEvent::Operator(command) => Event::Operator(match command.command? {
-            WireCommand::ProposeKey(proposal) => Command::ProposeKey(KeyProposal::from_wire(&proposal).ok()?),
-            WireCommand::AcceptKey(key_id) => Command::AcceptKey(KeyId(Digest::from_slice(&key_id)?)),
-            WireCommand::AbandonKey(key_id) => Command::AbandonKey(KeyId(Digest::from_slice(&key_id)?)),
-            WireCommand::TrustPeer(peer) => {
-                Command::TrustPeer { node: node(peer.node)?, incarnation: Incarnation::from_wire(peer.number) }
-            }
-            WireCommand::ShowHead(_) => Command::ShowHead,
-            WireCommand::Pause(_) => Command::Pause,
-            WireCommand::Resume(resume) => {
-                let act = |act: &wire::Act| SignedAct::from_wire(act).ok()?.verify(definition).ok();
-                Command::Resume(resume.acts.iter().map(act).collect::<Option<_>>()?)
-            }
-        }),
+        WireEvent::Operator(command) => Event::Operator(command_from(command.command?, definition)?),
+    })
+}
+
+fn command_from(command: WireCommand, definition: &Definition) -> Option<Command> {
+    Some(match command {
+        WireCommand::ProposeKey(proposal) => Command::ProposeKey(KeyProposal::from_wire(&proposal).ok()?),
+        WireCommand::AcceptKey(key_id) => Command::AcceptKey(KeyId(Digest::from_slice(&key_id)?)),
+        WireCommand::AbandonKey(key_id) => Command::AbandonKey(KeyId(Digest::from_slice(&key_id)?)),
+        WireCommand::RepairKey(repair) => Command::RepairKey(Repair::from_wire(&repair).ok()?),
+        WireCommand::ConsentRepair(repair) => Command::ConsentRepair(KeyId(Digest::from_slice(&repair)?)),
+        WireCommand::TrustPeer(peer) => {
+            Command::TrustPeer { node: node(peer.node)?, incarnation: Incarnation::from_wire(peer.number) }
+        }
+        WireCommand::ShowHead(_) => Command::ShowHead,
+        WireCommand::Pause(_) => Command::Pause,
+        WireCommand::Resume(resume) => {
+            let act = |act: &wire::Act| SignedAct::from_wire(act).ok()?.verify(definition).ok();
+            Command::Resume(resume.acts.iter().map(act).collect::<Option<_>>()?)
+        }
     })
 }
 
@@ -216,6 +224,7 @@ fn timer_to(timer: Timer) -> wire::JournalTimer {
         Timer::Widen { subject } => of(8, subject.0, 0),
         Timer::Pools => of(9, Digest::default(), 0),
         Timer::AntiEntropy => of(10, Digest::default(), 0),
+        Timer::KeyRepair { repair, phase } => of(11, repair.0, phase.into()),
     }
 }
 
@@ -233,6 +242,7 @@ fn timer_from(timer: &wire::JournalTimer) -> Option<Timer> {
         8 => Timer::Widen { subject },
         9 => Timer::Pools,
         10 => Timer::AntiEntropy,
+        11 => Timer::KeyRepair { repair: KeyId(id), phase: timer.number.try_into().ok()? },
         _ => return None,
     })
 }

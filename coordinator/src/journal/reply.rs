@@ -39,6 +39,19 @@ pub(super) fn reply_to(reply: &Reply) -> wire::JournalReply {
             ..of(10, subject.0)
         },
         Reply::Settled { subject } => of(12, subject.0),
+        Reply::Redealt { key_id, redeal } => made(13, key_id, &[Message::KeyRedeal(redeal.clone())]),
+        Reply::Checked { key_id, good, faulty, complaints } => {
+            let messages: Vec<_> = complaints.iter().copied().map(Message::KeyComplaint).collect();
+            wire::JournalReply {
+                good: good.iter().map(|dealer| dealer.0.into()).collect(),
+                faulty: faulty.iter().map(|dealer| dealer.0.into()).collect(),
+                ..made(14, key_id, &messages)
+            }
+        }
+        Reply::Retired { key_id } => of(15, key_id.0),
+        Reply::RepairDealt { repair, deltas } => made(16, repair, &[Message::RepairDeltas(deltas.clone())]),
+        Reply::RepairSummed { repair, sigma } => made(17, repair, &[Message::RepairSigma(sigma.clone())]),
+        Reply::Repaired { repair } => of(18, repair.0),
         Reply::Refused(refusal) => wire::JournalReply {
             code: refusal.code.to_wire(),
             package: refusal.package.map(|package| package.0.to_vec()).unwrap_or_default(),
@@ -60,7 +73,9 @@ pub(super) fn reply_from(reply: &wire::JournalReply, player: &Player<'_>) -> Opt
     };
     Some(match reply.kind {
         1 => Reply::Envelope(reply.bodies.first()?.clone()),
-        2 | 3 | 5..=7 => made_from(reply, key_id, player)?,
+        2 | 3 | 5..=7 | 13 | 14 | 16 | 17 => made_from(reply, key_id, player)?,
+        15 => Reply::Retired { key_id },
+        18 => Reply::Repaired { repair: key_id },
         4 => Reply::Finished {
             key_id,
             outcome: KeyOutcome {
@@ -100,19 +115,31 @@ fn made_from(reply: &wire::JournalReply, key_id: KeyId, player: &Player<'_>) -> 
     let kind = match reply.kind {
         2 => 3,
         3 => 5,
-        5 => 6,
+        5 | 14 => 6,
+        13 => 27,
+        16 => 30,
+        17 => 31,
         6 => 7,
         _ => 10,
     };
     let made = reply.bodies.iter().map(|body| Message::decode(kind, body, &header, &player.definition).ok());
     let made: Vec<_> = made.collect::<Option<_>>()?;
+    let complaint = |message| if let Message::KeyComplaint(complaint) = message { Some(complaint) } else { None };
     if reply.kind == 5 {
-        let complaint = |message| if let Message::KeyComplaint(complaint) = message { Some(complaint) } else { None };
         return Some(Reply::BadShares { key_id, complaints: made.into_iter().map(complaint).collect::<Option<_>>()? });
+    }
+    if reply.kind == 14 {
+        let good = reply.good.iter().map(|dealer| identifier(*dealer)).collect::<Option<_>>()?;
+        let faulty = reply.faulty.iter().map(|dealer| identifier(*dealer)).collect::<Option<_>>()?;
+        let complaints = made.into_iter().map(complaint).collect::<Option<_>>()?;
+        return Some(Reply::Checked { key_id, good, faulty, complaints });
     }
     Some(match made.into_iter().next()? {
         Message::KeyRound1(package) => Reply::Dealt { key_id, package },
         Message::KeyShares(dealing) => Reply::Shared { key_id, dealing },
+        Message::KeyRedeal(redeal) => Reply::Redealt { key_id, redeal },
+        Message::RepairDeltas(deltas) => Reply::RepairDealt { repair: key_id, deltas },
+        Message::RepairSigma(sigma) => Reply::RepairSummed { repair: key_id, sigma },
         Message::KeyCertified(certified) => Reply::Certified { key_id, certified },
         Message::KeyAbandon(signature) => Reply::Abandoned { key_id, signature },
         _ => return None,

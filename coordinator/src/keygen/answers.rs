@@ -1,6 +1,6 @@
 //! What the vault answers during a key generation, and what follows from it.
 
-use super::Phase;
+use super::{Attempt, Phase};
 use crate::api::{Class, Effect};
 use crate::engine::Engine;
 use crate::limits::KEY_PHASE_MS;
@@ -23,8 +23,12 @@ impl Engine {
                 if differs {
                     return self.abort(key_id, Code::DkgTranscriptMismatch, Vec::new(), None);
                 }
-                self.ask_vault(Request::Certify { key_id, stored: None });
+                let epoch = attempt.proposal.epoch();
+                self.ask_vault(Request::Certify { key_id, epoch, stored: None });
             }
+            Reply::Redealt { key_id, redeal } => self.say(key_id, Message::KeyRedeal(redeal)),
+            Reply::Checked { key_id, good, faulty, complaints } => self.checked(key_id, good, &faulty, &complaints),
+            Reply::Retired { key_id } => self.retired(key_id),
             Reply::BadShares { key_id, complaints } => self.complain(key_id, &complaints),
             Reply::Certified { key_id, certified } => self.certify(key_id, certified),
             Reply::Abandoned { key_id, signature } => self.say(key_id, Message::KeyAbandon(signature)),
@@ -33,6 +37,9 @@ impl Engine {
             | Reply::Committed(_)
             | Reply::Released { .. }
             | Reply::Settled { .. }
+            | Reply::RepairDealt { .. }
+            | Reply::RepairSummed { .. }
+            | Reply::Repaired { .. }
             | Reply::Refused(_) => {}
         }
     }
@@ -40,8 +47,8 @@ impl Engine {
     /// Says something of our own in an attempt, to the others and to ourselves.
     fn say(&mut self, key_id: KeyId, message: Message) {
         let Some(attempt) = self.attempts.get(&key_id) else { return };
-        let key = attempt.key.clone();
-        self.broadcast(&key, key_id.into(), message.clone(), Class::Protocol);
+        let party = attempt.party();
+        self.broadcast(&party, key_id.into(), message.clone(), Class::Protocol);
         self.send(self.me, key_id.into(), message, Class::Protocol);
     }
 
@@ -60,7 +67,14 @@ impl Engine {
 
     pub(crate) fn on_key_refused(&mut self, refusal: VaultRefusal) {
         let key_id = KeyId::from(refusal.session);
-        match self.attempts.get(&key_id).map(|attempt| attempt.phase) {
+        let attempt = self.attempts.get(&key_id);
+        match attempt.map(|attempt| attempt.phase) {
+            // Only our own dealing comes of it: any t others do.
+            Some(Phase::Round1) if attempt.is_some_and(Attempt::is_dealing) => {}
+            // What we were to erase is not there.
+            Some(Phase::Active | Phase::Certified) if refusal.code == Code::ShareMissing && self.is_over(key_id) => {
+                self.retired(key_id);
+            }
             Some(phase) if phase == Phase::Accepted || phase.is_exchanging() => {
                 self.abort(key_id, refusal.code, Vec::new(), refusal.culprit)
             }
@@ -85,11 +99,13 @@ impl Engine {
             return;
         };
         let activation = attempt.activation;
+        attempt.holds = true;
         // What was exchanged has served its purpose.
         attempt.round1.clear();
         attempt.echoes.clear();
         attempt.dealings.clear();
         attempt.relayed.clear();
+        attempt.forget_redeals();
         self.enter(key_id, Phase::Certified, "certified", 0);
         self.persist_attempt(key_id, "key-certified", None);
         self.spread_certificate(key_id);
@@ -105,8 +121,10 @@ impl Engine {
         attempt.activation = Some(signature);
         match (attempt.phase, attempt.certificate.clone()) {
             (Phase::Certified, _) => {
+                attempt.since = self.now.wall;
                 self.enter(key_id, Phase::Active, "active", 0);
                 self.persist_attempt(key_id, "key-activated", None);
+                self.succeed(key_id);
             }
             // We have abandoned, the others have not: now our vault takes the certificate.
             (Phase::Certifying, Some(certificate)) => self.accept_certificate(certificate),

@@ -6,7 +6,7 @@
 use crate::api::{Class, Observation};
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
-use crate::keygen::{Dealing, Phase, Round1};
+use crate::keygen::{Dealing, Phase, Relayed, Round1};
 use firn_proto::message::{KeyComplaint, KeyRound1, KeyShares};
 use firn_proto::{Code, Identifier, KeyId, Message, envelope};
 use firn_vault::complaint::{Verdict, judge};
@@ -45,11 +45,11 @@ impl Engine {
     }
 
     /// One member signed two contradicting things: all hear both, so that whoever saw only one learns of it.
-    fn equivocation(&mut self, key_id: KeyId, from: Identifier, envelopes: Vec<Vec<u8>>) {
+    pub(super) fn equivocation(&mut self, key_id: KeyId, from: Identifier, envelopes: Vec<Vec<u8>>) {
         let Some(attempt) = self.attempts.get(&key_id).filter(|attempt| !attempt.proven.contains(&from)) else {
             return;
         };
-        let key = attempt.key.clone();
+        let key = attempt.party();
         for envelope in &envelopes {
             self.broadcast(&key, key_id.into(), Message::Relay(envelope.clone()), Class::Protocol);
         }
@@ -57,9 +57,11 @@ impl Engine {
     }
 
     /// A proof against a member: shown once, kept with an attempt that ended without one, and the end of a running one.
-    fn convict(&mut self, key_id: KeyId, culprit: Identifier, code: Code, envelopes: Vec<Vec<u8>>) {
+    pub(super) fn convict(&mut self, key_id: KeyId, culprit: Identifier, code: Code, envelopes: Vec<Vec<u8>>) {
         let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
-        let Some(node) = attempt.key.members.get(&culprit).copied() else { return };
+        let Some(node) = attempt.node_of(culprit) else { return };
+        // In a resharing the others go on without it.
+        let reshares = attempt.source.is_some();
         if !attempt.proven.insert(culprit) {
             return;
         }
@@ -71,7 +73,9 @@ impl Engine {
         if late {
             self.persist_attempt(key_id, "key-evidence", Some(code));
         }
-        self.abort(key_id, code, Vec::new(), Some(culprit));
+        if !reshares {
+            self.abort(key_id, code, Vec::new(), Some(culprit));
+        }
     }
 
     /// After an echo mismatch: gives every member the envelopes of whom it saw another package, so that whoever signed
@@ -116,8 +120,8 @@ impl Engine {
         let judged = |phase: Phase| (Phase::Round1..=Phase::Certifying).contains(&phase) || phase == Phase::Aborted;
         let attempt = self.attempts.get_mut(&key_id).filter(|attempt| judged(attempt.phase));
         let Some(attempt) = attempt.filter(|_| header.session == inbound.session) else { return };
-        let author = attempt.key.identifier_of(header.sender);
-        let (Some(author), Some(relayer)) = (author, attempt.key.identifier_of(inbound.from)) else { return };
+        let author = attempt.identifier_of(header.sender);
+        let (Some(author), Some(relayer)) = (author, attempt.identifier_of(inbound.from)) else { return };
         if attempt.accepted.get(&author) != Some(&header.incarnation) {
             return;
         }
@@ -130,12 +134,18 @@ impl Engine {
                 .map(|known| known.envelope.clone()),
             Message::KeyShares(shares) => {
                 let dealing = Dealing { shares: shares.clone(), incarnation, envelope: bytes.to_vec() };
-                attempt.relayed.insert(relayer, (author, dealing));
+                attempt.relayed.insert(relayer, Relayed { dealer: author, dealing, commitment: None });
                 attempt
                     .dealings
                     .get(&author)
                     .filter(|known| known.incarnation == incarnation && known.shares != *shares)
                     .map(|known| known.envelope.clone())
+            }
+            Message::KeyRedeal(redeal) => {
+                let (shares, commitment) = (redeal.shares.clone(), Some(redeal.commitment.clone()));
+                let dealing = Dealing { shares, incarnation, envelope: bytes.to_vec() };
+                attempt.relayed.insert(relayer, Relayed { dealer: author, dealing, commitment });
+                attempt.other_redeal(author, redeal, incarnation)
             }
             _ => None,
         };
@@ -153,18 +163,23 @@ impl Engine {
         inbound: &Inbound<'_>,
     ) {
         let Some(attempt) = self.attempts.get(&key_id) else { return };
-        let relayed = attempt.relayed.get(&from).filter(|(dealer, _)| *dealer == complaint.dealer);
-        let (Some((_, dealing)), Some(round1)) = (relayed, attempt.round1.get(&complaint.dealer)) else { return };
+        let relayed = attempt.relayed.get(&from).filter(|relayed| relayed.dealer == complaint.dealer);
+        let Some(Relayed { dealing, commitment, .. }) = relayed else { return };
+        let round1 = attempt.round1.get(&complaint.dealer);
+        let Some(commitment) = commitment.as_ref().or_else(|| round1.map(|round1| &round1.package.commitment)) else {
+            return;
+        };
         let Some(complainer) = attempt.key.members.get(&from).and_then(|node| self.definition.nodes.get(node)) else {
             return;
         };
-        let (network, commitment) = (self.definition.network_id(), &round1.package.commitment);
+        let network = self.definition.network_id();
         let verdict = judge(network, key_id, commitment, &dealing.shares, from, &complainer.vault_key, complaint);
         let (code, culprit) = match verdict {
             Verdict::DealerAtFault => (Code::DkgShareInvalid, complaint.dealer),
             Verdict::ComplainerAtFault => (Code::DkgComplaintFalse, from),
         };
-        let envelopes = vec![round1.envelope.clone(), dealing.envelope.clone(), inbound.envelope.to_vec()];
+        let first = round1.map(|round1| round1.envelope.clone());
+        let envelopes = first.into_iter().chain([dealing.envelope.clone(), inbound.envelope.to_vec()]).collect();
         self.convict(key_id, culprit, code, envelopes);
     }
 }

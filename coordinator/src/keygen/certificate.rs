@@ -24,8 +24,9 @@ impl Engine {
         if attempt.phase >= Phase::Certified {
             return;
         }
+        let version = self.definition.at(attempt.proposal.definition).unwrap_or(&self.definition);
         let digest = certificate_digest(self.definition.network_id(), key_id, certified.statement, from);
-        if verify_member(&self.definition, &attempt.key, from, digest, &certified.signature).is_err() {
+        if verify_member(version, &attempt.key, from, digest, &certified.signature).is_err() {
             return self.effect(Effect::Penalise { peer: inbound.from, reason: Code::EnvelopeSignatureInvalid });
         }
         let ours = |certified: &KeyCertified| {
@@ -46,8 +47,15 @@ impl Engine {
         let key_id = certificate.key_id();
         match self.attempts.get(&key_id).map(|attempt| attempt.phase) {
             Some(Phase::Certifying) => self.accept_certificate(certificate.clone()),
+            Some(phase) if phase == Phase::Aborted || phase < Phase::Checking => self.learn_of(inbound, certificate),
             Some(_) => {}
-            None => self.ignored(inbound, Code::KeyUnknown),
+            None => self.learn_of(inbound, certificate),
+        }
+    }
+
+    fn learn_of(&mut self, inbound: &Inbound<'_>, certificate: &KeyCertificate) {
+        if let Err(code) = self.learn(certificate) {
+            self.ignored(inbound, code);
         }
     }
 
@@ -90,8 +98,8 @@ impl Engine {
     pub(super) fn spread_certificate(&mut self, key_id: KeyId) {
         let Some(attempt) = self.attempts.get(&key_id) else { return };
         let Some(certificate) = attempt.certificate.clone() else { return };
-        let key = attempt.key.clone();
-        self.broadcast(&key, key_id.into(), Message::KeyCertificate(Box::new(certificate)), Class::Bulk);
+        let party = attempt.party();
+        self.broadcast(&party, key_id.into(), Message::KeyCertificate(Box::new(certificate)), Class::Bulk);
     }
 
     /// A member still says its certificate signature: it lacks the certificate.

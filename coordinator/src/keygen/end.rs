@@ -1,9 +1,11 @@
 //! How an attempt ends without a key: expired, aborted, undecided, abandoned by all.
 
 use super::Phase;
-use crate::api::{Class, Effect, Observation};
+use super::reshare::GRACE;
+use crate::api::{Class, Effect, Observation, Timer};
 use crate::audit::AuditNote;
 use crate::engine::{Engine, Inbound};
+use crate::limits::KEY_REPEAT_MS;
 use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{abandon_digest, verify_member};
 use firn_proto::message::KeyAbort;
@@ -14,6 +16,9 @@ impl Engine {
     /// The phase's bound has passed.
     pub(crate) fn key_phase_over(&mut self, key_id: KeyId, phase: u8) {
         let Some(attempt) = self.attempts.get(&key_id) else { return };
+        if phase & GRACE != 0 {
+            return self.grace_over(key_id, phase & !GRACE);
+        }
         if attempt.phase as u8 != phase {
             return;
         }
@@ -21,9 +26,18 @@ impl Engine {
         match attempt.phase {
             Phase::Proposed => self.drop_proposal(key_id, Code::DkgExpired),
             Phase::Accepted => self.abort(key_id, Code::DkgExpired, missing, None),
+            // Who only deals waits for what the others make of it.
+            Phase::Round1 if attempt.key.identifier_of(self.me).is_none() && !attempt.undecided => self.wait_on(key_id),
             phase if phase.is_exchanging() => self.abort(key_id, Code::DkgMissing, missing, None),
             Phase::Certifying => self.certifying_over(key_id),
             _ => {}
+        }
+    }
+
+    fn wait_on(&mut self, key_id: KeyId) {
+        if let Some(attempt) = self.attempts.get_mut(&key_id) {
+            attempt.undecided = true;
+            self.set_timer(Timer::KeyPhase { key_id, phase: Phase::Round1 as u8 }, KEY_REPEAT_MS);
         }
     }
 
@@ -42,7 +56,7 @@ impl Engine {
         let abort = KeyAbort { code, missing: missing.clone(), culprit };
         attempt.phase = Phase::Aborted;
         attempt.ended = Some(abort.clone());
-        let key = attempt.key.clone();
+        let key = attempt.party();
         self.observe(Observation::KeyEnded { key_id, code, missing, culprit });
         self.persist_attempt(key_id, "key-aborted", Some(code));
         self.ask_vault(Request::Forget { key_id });
@@ -54,6 +68,10 @@ impl Engine {
         let attempt = self.attempts.get(&key_id).ok_or(Code::KeyUnknown)?;
         if attempt.phase == Phase::Certified {
             self.give_up(key_id);
+            return Ok(());
+        }
+        if attempt.phase == Phase::Accepted || attempt.phase.is_exchanging() {
+            self.abort(key_id, Code::DkgStopped, Vec::new(), None);
             return Ok(());
         }
         if !matches!(attempt.phase, Phase::Certifying | Phase::Aborted) {
@@ -86,8 +104,9 @@ impl Engine {
         inbound: &Inbound<'_>,
     ) {
         let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        let version = self.definition.at(attempt.proposal.definition).unwrap_or(&self.definition);
         let digest = abandon_digest(self.definition.network_id(), key_id, from);
-        if verify_member(&self.definition, &attempt.key, from, digest, &signature).is_err() {
+        if verify_member(version, &attempt.key, from, digest, &signature).is_err() {
             return self.effect(Effect::Penalise { peer: inbound.from, reason: Code::EnvelopeSignatureInvalid });
         }
         attempt.abandonments.insert(from, signature);

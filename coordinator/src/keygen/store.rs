@@ -9,14 +9,15 @@ use crate::record::{self, SCHEMA};
 use firn_proto::author::AuthorSignature;
 use firn_proto::certificate::{KeyCertificate, KeyProposal};
 use firn_proto::message::{KeyAbort, KeyCertified};
+use firn_proto::time::WallTime;
 use firn_proto::{Code, Digest, GroupSignature, Identifier, KeyId, Point, wire};
 use firn_vault::api::{KeyOutcome, Request};
 use std::collections::BTreeMap;
 
 impl Engine {
-    pub(super) fn persist_attempt(&mut self, key_id: KeyId, event: &'static str, code: Option<Code>) {
+    pub(crate) fn persist_attempt(&mut self, key_id: KeyId, event: &'static str, code: Option<Code>) {
         let Some(attempt) = self.attempts.get(&key_id) else { return };
-        let Some(me) = attempt.key.identifier_of(self.me) else { return };
+        let me = attempt.identifier_of(self.me);
         let transcript = attempt.outcome.as_ref().map(|outcome| outcome.transcript.0).unwrap_or_default();
         let record = record::put(Family::Keys, key_id.0, &stored(attempt, me));
         self.persist(vec![record], AuditNote { code, reference: &transcript, ..AuditNote::new(key_id, event) });
@@ -29,16 +30,19 @@ impl Engine {
             return None;
         }
         let proposal = KeyProposal::from_wire(stored.proposal.as_ref()?).ok()?;
-        let key = self.definition.key(&proposal.key_name)?.clone();
-        let me = key.identifier_of(self.me)?;
+        let version = self.definition.at(proposal.definition)?;
+        let key = version.key(&proposal.key_name)?.clone();
+        let me = key.identifier_of(self.me);
         let key_id = proposal.key_id(self.definition.network_id());
         if record_key != key_id.0.0 {
             return None;
         }
-        let mut attempt = Attempt::new(proposal, key, self.me);
+        let mut attempt = Attempt::new(proposal, key, self.me, None);
+        attempt.since = WallTime(stored.since);
+        attempt.holds = (stored.held || !stored.own_signature.is_empty()) && !stored.retired;
         // A record without more is of an attempt that we dealt for: the polynomial went with the restart.
         attempt.phase = Phase::Aborted;
-        attempt.ended = Some(KeyAbort { code: Code::DkgRestarted, missing: vec![me], culprit: None });
+        attempt.ended = Some(KeyAbort { code: Code::DkgRestarted, missing: me.into_iter().collect(), culprit: None });
         attempt.given_up = stored.given_up;
         let signature = |bytes: &[u8]| bytes.try_into().ok().map(AuthorSignature);
         if !stored.own_signature.is_empty() {
@@ -49,12 +53,12 @@ impl Engine {
             };
             let (statement, signature) = (outcome.statement(), signature(&stored.own_signature)?);
             attempt.outcome = Some(outcome);
-            attempt.certified.insert(me, KeyCertified { statement, signature });
+            attempt.certified.insert(me?, KeyCertified { statement, signature });
             attempt.phase = Phase::Certifying;
             attempt.ended = None;
         }
         if !stored.own_abandonment.is_empty() {
-            attempt.abandonments.insert(me, signature(&stored.own_abandonment)?);
+            attempt.abandonments.insert(me?, signature(&stored.own_abandonment)?);
         }
         if let Some(certificate) = &stored.certificate {
             let certificate = KeyCertificate::from_wire(certificate, &self.definition).ok()?;
@@ -73,9 +77,9 @@ impl Engine {
                 return None;
             }
             attempt.activation = Some(signature);
-            attempt.phase = Phase::Active;
+            attempt.phase = if stored.retired { Phase::Retired } else { Phase::Active };
         }
-        if let Some(ended) = &stored.ended {
+        if let Some(ended) = stored.ended.as_ref().filter(|_| attempt.certificate.is_none()) {
             attempt.ended = Some(restore_end(ended)?);
             attempt.phase = if ended.code == Code::DkgAbandoned.to_wire() { Phase::Abandoned } else { Phase::Aborted };
         }
@@ -87,7 +91,9 @@ impl Engine {
         let Some(attempt) = self.attempts.get(&key_id) else { return };
         match (attempt.phase, &attempt.certificate) {
             (Phase::Certifying, _) => self.enter(key_id, Phase::Certifying, "certifying", KEY_PHASE_MS),
-            (Phase::Certified, Some(certificate)) => self.activate(certificate.clone()),
+            (Phase::Certified, Some(certificate)) if attempt.holds => self.activate(certificate.clone()),
+            (Phase::Certified, Some(_)) => self.await_activation(key_id),
+            (Phase::Active, Some(_)) => self.resume_retirement(key_id),
             (Phase::Aborted, _) if attempt.ended.as_ref().is_some_and(|end| end.code == Code::DkgRestarted) => {
                 self.ask_vault(Request::Forget { key_id });
             }
@@ -96,7 +102,7 @@ impl Engine {
     }
 }
 
-fn stored(attempt: &Attempt, me: Identifier) -> wire::StoredKey {
+fn stored(attempt: &Attempt, me: Option<Identifier>) -> wire::StoredKey {
     let outcome = attempt.outcome.as_ref();
     let share = |(member, point): (&Identifier, &Point)| wire::VerifyingShare {
         member: member.0.into(),
@@ -110,7 +116,10 @@ fn stored(attempt: &Attempt, me: Identifier) -> wire::StoredKey {
         transcript: outcome.map(|outcome| outcome.transcript.0.to_vec()).unwrap_or_default(),
         group_key: outcome.map(|outcome| outcome.group_key.as_bytes().to_vec()).unwrap_or_default(),
         shares: outcome.map(|outcome| outcome.verifying_shares.iter().map(share).collect()).unwrap_or_default(),
-        own_signature: attempt.certified.get(&me).map(|own| own.signature.0.to_vec()).unwrap_or_default(),
+        own_signature: me
+            .and_then(|me| attempt.certified.get(&me))
+            .map(|own| own.signature.0.to_vec())
+            .unwrap_or_default(),
         certificate: attempt
             .certificate
             .as_ref()
@@ -118,7 +127,7 @@ fn stored(attempt: &Attempt, me: Identifier) -> wire::StoredKey {
             .map(KeyCertificate::to_wire),
         activation: attempt
             .activation
-            .filter(|_| attempt.phase == Phase::Active)
+            .filter(|_| matches!(attempt.phase, Phase::Active | Phase::Retired))
             .map(|signature| signature.as_bytes().to_vec())
             .unwrap_or_default(),
         ended: ended.map(|ended| wire::KeyAbort {
@@ -126,8 +135,14 @@ fn stored(attempt: &Attempt, me: Identifier) -> wire::StoredKey {
             missing: ended.missing.iter().map(|member| member.0.into()).collect(),
             culprit: ended.culprit.map_or(0, |member| member.0.into()),
         }),
-        own_abandonment: attempt.abandonments.get(&me).map(|signature| signature.0.to_vec()).unwrap_or_default(),
+        own_abandonment: me
+            .and_then(|me| attempt.abandonments.get(&me))
+            .map(|signature| signature.0.to_vec())
+            .unwrap_or_default(),
         given_up: attempt.given_up,
+        retired: attempt.phase == Phase::Retired,
+        since: attempt.since.0,
+        held: attempt.holds && me.is_none_or(|me| !attempt.certified.contains_key(&me)),
     }
 }
 

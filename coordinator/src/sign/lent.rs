@@ -41,6 +41,11 @@ impl Lent {
         self.offered.retain(|(_, to), _| *to != coordinator);
     }
 
+    /// Forgets what was offered with a key's shares.
+    pub(crate) fn drop_key(&mut self, key_id: KeyId) {
+        self.offered.retain(|(of, _), _| *of != key_id);
+    }
+
     /// Takes our commitments for a package. True for the first time; the same package may come again, another never.
     pub(crate) fn take(&mut self, own: &CommitmentStatement, package: Digest) -> Result<bool, Code> {
         let full = self.packages.len() >= LENT_MAX;

@@ -15,8 +15,11 @@ impl Engine {
     pub(crate) fn on_package(&mut self, inbound: &Inbound<'_>, package: &SigningPackage) {
         let id = package.subject;
         if self.subjects.contains_key(&id) && !self.is_plausible(id, inbound.from, package) {
-            self.ignored(inbound, Code::PackageInvalid);
-            return self.refuse_package(id, package, Code::PackageInvalid);
+            let other = self.subject_key(id).is_some_and(|(key_id, _)| key_id != package.key_id);
+            let code = if other { Code::EpochMismatch } else { Code::PackageInvalid };
+            self.ignored(inbound, code);
+            self.compare_epochs(package.key_id, inbound.from);
+            return self.refuse_package(id, package, code);
         }
         let now = self.now.wall;
         let shunned = self.shunned(package).is_some();

@@ -6,7 +6,7 @@ use firn_coordinator::versions::in_force;
 use firn_coordinator::{Config, Engine};
 use firn_proto::definition::Definition;
 use firn_proto::time::Time;
-use firn_proto::{Epoch, Incarnation, NodeId};
+use firn_proto::{Incarnation, NodeId};
 use firn_vault::api::{Reply, Request as VaultRequest, Write};
 use firn_vault::backup::BackupKey;
 use firn_vault::{RootSecret, Vault};
@@ -69,9 +69,9 @@ impl Host {
 
     pub(crate) fn ask(&mut self, request: VaultRequest) -> Reply {
         let request = match request {
-            VaultRequest::Certify { key_id, stored: None } => {
-                let stored = self.sealed.get(&Vault::share_record(key_id, Epoch(0))).cloned();
-                VaultRequest::Certify { key_id, stored }
+            VaultRequest::Certify { key_id, epoch, stored: None } => {
+                let stored = self.sealed.get(&Vault::share_record(key_id, epoch)).cloned();
+                VaultRequest::Certify { key_id, epoch, stored }
             }
             other => other,
         };
@@ -91,7 +91,13 @@ impl Host {
         let keys = self.engine.certified_keys();
         let (me, boot, check_evidence) = (NodeId(id), Incarnation::default(), false);
         let mut vault = Vault::open(self.definition.clone(), me, boot, root(id), []).unwrap();
-        let config = Config { definition: self.definition.clone(), me, incarnation: boot, check_evidence };
+        let config = Config {
+            definition: self.definition.clone(),
+            me,
+            incarnation: boot,
+            check_evidence,
+            refresh_after: Some(0),
+        };
         let mut engine = Engine::restore(config, &[]).unwrap();
         (self.records, self.sealed, self.incarnation) = Default::default();
         for (certificate, _) in &keys {
@@ -122,7 +128,13 @@ pub(crate) fn boot(
     let all: Vec<_> = records.values().cloned().collect();
     let boot = Incarnation::new(incarnation, 0);
     let definition = in_force(definition.clone(), &all).unwrap();
-    let config = Config { definition: definition.clone(), me: NodeId(id), incarnation: boot, check_evidence };
+    let config = Config {
+        definition: definition.clone(),
+        me: NodeId(id),
+        incarnation: boot,
+        check_evidence,
+        refresh_after: Some(0),
+    };
     let (recorder, journal) = Recorder::start(&config, boot, &all);
     let engine = Engine::restore(config, &all).unwrap();
     let opened = Vault::open(definition.clone(), NodeId(id), boot, root(id), sealed.clone());

@@ -57,6 +57,7 @@ fn recorded(bench: &Bench, odd: Option<usize>) -> Vec<u8> {
         me: NodeId(1),
         incarnation: Incarnation::new(1, 0),
         check_evidence: false,
+        refresh_after: Some(0),
     };
     let mut engine = Engine::restore(config.clone(), &[]).unwrap();
     let (mut recorder, mut bytes) = Recorder::start(&config, Incarnation::new(1, 0), &[]);
@@ -114,6 +115,7 @@ fn every_kind_of_event_reads_back() {
     };
     let timers = [
         Timer::KeyPhase { key_id: KeyId(id), phase: 3 },
+        Timer::KeyRepair { repair: KeyId(id), phase: 1 },
         Timer::Takeover { subject, round: 5 },
         Timer::Widen { subject },
         Timer::Pools,
@@ -138,7 +140,9 @@ fn every_kind_of_event_reads_back() {
         Event::VaultReplied { reply: Reply::Envelope(vec![1]) },
         refused(None, None),
         refused(Some(package), Some(firn_proto::Identifier(2))),
+        Event::VaultReplied { reply: Reply::Repaired { repair: KeyId(id) } },
         Event::Operator(Command::AbandonKey(KeyId(id))),
+        Event::Operator(Command::ConsentRepair(KeyId(id))),
     ];
     events.extend(timers.map(Event::TimerFired));
     let config = Config {
@@ -146,6 +150,7 @@ fn every_kind_of_event_reads_back() {
         me: NodeId(1),
         incarnation: Incarnation::new(1, 0),
         check_evidence: false,
+        refresh_after: Some(0),
     };
     let (recorder, mut bytes) = Recorder::start(&config, Incarnation::new(1, 0), &bench.hosts[&1].all_records());
     let now = Time { monotonic: MonotonicTime(5), wall: WallTime(6) };

@@ -245,6 +245,7 @@ fn r15_the_count_survives_a_restart_and_is_never_fresh_where_it_cannot_be_read()
         me: NodeId(1),
         incarnation: Incarnation::new(9, 0),
         check_evidence: false,
+        refresh_after: Some(0),
     };
     assert_eq!(Engine::restore(config, &records).unwrap_err().0, Code::RecordCorrupt);
 }

@@ -36,7 +36,11 @@ mod people;
 #[cfg(test)]
 mod quarantine;
 #[cfg(test)]
+mod repair;
+#[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod reshare;
 #[cfg(test)]
 mod restore;
 #[cfg(test)]

@@ -12,6 +12,7 @@ fn restore(bench: &Bench, records: &[Record]) -> Result<Engine, (Code, Vec<u8>)>
             me: NodeId(1),
             incarnation: firn_proto::Incarnation::new(2, 0),
             check_evidence: false,
+            refresh_after: Some(0),
         },
         records,
     )
@@ -101,7 +102,8 @@ fn a_flipped_bit_in_a_signature_of_a_certificate_is_corruption() {
     let records = bench.hosts[&1].all_records();
     let index = records.iter().position(|record| record.family == Family::Keys).unwrap();
     let value = records[index].value.clone().unwrap();
-    for from_end in [1, 90, 150, 300] {
+    // The time of its activation comes last, and is no signature's.
+    for from_end in [7, 96, 156, 306] {
         let mut corrupt = records.clone();
         let bytes = corrupt[index].value.as_mut().unwrap();
         let at = value.len() - from_end;

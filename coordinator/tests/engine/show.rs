@@ -13,11 +13,16 @@ pub(crate) fn message_name(message: &Message) -> &'static str {
         Message::KeyRound1(_) => "KeyRound1",
         Message::KeyEcho(_) => "KeyEcho",
         Message::KeyShares(_) => "KeyShares",
+        Message::KeyRedeal(_) => "KeyRedeal",
         Message::KeyComplaint(_) => "KeyComplaint",
         Message::KeyCertified(_) => "KeyCertified",
         Message::KeyCertificate(_) => "KeyCertificate",
         Message::KeyAbort(_) => "KeyAbort",
         Message::KeyAbandon(_) => "KeyAbandon",
+        Message::RepairAsk(_) => "RepairAsk",
+        Message::RepairConsent => "RepairConsent",
+        Message::RepairDeltas(_) => "RepairDeltas",
+        Message::RepairSigma(_) => "RepairSigma",
         Message::Relay(_) => "Relay",
         Message::RequestSpread { .. } => "RequestSpread",
         Message::Willingness(_) => "Willingness",
@@ -63,7 +68,9 @@ fn nodes(nodes: &[NodeId]) -> String {
 
 pub(crate) fn timer_name(timer: &Timer) -> &'static str {
     match timer {
+        Timer::KeyPhase { phase, .. } if *phase >= 0x80 => "KeyGrace",
         Timer::KeyPhase { .. } => "KeyPhase",
+        Timer::KeyRepair { .. } => "KeyRepair",
         Timer::Takeover { .. } => "Takeover",
         Timer::Solicit { .. } => "Solicit",
         Timer::Stalled { .. } => "Stalled",

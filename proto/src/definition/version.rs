@@ -72,8 +72,8 @@ impl Definition {
         Ok(Self { before: Some(Arc::new(before.clone())), ..self })
     }
 
-    /// What lives longer than a version: the chain, and who holds the shares of which key (that is for resharing to change).
-    fn keeps(&self, before: &Content) -> Result<(), Refusal> {
+    /// What lives longer than a version: the chain, and what names keys and their members.
+    fn keeps(&self, before: &Self) -> Result<(), Refusal> {
         let forbidden = |what: String| Err(Refusal::new(Code::ChangeForbidden, what));
         if (&self.name, self.chain.id, self.chain.allocation_manager)
             != (&before.name, before.chain.id, before.chain.allocation_manager)
@@ -81,7 +81,7 @@ impl Definition {
             return forbidden("name, chain.id and chain.allocation_manager stay as they are".to_owned());
         }
         // A payload that somebody holds a lock for is the same in every version.
-        let contracts = |content: &Content| [content.chain.permission_controller, content.chain.strategy_manager];
+        let contracts = |content: &Self| [content.chain.permission_controller, content.chain.strategy_manager];
         if contracts(before).into_iter().zip(contracts(self)).any(|(old, new)| old.is_some() && old != new) {
             return forbidden("the chain's contracts may be added, and stay as they are".to_owned());
         }
@@ -96,23 +96,7 @@ impl Definition {
                 late.avs
             ));
         }
-        for key in &before.keys {
-            let same = |now: &&super::KeyDefinition| {
-                (now.purpose, now.threshold, &now.members) == (key.purpose, key.threshold, &key.members)
-            };
-            if self.key(&key.name).filter(same).is_none() {
-                return forbidden(format!("key {} keeps its purpose, threshold and members", key.name));
-            }
-            for id in key.nodes() {
-                let identity = |content: &Content| {
-                    let node = content.nodes.get(&id)?;
-                    Some((node.name.clone(), node.peer_id.clone(), node.author_key, node.vault_key))
-                };
-                if identity(self) != identity(before) {
-                    return forbidden(format!("node {id} is a member of key {}: its name and keys stay", key.name));
-                }
-            }
-        }
+        before.keeps_members(self)?;
         if before.has_admins() && !self.has_admins() {
             return forbidden("without admins nobody could ever change it again".to_owned());
         }
@@ -140,6 +124,16 @@ impl Definition {
     /// This version and those before it, as far as they are known here, newest first.
     pub fn versions(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |definition| definition.before.as_deref())
+    }
+
+    /// The version of this digest: this one or one before it. Where the one before the oldest known is named, the oldest known
+    /// stands for it: what a version keeps of keys has its members sign for it all the same.
+    #[must_use]
+    pub fn at(&self, digest: Digest) -> Option<&Self> {
+        self.versions().find(|known| known.digest == digest).or_else(|| {
+            let oldest = self.versions().last()?;
+            (oldest.previous() == Some(digest) || oldest.network.0 == digest).then_some(oldest)
+        })
     }
 
     /// Whether `digest` names this version or one before it.

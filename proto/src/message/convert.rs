@@ -1,7 +1,9 @@
 //! Conversions between the typed messages and the protobuf types.
 
+use super::possession::Possession;
 use super::{
-    Heads, KeyAbort, KeyCertified, KeyComplaint, KeyRound1, KeyShares, Message, SignatureShare, Status, Willingness,
+    Heads, KeyAbort, KeyCertified, KeyComplaint, KeyRedeal, KeyRound1, KeyShares, Message, SignatureShare, Status,
+    Willingness,
 };
 use crate::certificate::{KeyCertificate, KeyProposal, ascending, signature_from};
 use crate::code::{Code, Refusal};
@@ -11,6 +13,7 @@ use crate::envelope::{Header, decode_strict};
 use crate::ids::{Digest, Epoch, Identifier, Incarnation, KeyId, NodeId, SubjectId};
 use crate::limits::{COMMITMENTS_NEXT_MAX, COMMITMENTS_OFFERED_MAX, FRAME_BYTES_MAX, HEADS_MAX, MEMBERS_MAX};
 use crate::point::{Point, PublicScalar};
+use crate::repair::Repair;
 use crate::request::SignedRequest;
 use crate::wire;
 use std::collections::BTreeMap;
@@ -21,6 +24,14 @@ pub(super) fn proposal_from(body: &[u8], header: &Header, definition: &Definitio
         return Err(malformed("session is not the key id"));
     }
     Ok(Message::KeyProposal(proposal))
+}
+
+pub(super) fn repair_from(body: &[u8], header: &Header, definition: &Definition) -> Result<Message, Refusal> {
+    let repair = Repair::from_wire(&strict(body)?)?;
+    if repair.id(definition.network_id()) != header.session.into() {
+        return Err(malformed("session is not the repair's id"));
+    }
+    Ok(Message::RepairAsk(repair))
 }
 
 pub(super) fn certificate_from(body: &[u8], header: &Header, definition: &Definition) -> Result<Message, Refusal> {
@@ -81,19 +92,46 @@ pub(super) fn shares_to(dealing: &KeyShares) -> wire::KeyShares {
     wire::KeyShares {
         ephemeral: dealing.ephemeral.as_bytes().to_vec(),
         sealed: dealing.sealed.iter().map(entry).collect(),
+        challenge: dealing.possession.challenge.as_bytes().to_vec(),
+        response: dealing.possession.response.as_bytes().to_vec(),
     }
 }
 
 pub(super) fn shares_from(wire: wire::KeyShares) -> Result<KeyShares, Refusal> {
     bounded(wire.sealed.len())?;
     let ephemeral = point(&wire.ephemeral)?;
+    let possession = Possession {
+        challenge: PublicScalar::from_slice(&wire.challenge)?,
+        response: PublicScalar::from_slice(&wire.response)?,
+    };
     let sealed = ascending(wire.sealed.into_iter().map(|share| {
         (share.ciphertext.len() == 48)
             .then_some(share.ciphertext)
             .ok_or_else(|| malformed("ciphertext"))
             .and_then(|ciphertext| Ok((identifier(share.recipient)?, ciphertext)))
     }))?;
-    Ok(KeyShares { ephemeral, sealed })
+    Ok(KeyShares { ephemeral, possession, sealed })
+}
+
+/// Whose ephemeral key is another's deals nothing, and nobody opens anything to complain about it.
+pub(super) fn own_shares(shares: KeyShares, header: &Header) -> Result<KeyShares, Refusal> {
+    let own = shares.is_by(header.network, header.session.into(), header.sender);
+    own.then_some(shares).ok_or_else(|| malformed("ephemeral key of another"))
+}
+
+pub(super) fn redeal_to(redeal: &KeyRedeal) -> wire::KeyRedeal {
+    wire::KeyRedeal {
+        commitment: redeal.commitment.iter().map(|point| point.as_bytes().to_vec()).collect(),
+        shares: Some(shares_to(&redeal.shares)),
+    }
+}
+
+pub(super) fn redeal_from(wire: wire::KeyRedeal) -> Result<KeyRedeal, Refusal> {
+    bounded(wire.commitment.len())?;
+    Ok(KeyRedeal {
+        commitment: wire.commitment.iter().map(|bytes| point(bytes)).collect::<Result<_, _>>()?,
+        shares: shares_from(wire.shares.ok_or_else(|| malformed("shares"))?)?,
+    })
 }
 
 pub(super) fn complaint_to(complaint: &KeyComplaint) -> wire::KeyComplaint {

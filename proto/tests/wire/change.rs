@@ -3,7 +3,7 @@
 use crate::fixture::{AVS, changed, definition, point, requester, seal, signed, slash};
 use alloy_primitives::Address;
 use firn_proto::author::AuthorKey;
-use firn_proto::definition::{Change, Content, SignedChange, change};
+use firn_proto::definition::{Change, Content, Purpose, SignedChange, change};
 use firn_proto::limits::CHANGE_BYTES_MAX;
 use firn_proto::policy::{Person, Role};
 use firn_proto::time::WallTime;
@@ -158,7 +158,10 @@ fn what_lives_longer_than_a_version_stays() {
         |content| content.name.push('x'),
         |content| content.chain.id += 1,
         |content| content.chain.allocation_manager = Address::repeat_byte(9),
-        |content| content.keys[1].threshold = 4,
+        |content| {
+            content.keys[1].purpose = Purpose::Treasury;
+            content.operator_sets.clear();
+        },
         |content| {
             let dropped = content.keys.remove(0).name;
             content.operator_sets.retain(|set| set.key != dropped);

@@ -7,6 +7,7 @@ use firn_proto::definition::{
     AtMost, Chain, Content, Definition, KeyDefinition, Node, OperatorSetEntry, Purpose, Requester,
 };
 use firn_proto::envelope::{self, Header};
+use firn_proto::message::possession::{Possession, challenge};
 use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::opinion::{self, Decision, SignedOpinion};
 use firn_proto::pause::{self, SignedAct, SignedPause};
@@ -27,6 +28,15 @@ pub(crate) const NOW: u64 = 1_800_000_000;
 /// k times the generator.
 pub(crate) fn point(k: u64) -> Point {
     Point::from_affine(&(ProjectivePoint::GENERATOR * Scalar::from(k)).to_affine()).unwrap()
+}
+
+/// The proof of a dealer that it made the ephemeral key k G.
+pub(crate) fn possession(session: SessionId, dealer: u16, k: u64) -> Possession {
+    let nonce = Scalar::from(9u64);
+    let commitment = ProjectivePoint::GENERATOR * nonce;
+    let c = challenge(definition().network_id(), session.into(), NodeId(dealer), &point(k), &commitment);
+    let scalar = |scalar: Scalar| PublicScalar::from_slice(&scalar.to_bytes()).unwrap();
+    Possession { challenge: scalar(c), response: scalar(nonce + c * Scalar::from(k)) }
 }
 
 pub(crate) fn scalar(k: u64) -> PublicScalar {

@@ -49,6 +49,8 @@ mod records;
 #[cfg(test)]
 mod request;
 #[cfg(test)]
+mod roster;
+#[cfg(test)]
 mod safe;
 #[cfg(test)]
 mod samples;

@@ -1,7 +1,7 @@
 //! What is signed or bounded inside a message.
 
 use crate::fixture::{
-    changed, commitments, definition, digest, point, seal, seal_body, sign, signed, slash, statement,
+    changed, commitments, definition, digest, point, possession, seal, seal_body, sign, signed, slash, statement,
 };
 use crate::samples;
 use firn_proto::commitments::Commitments;
@@ -245,13 +245,20 @@ fn lists_are_bounded_and_ascending() {
     for members in [[2, 1], [1, 1], [0, 1], [1, 65_537]] {
         assert_eq!(code(&definition, 4, &echo(members)), Some(Code::BodyMalformed), "{members:?}");
     }
+    let proof = possession(SessionId(digest(0x88)), 1, 1);
     let shares = |length: usize| wire::KeyShares {
         ephemeral: point(1).as_bytes().to_vec(),
+        challenge: proof.challenge.as_bytes().to_vec(),
+        response: proof.response.as_bytes().to_vec(),
         sealed: vec![wire::SealedShare { recipient: 1, ciphertext: vec![0; length] }],
     };
     assert_eq!(code(&definition, 5, &shares(48)), None);
     assert_eq!(code(&definition, 5, &shares(47)), Some(Code::BodyMalformed));
     assert_eq!(code(&definition, 5, &shares(49)), Some(Code::BodyMalformed));
+    // Of another dealer, or in another attempt, the same key counts for nothing.
+    let body = shares(48);
+    assert_eq!(refused(&definition, 2, SessionId(digest(0x88)), 5, &body), Some(Code::BodyMalformed));
+    assert_eq!(refused(&definition, 1, SessionId(digest(0x89)), 5, &body), Some(Code::BodyMalformed));
 }
 
 #[test]

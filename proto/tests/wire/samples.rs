@@ -1,17 +1,19 @@
 //! One canonical sample of every message, and of every record that the engine keeps on disk.
 
-use crate::fixture::{NOW, commitments, definition, digest, opinion, pause, point, scalar, sign, signed, slash};
+use crate::fixture::{
+    NOW, commitments, definition, digest, opinion, pause, point, possession, scalar, sign, signed, slash,
+};
 use firn_proto::certificate::{KeyCertificate, KeyProposal, certificate_digest, statement};
 use firn_proto::checkpoint::{Checkpoint, Head, SignedCheckpoint};
 use firn_proto::message::{
-    BlockReference, Heads, KeyAbort, KeyCertified, KeyComplaint, KeyRound1, KeyShares, SignatureShare, SigningPackage,
-    Status, Willingness,
+    BlockReference, Heads, KeyAbort, KeyCertified, KeyComplaint, KeyRedeal, KeyRound1, KeyShares, SignatureShare,
+    SigningPackage, Status, Willingness,
 };
 use firn_proto::opinion::Decision;
 use firn_proto::time::WallTime;
 use firn_proto::{
-    Code, Definition, Epoch, GroupSignature, Identifier, Incarnation, KeyId, Message, NodeId, SessionId, SubjectId,
-    wire,
+    Code, Definition, Epoch, GroupSignature, Identifier, Incarnation, KeyId, Message, NodeId, Repair, SessionId,
+    SubjectId, wire,
 };
 use std::collections::BTreeMap;
 
@@ -22,6 +24,7 @@ pub(crate) fn proposal(definition: &Definition) -> KeyProposal {
         deadline: WallTime(NOW + 600),
         salt: [6; 32],
         definition: definition.digest(),
+        from: None,
     }
 }
 
@@ -56,6 +59,7 @@ pub(crate) fn signing_package(definition: &Definition) -> SigningPackage {
 /// Every message, by its name, as node 1 says it in its session.
 pub(crate) fn messages() -> BTreeMap<&'static str, (SessionId, Message)> {
     let mut all = key_messages();
+    all.extend(repair_messages());
     all.extend(signing_messages());
     all.into_iter().map(|(name, session, message)| (name, (session, message))).collect()
 }
@@ -64,8 +68,11 @@ fn key_messages() -> Vec<(&'static str, SessionId, Message)> {
     let definition = definition();
     let key: SessionId = proposal(&definition).key_id(definition.network_id()).into();
     let round1 = KeyRound1 { commitment: vec![point(1), point(2), point(3)], proof_r: point(4), proof_z: scalar(5) };
-    let shares =
-        KeyShares { ephemeral: point(6), sealed: [(Identifier(2), vec![2; 48]), (Identifier(3), vec![3; 48])].into() };
+    let shares = KeyShares {
+        ephemeral: point(6),
+        possession: possession(key, 1, 6),
+        sealed: [(Identifier(2), vec![2; 48]), (Identifier(3), vec![3; 48])].into(),
+    };
     let complaint =
         KeyComplaint { dealer: Identifier(2), shared_point: point(7), challenge: scalar(8), response: scalar(9) };
     let abort =
@@ -87,6 +94,35 @@ fn key_messages() -> Vec<(&'static str, SessionId, Message)> {
         ("KeyAbandon", key, Message::KeyAbandon(sign(1, digest(2)))),
         ("Relay", key, Message::Relay(vec![1, 2, 3])),
     ]
+}
+
+fn repair_messages() -> Vec<(&'static str, SessionId, Message)> {
+    let repair = repair();
+    let session: SessionId = repair.id(definition().network_id()).into();
+    let sealed = |members: &[u16]| KeyShares {
+        ephemeral: point(6),
+        possession: possession(session, 1, 6),
+        sealed: members.iter().map(|member| (Identifier(*member), vec![2; 48])).collect(),
+    };
+    let redeal = KeyRedeal { commitment: vec![point(1), point(2), point(3)], shares: sealed(&[2, 3]) };
+    vec![
+        ("KeyRedeal", session, Message::KeyRedeal(Box::new(redeal))),
+        ("KeyRepair", session, Message::RepairAsk(repair)),
+        ("KeyRepairConsent", session, Message::RepairConsent),
+        ("KeyRepairDeltas", session, Message::RepairDeltas(sealed(&[2, 3, 5]))),
+        ("KeyRepairSigma", session, Message::RepairSigma(sealed(&[4]))),
+    ]
+}
+
+pub(crate) fn repair() -> Repair {
+    Repair {
+        key_id: KeyId(digest(0x77)),
+        epoch: Epoch(1),
+        target: Identifier(4),
+        helpers: [2, 3, 5].map(Identifier).into(),
+        deadline: WallTime(NOW + 600),
+        salt: [6; 32],
+    }
 }
 
 fn signing_messages() -> Vec<(&'static str, SessionId, Message)> {
@@ -168,6 +204,9 @@ pub(crate) fn stored_key() -> wire::StoredKey {
         ended: Some(wire::KeyAbort { code: 60, missing: vec![2], culprit: 3 }),
         own_abandonment: sign(1, digest(2)).0.to_vec(),
         given_up: false,
+        retired: false,
+        since: 0,
+        held: false,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Complaints and their judgement.
 
 use super::*;
+use crate::dealing::possess;
 use crate::testing::{rng, root_secret};
+use firn_proto::NodeId;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -25,7 +27,9 @@ fn case(offset: u64) -> Case {
     let shared = projective(&key.public()) * ephemeral.scalar();
     let sealed = route.encrypt(&shared, &SecretScalar::from_scalar(value).unwrap());
     let sealed = BTreeMap::from([(Identifier(3), sealed)]);
-    Case { route, key, dealing: KeyShares { ephemeral: wire(&ephemeral.public()), sealed }, commitment }
+    let possession = possess(network, key_id, NodeId(11), &ephemeral, &mut rng).unwrap();
+    let dealing = KeyShares { ephemeral: wire(&ephemeral.public()), possession, sealed };
+    Case { route, key, dealing, commitment }
 }
 
 impl Case {

@@ -1,13 +1,13 @@
 //! Key generation: the vectors, agreement with frost, and every trap of it that was seen.
 //!
-//! Not applicable here: the traps of refresh (no proof of knowledge, stale verifying share), since no refresh exists yet;
-//! a package cut to lose `min_signers`, since nothing of frost's own encodings is read or written.
+//! Not applicable: a package cut to lose `min_signers`, since nothing of frost's own encodings is read or written.
 
 use super::*;
 use crate::api::{Reply, Request};
 use crate::complaint::Verdict;
 use crate::testing::{Ceremony, EPOCH, Net, finish, hex_at, rng, root_secret};
 use firn_proto::Digest;
+use firn_proto::message::possession::Possession;
 use frost::keys::VerifiableSecretSharingCommitment;
 use k256::Scalar;
 use serde_json::Value;
@@ -29,6 +29,7 @@ fn roster(member: u16, t: u16, n: u16) -> Roster {
         threshold: t,
         identifier: Identifier(member),
         vault_keys: (1..=n).map(|i| (Identifier(i), key(i).public())).collect(),
+        nodes: (1..=n).map(|i| (Identifier(i), NodeId(10 + i))).collect(),
     }
 }
 
@@ -260,6 +261,7 @@ fn deal_wrongly(net: &Net, ceremony: &mut Ceremony, victim: Identifier, share: &
     let shared = projective(&net.definition.nodes[&node].vault_key) * ephemeral.scalar();
     let dealing = ceremony.dealings.get_mut(&dealer).unwrap();
     dealing.ephemeral = point(&ephemeral.public()).unwrap();
+    dealing.possession = possess(route.network, route.key_id, NodeId(14), &ephemeral, &mut rng(78)).unwrap();
     dealing.sealed.insert(victim, route.encrypt(&shared, share));
 }
 
@@ -372,7 +374,9 @@ fn r31_a_group_key_with_x_above_the_curve_order_is_unusable() {
             ..others[0].clone()
         };
         let round1 = (1..).map(Identifier).zip([package].into_iter().chain(others)).collect();
-        let dealing = KeyShares { ephemeral: group_key, sealed: BTreeMap::new() };
+        let unit = PublicScalar::from_slice(&Scalar::ONE.to_bytes()).unwrap();
+        let possession = Possession { challenge: unit, response: unit };
+        let dealing = KeyShares { ephemeral: group_key, possession, sealed: BTreeMap::new() };
         let shared = Shared { roster: roster(me.0, 2, 3), round1, own_share, dealing };
         let received = [2, 3].map(|i| (Identifier(i), SecretScalar::from_scalar(Scalar::from(13u64)))).into();
         match shared.combine(&received) {

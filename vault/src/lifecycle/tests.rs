@@ -43,17 +43,17 @@ fn certify_attests_the_record_read_back_and_not_memory() {
     let key_id = ceremony.key_id;
     let record = Vault::share_record(key_id, EPOCH);
     let good = net.host(node).records[&record].clone();
-    net.refuses(node, Request::Certify { key_id, stored: None }, Code::ShareMissing);
+    net.refuses(node, Request::Certify { key_id, epoch: EPOCH, stored: None }, Code::ShareMissing);
     for position in [0, 1, 25, good.len() - 1] {
         let mut torn = good.clone();
         torn[position] ^= 1;
-        net.refuses(node, Request::Certify { key_id, stored: Some(torn) }, Code::RecordCorrupt);
+        net.refuses(node, Request::Certify { key_id, epoch: EPOCH, stored: Some(torn) }, Code::RecordCorrupt);
     }
     let cut = good[..good.len() - 1].to_vec();
-    net.refuses(node, Request::Certify { key_id, stored: Some(cut) }, Code::RecordCorrupt);
+    net.refuses(node, Request::Certify { key_id, epoch: EPOCH, stored: Some(cut) }, Code::RecordCorrupt);
     let other = net.nodes()[1];
     let foreign = net.host(other).records[&record].clone();
-    net.refuses(node, Request::Certify { key_id, stored: Some(foreign) }, Code::RecordCorrupt);
+    net.refuses(node, Request::Certify { key_id, epoch: EPOCH, stored: Some(foreign) }, Code::RecordCorrupt);
     assert_eq!(status(&mut net, node), (false, false, false));
     net.signature(node, key_id);
     assert_eq!(status(&mut net, node), (true, false, false));
@@ -70,7 +70,7 @@ fn r31_certify_refuses_a_share_that_does_not_fit_its_verifying_share() {
     let mut random = crate::testing::rng(1);
     let write = net.host(node).vault.put(Kind::Share, Vault::share_record(key_id, EPOCH), &content, &mut random);
     let Write::Put { value, .. } = write else { panic!("a put") };
-    net.refuses(node, Request::Certify { key_id, stored: Some(value) }, Code::RecordCorrupt);
+    net.refuses(node, Request::Certify { key_id, epoch: EPOCH, stored: Some(value) }, Code::RecordCorrupt);
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn facts() -> KeyFacts {
             deadline: NOW,
             salt: [4; 32],
             definition: digest(5),
+            from: None,
         },
         identifier: Identifier(2),
         threshold: 2,

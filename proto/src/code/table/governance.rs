@@ -296,7 +296,7 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         Code::ChangeForbidden,
         "CHANGE_FORBIDDEN",
         "the definition changes what no later version may",
-        "leave that as it was; members and thresholds of a key are for resharing, or for a new key",
+        "leave that as it was; members of a key change a few at a time, each under an identifier of its own for ever",
     ),
     Entry(
         Code::ChangeConflict,
@@ -371,6 +371,36 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "find out which of both is the chain before anything else; nothing is decided meanwhile, and a restart forgets the first one",
     ),
     Entry(
+        Code::ReshareDealersTooFew,
+        "RESHARE_DEALERS_TOO_FEW",
+        "fewer members of the epoch before dealt a good share than its threshold",
+        "see whom it names, bring them back, and ask again; the epoch before is untouched and goes on signing",
+    ),
+    Entry(
+        Code::ReshareDealingInvalid,
+        "RESHARE_DEALING_INVALID",
+        "a member dealt something else than its own share",
+        "the proof is in the audit log; the others go on without it",
+    ),
+    Entry(
+        Code::EpochRetired,
+        "EPOCH_RETIRED",
+        "a later epoch of the key is active, and the share of this one was erased",
+        "wait for catch-up: the member that asked does not know yet",
+    ),
+    Entry(
+        Code::ReshareTooMany,
+        "RESHARE_TOO_MANY",
+        "so many members join or leave at once that they alone are a threshold",
+        "change the key's members in several versions, with a resharing after each",
+    ),
+    Entry(
+        Code::RepairWrong,
+        "REPAIR_WRONG",
+        "what the helpers sent does not add up to the share that was lost; nothing was kept",
+        "ask again with other helpers: who sent a wrong part cannot be told, except where a part did not even open",
+    ),
+    Entry(
         Code::ScheduleGone,
         "SCHEDULE_GONE",
         "what the request scheduled on chain was cancelled, has expired, or was executed by somebody else",
@@ -387,5 +417,17 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "DEADLINE_TOO_EARLY",
         "the request's deadline is before its execution, which the delay on chain makes wait",
         "ask again with a deadline later than the delay of the role, plus the time for two rounds of signing",
+    ),
+    Entry(
+        Code::RepairInvalid,
+        "REPAIR_INVALID",
+        "a repair gives a member of the epoch that signs now the share that it lost, with t other members that hold theirs",
+        "see `firn key status`; who is to become a member gets its share by `firn key reshare`",
+    ),
+    Entry(
+        Code::RepairMissing,
+        "REPAIR_MISSING",
+        "helpers did not consent or answer in time",
+        "have whom it names consent, or ask again with other helpers",
     ),
 ];
