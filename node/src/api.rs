@@ -20,15 +20,15 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use firn_coordinator::Engine;
 use firn_coordinator::api::Command;
-use firn_proto::certificate::KeyProposal;
+use firn_proto::certificate::{KeyProposal, KeySource};
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
 use firn_proto::policy::Moment;
 use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SubjectId};
 pub(crate) use guard::Door;
 pub(crate) use intake::Intake;
 use json::{
-    Accepted, AuditPage, Check, ErrorBody, HeadsView, Keys, OpinionBody, PageQuery, Peers, ProposeBody, RequestBody,
-    Requests, Status,
+    Accepted, AuditPage, Check, ErrorBody, HeadsView, Keys, NextEpoch, OpinionBody, PageQuery, Peers, ProposeBody,
+    RequestBody, Requests, Status,
 };
 use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub(crate) mod json;
 pub(crate) mod network;
 mod pause;
 pub(crate) mod remote;
+mod repair;
+mod schedule;
 pub(crate) mod session;
 mod view;
 
@@ -67,6 +69,10 @@ pub(crate) struct Shared {
     pub(crate) peers: Box<dyn Fn() -> Vec<PeerStatus> + Send + Sync>,
     /// The keystore was made for tests and devnets: its passphrase can be guessed cheaply.
     pub(crate) insecure_kdf: bool,
+    /// Whether keys count as safe without a backup.
+    pub(crate) backups_waived: bool,
+    /// When which key is to be changed.
+    pub(crate) schedule: crate::schedule::Schedule,
 }
 
 type Api = State<Arc<Shared>>;
@@ -132,6 +138,9 @@ pub(crate) fn router(shared: Arc<Shared>, door: Door) -> Router {
         .route("/v1/keys", get(list_keys).post(propose_key))
         .route("/v1/keys/{id}/accept", post(accept_key))
         .route("/v1/keys/{id}/abandon", post(abandon_key))
+        .route("/v1/repairs", get(repair::list).post(repair::ask))
+        .route("/v1/repairs/{id}/consent", post(repair::consent))
+        .route("/v1/schedule", get(schedule::show))
         .route("/v1/pause", get(pause::show).post(pause::pause))
         .route("/v1/resume", post(pause::resume))
         .route("/v1/network/pause", post(pause::say))
@@ -215,22 +224,49 @@ async fn post_opinion(
 
 async fn list_keys(State(api): Api) -> Result<Json<Keys>, Refused> {
     let keys = api.look(Engine::keys).await?;
-    Ok(Json(Keys { keys: keys.iter().map(|key| view::key(key, &api.definition)).collect() }))
+    Ok(Json(Keys { keys: api.key_views(&keys) }))
 }
 
 async fn propose_key(State(api): Api, body: Body) -> Result<(StatusCode, Json<Accepted>), Refused> {
     let body: ProposeBody = read(body).await?;
     let mut salt = [0; 32];
     OsRng.fill_bytes(&mut salt);
+    let from = match body.next {
+        Some(next) => Some(next_epoch(&api, &body.name, next).await?),
+        None => None,
+    };
     let proposal = KeyProposal {
         key_name: body.name,
         proposer: api.me,
         deadline: firn_proto::time::WallTime(wall_time().0.saturating_add(body.within_seconds)),
         salt,
         definition: api.definition.digest(),
+        from,
     };
     let key_id = proposal.key_id(api.definition.network_id());
     api.command(key_id.to_string(), Command::ProposeKey(proposal)).await
+}
+
+/// The epoch that the next one comes of, where that is what was asked for.
+async fn next_epoch(api: &Shared, name: &str, next: NextEpoch) -> Result<KeySource, Refused> {
+    let named = name.to_owned();
+    let found = api.look(move |engine| Some((engine.key_source(&named)?, engine.keys()))).await?;
+    let (source, keys) = found.ok_or_else(|| Refusal::new(Code::KeyNotReady, name.to_owned()))?;
+    let signing = keys.iter().find(|key| key.key_id == source.key_id);
+    let listed = api.definition.key(name);
+    let stay = signing
+        .zip(listed)
+        .is_some_and(|(signing, listed)| (signing.threshold, &signing.members) == (listed.threshold, &listed.members));
+    if stay != (next == NextEpoch::Refresh) {
+        let detail = match next {
+            NextEpoch::Refresh => format!("the definition has other members of key {name}: this is a resharing"),
+            NextEpoch::Reshare => format!(
+                "the definition has the members of key {name} that sign now: change it first, with `firn member`"
+            ),
+        };
+        return Err(Refusal::new(Code::DkgProposalInvalid, detail).into());
+    }
+    Ok(source)
 }
 
 async fn accept_key(State(api): Api, Path(id): Path<String>) -> Result<(StatusCode, Json<Accepted>), Refused> {
@@ -291,6 +327,7 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
     let (keys, requests, known, pauses) = api.look(look).await?;
     let peers = (api.peers)();
     let mut checks = api.checks(&peers);
+    checks.push(schedule::warning(&api.scheduled().await?));
     checks.extend(api.backups(&keys));
     let node = api.definition.nodes.get(&api.me);
     let open = requests.iter().filter(|view| !matches!(view.state, "executed" | "refused" | "expired"));
@@ -308,7 +345,7 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
         checks,
         finalised_block: api.health.borrow().block.number,
         pauses: pause::view(&pauses, &api.definition),
-        keys: keys.iter().map(|key| view::key(key, &api.definition)).collect(),
+        keys: api.key_views(&keys),
         peers: view::peers(&peers, &api.definition, &known),
         open_requests: open.map(|view| view::request(view, &api.definition)).collect(),
     }))
@@ -316,6 +353,7 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
 
 async fn readyz(State(api): Api) -> Response {
     let mut checks = api.checks(&(api.peers)());
+    checks.extend(api.scheduled_soon().await.as_ref().map(schedule::warning));
     checks.extend(api.backups(&api.look(Engine::keys).await.unwrap_or_default()));
     let ready = checks.iter().all(|check| check.ok);
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -327,6 +365,9 @@ async fn metrics(State(api): Api) -> Response {
     for peer in &peers {
         let label = PeerLabel { peer: peer.name.clone() };
         api.metrics.peer_connected.get_or_create(&label).set(i64::from(peer.takes_part()));
+    }
+    if let Some(view) = api.scheduled_soon().await {
+        api.metrics.scheduled(&view);
     }
     api.backups(&api.look(Engine::keys).await.unwrap_or_default());
     let Health { block, purse, .. } = api.health.borrow().clone();

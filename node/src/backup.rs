@@ -112,7 +112,13 @@ pub(crate) fn certified_keys(data_dir: &Path) -> Result<Vec<KeyCertificate>, Fai
 
 fn core(definition: &Definition, me: NodeId) -> firn_coordinator::Config {
     let incarnation = Incarnation::default();
-    firn_coordinator::Config { definition: definition.clone(), me, incarnation, check_evidence: false }
+    firn_coordinator::Config {
+        definition: definition.clone(),
+        me,
+        incarnation,
+        check_evidence: false,
+        refresh_after: None,
+    }
 }
 
 fn refused(code: Code) -> Failure {

@@ -22,11 +22,14 @@ mod backup;
 mod chain;
 mod check;
 mod dkg;
+mod key;
+mod member;
 mod network;
 mod opinion;
 mod pause;
 mod peer;
 mod policy;
+mod repair;
 mod request;
 mod setup;
 mod show;
@@ -86,6 +89,12 @@ enum Command {
     /// Generate keys together with the other members.
     #[command(subcommand)]
     Dkg(dkg::DkgCommand),
+    /// Look after keys that are there: when what is to be renewed, and how a new key takes an old one's place.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Change who the members of a key are: the next version of the definition, for admins to sign.
+    #[command(subcommand)]
+    Member(Box<member::MemberCommand>),
     /// Decide about other members.
     #[command(subcommand)]
     Peer(peer::PeerCommand),
@@ -274,6 +283,8 @@ fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Status(args) => block_on(async move { show::status(&args, output).await }),
         Command::Watch(args) => block_on(async move { watch::run(&args, output).await }),
         Command::Dkg(command) => block_on(async move { dkg::run(command, output).await }),
+        Command::Key(command) => block_on(async move { key::run(command, output).await }),
+        Command::Member(command) => member::run(&command, output),
         Command::Peer(command) => block_on(async move { peer::run(command, output).await }),
         Command::Policy(command) => block_on(async move { policy::run(command, output).await }),
         Command::Request(command) => block_on(async move { request::run(command, output).await }),

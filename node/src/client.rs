@@ -1,6 +1,7 @@
 //! A client of a node's HTTP API, for the command line and the devnet.
 
 use crate::api::json::pause::{PauseBody, ResumeBody};
+use crate::api::json::repair::{RepairBody, Repairs};
 use crate::api::json::{
     Accepted, AuditPage, ErrorBody, HeadsView, Keys, OpinionBody, ProposeBody, RequestBody, RequestView, Requests,
     Status,
@@ -9,6 +10,7 @@ use crate::api::network::{ChangeBody, NetworkView};
 use crate::api::session::{Call, Token};
 use crate::failure::Failure;
 use crate::runtime::wall_time;
+use crate::schedule::ScheduleView;
 use rand_core::{OsRng, RngCore};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Method, Url};
@@ -68,6 +70,10 @@ impl Client {
         self.call(Method::POST, &format!("/v1/requests/{id}/opinions"), Some(body)).await
     }
 
+    pub(crate) async fn schedule(&self) -> Result<ScheduleView, Failure> {
+        self.get("/v1/schedule").await
+    }
+
     pub(crate) async fn propose_key(&self, body: &ProposeBody) -> Result<Accepted, Failure> {
         self.call(Method::POST, "/v1/keys", Some(body)).await
     }
@@ -78,6 +84,18 @@ impl Client {
 
     pub(crate) async fn abandon_key(&self, key_id: &str) -> Result<Accepted, Failure> {
         self.call(Method::POST, &format!("/v1/keys/{key_id}/abandon"), None::<&()>).await
+    }
+
+    pub(crate) async fn repairs(&self) -> Result<Repairs, Failure> {
+        self.get("/v1/repairs").await
+    }
+
+    pub(crate) async fn repair_key(&self, body: &RepairBody) -> Result<Accepted, Failure> {
+        self.call(Method::POST, "/v1/repairs", Some(body)).await
+    }
+
+    pub(crate) async fn consent_repair(&self, id: &str) -> Result<Accepted, Failure> {
+        self.call(Method::POST, &format!("/v1/repairs/{id}/consent"), None::<&()>).await
     }
 
     pub(crate) async fn trust_peer(&self, name: &str) -> Result<Accepted, Failure> {

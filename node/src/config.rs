@@ -4,6 +4,7 @@
 //! the agreed network definition, so that no two nodes can disagree about it by a local edit. No secret lives
 //! here either; a secret is named by the file it is in.
 
+use firn_proto::{Definition, Incarnation, NodeId};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -15,12 +16,14 @@ use serde::Deserialize;
 mod error;
 mod layers;
 mod remote;
+mod schedule;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use error::ConfigError;
 pub(crate) use layers::{Layers, Origin, Overrides};
 pub(crate) use remote::Remote;
+pub(crate) use schedule::{Schedule, Span};
 
 /// Everything one node is told locally.
 #[derive(Debug, Deserialize)]
@@ -37,6 +40,9 @@ pub(crate) struct Config {
     /// How the keystore is opened at start.
     #[serde(default)]
     pub(crate) unseal: Unseal,
+    /// What this node does for its keys by itself.
+    #[serde(default)]
+    pub(crate) keys: Keys,
     /// This organisation's evidence verifier, where it has one.
     pub(crate) evidence: Option<Evidence>,
     /// Who can decrypt backups.
@@ -44,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) backup: Backup,
     /// Who is told of what happens on chain, where anybody is.
     pub(crate) webhook: Option<Webhook>,
+    /// How often keys change.
+    pub(crate) schedule: Schedule,
 }
 
 /// The local API.
@@ -78,6 +86,14 @@ pub(crate) struct Unseal {
     pub(crate) passphrase_file: Option<PathBuf>,
 }
 
+/// What a node does for its keys by itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Keys {
+    /// From which age of its shares on, in seconds, it takes part in a refresh without its operator. Absent: never.
+    pub(crate) refresh_after: Option<u64>,
+}
+
 /// Backups of this node.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,6 +101,20 @@ pub(crate) struct Backup {
     /// age recipients: each of them alone can decrypt.
     #[serde(default)]
     pub(crate) recipients: Vec<String>,
+    /// What is done without one.
+    #[serde(default)]
+    pub(crate) policy: BackupPolicy,
+}
+
+/// Whether a share counts as safe before a backup of it was verified.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BackupPolicy {
+    /// It does not: its key's address is withheld, and no refresh begins that would leave every backup stale.
+    #[default]
+    Required,
+    /// This organisation does without, or sees to it by other means.
+    Waived,
 }
 
 /// How this organisation's evidence verifier is asked: by one of these.
@@ -168,6 +198,17 @@ impl fmt::Display for RpcUrl {
 }
 
 impl Config {
+    /// What the protocol is told of it.
+    pub(crate) fn of_engine(
+        &self,
+        definition: &Definition,
+        me: NodeId,
+        incarnation: Incarnation,
+    ) -> firn_coordinator::Config {
+        let (check_evidence, refresh_after) = (self.evidence.is_some(), self.keys.refresh_after);
+        firn_coordinator::Config { definition: definition.clone(), me, incarnation, check_evidence, refresh_after }
+    }
+
     /// Reads the layers' result and checks what types alone cannot say.
     pub(crate) fn parse(layers: &Layers) -> Result<Self, ConfigError> {
         let config: Self = layers.merged().try_into().map_err(|error| layers.explain(&error))?;
@@ -207,6 +248,11 @@ impl Config {
             }
             Some((Some(_), Some(_))) => return invalid("evidence.command", "give it or evidence.endpoint".to_owned()),
             _ => {}
+        }
+        let stale = config.backup.policy == BackupPolicy::Required && config.backup.recipients.is_empty();
+        if config.keys.refresh_after.is_some() && stale {
+            let reason = "a refresh leaves every backup stale: name backup.recipients, or set backup.policy to waived";
+            return invalid("keys.refresh_after", reason.to_owned());
         }
         match config.webhook.as_ref().map(|webhook| &webhook.url) {
             Some(url) if !matches!(url.0.scheme(), "http" | "https") => {

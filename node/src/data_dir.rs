@@ -72,6 +72,11 @@ impl DataDir {
         Ok(Self { root: root.to_owned(), _lock: Some(lock) })
     }
 
+    /// Makes the folder of a database that was lost or moved away, for whoever puts another in its place.
+    pub(crate) fn make_store_folder(root: &Path) -> Result<(), DataDirError> {
+        create_dir(&root.join(STORE))
+    }
+
     /// Names the files of an existing directory, which a running node may hold: for looking only.
     pub(crate) fn look(root: &Path) -> Result<Self, DataDirError> {
         for path in [root.to_owned(), root.join(KEYSTORE), root.join(STORE)] {

@@ -75,8 +75,8 @@ pub(crate) struct PrepareArgs {
     /// The devnet's directory. Never overwritten.
     #[arg(long)]
     dir: PathBuf,
-    /// How many nodes, 3 to 6, each of another organisation.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(3..=6))]
+    /// How many nodes, 3 to 7, each of another organisation.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(3..=7))]
     nodes: u16,
     /// How many of them sign: more than half, fewer than all.
     #[arg(long, default_value_t = 3)]

@@ -99,7 +99,7 @@ fn open(data_dir: &Path, passphrase: Option<PassphraseSource>) -> Result<Opened,
 
 fn start(opened: &Opened) -> Result<Started, Failure> {
     let mut store = Store::open(&opened.directory.store_dir())?;
-    let file = read_definition(&opened.directory.network_file())?;
+    let file = versions::with_earlier(&opened.directory.network_file())?;
     let definition = versions::current(&opened.directory, &mut store, &file)?;
     let me = named(&definition, &opened.config)?;
     let incarnation = Incarnation::new(store.next_incarnation()?, OsRng.next_u32());
@@ -146,8 +146,7 @@ async fn serve(
     let metrics = Arc::new(Metrics::new());
     let root = RootSecret::from_bytes(unlocked.vault_root.copied());
     let records = read_records(&store)?;
-    let check_evidence = config.evidence.is_some();
-    let core = firn_coordinator::Config { definition: definition.clone(), me, incarnation, check_evidence };
+    let core = config.of_engine(&definition, me, incarnation);
     let (engine, vault) = restore(&store, core.clone(), root, &records)?;
     let journal =
         journal.map(|path| Journal::start(path, &core, incarnation, &records, Arc::clone(&metrics))).transpose()?;
@@ -191,6 +190,8 @@ async fn serve(
         notices,
         peers,
         insecure_kdf: unlocked.insecure_kdf,
+        backups_waived: config.backup.policy == config::BackupPolicy::Waived,
+        schedule: crate::schedule::Schedule::of_node(config, &opened.directory),
     };
     let (servers, stop) = start_api(&config.api, api).await?;
     let elapsed_ms = started.elapsed().as_millis();

@@ -9,7 +9,7 @@ use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use firn_vault::RootSecret;
 use libp2p::{Multiaddr, identity::Keypair};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -28,7 +28,7 @@ pub(crate) struct Plan {
 }
 
 /// What goes into the network definition.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PublicIdentity {
     pub(crate) node: String,
     pub(crate) peer_id: String,

@@ -165,8 +165,7 @@ fn exact(path: &Path, field: Field, plaintext: &[u8]) -> Result<zeroize::Zeroizi
     Ok(out)
 }
 
-/// Where the keystore of `dir` is, for messages and backups.
-#[cfg(test)]
+/// Where the keystore of `dir` is, for messages and schedules.
 pub(crate) fn keystore_file(dir: &Path) -> std::path::PathBuf {
     dir.join(FILE)
 }

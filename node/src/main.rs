@@ -20,7 +20,10 @@ mod metrics;
 mod net;
 mod requester;
 mod runtime;
+mod schedule;
 mod store;
+#[cfg(test)]
+mod testing;
 mod verifier;
 mod watch;
 

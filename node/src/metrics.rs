@@ -1,5 +1,6 @@
 //! Counters and gauges, in Prometheus' text form.
 
+use crate::schedule::ScheduleView;
 use crate::store::StoreMetrics;
 use crate::watch::notice::KINDS;
 use firn_coordinator::api::Observation;
@@ -44,6 +45,17 @@ struct KindLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ScheduleLabels {
+    kind: String,
+    key: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct KeyLabel {
+    key: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct BuildLabels {
     version: String,
 }
@@ -64,6 +76,8 @@ pub(crate) struct Metrics {
     paused: Family<ScopeLabel, Gauge>,
     differing: Family<AvsLabel, Gauge>,
     pending: Family<AvsLabel, Gauge>,
+    schedule: Family<ScheduleLabels, Gauge>,
+    departed: Family<KeyLabel, Gauge>,
     notices: Counter,
     alarms: Family<KindLabel, Counter>,
     /// The last block whose events were told.
@@ -105,6 +119,8 @@ impl Metrics {
             paused: Family::default(),
             differing: Family::default(),
             pending: Family::default(),
+            schedule: Family::default(),
+            departed: Family::default(),
             notices: Counter::default(),
             alarms: Family::default(),
             watched: Gauge::default(),
@@ -147,6 +163,8 @@ impl Metrics {
         registry.register("paused", "Whether this node or the network is paused", self.paused.clone());
         registry.register("authority_differing", "Facts that contradict what is declared", self.differing.clone());
         registry.register("authority_pending", "Operations scheduled on chain, and pauses", self.pending.clone());
+        registry.register("key_schedule_seconds", "Time until a key is overdue", self.schedule.clone());
+        registry.register("key_departed_members", "Nodes that have left a key", self.departed.clone());
         registry.register("notices", "Notices of the chain", self.notices.clone());
         registry.register("alarms", "Those of them that are alarms, by kind", self.alarms.clone());
         registry.register("watch_block", "Last block whose events were told", self.watched.clone());
@@ -199,6 +217,20 @@ impl Metrics {
         let label = AvsLabel { avs: avs.to_owned() };
         self.differing.get_or_create(&label).set(i64::try_from(differing).unwrap_or(i64::MAX));
         self.pending.get_or_create(&label).set(i64::try_from(pending).unwrap_or(i64::MAX));
+    }
+
+    /// When which key is overdue, where that is known, and how many have left each.
+    pub(crate) fn scheduled(&self, view: &ScheduleView) {
+        for entry in &view.entries {
+            let labels = ScheduleLabels { kind: entry.kind.clone(), key: entry.name.clone() };
+            if let Some(left) = entry.left_seconds {
+                self.schedule.get_or_create(&labels).set(left);
+            }
+        }
+        for departed in &view.departed {
+            let label = KeyLabel { key: departed.key.clone() };
+            self.departed.get_or_create(&label).set(i64::try_from(departed.nodes.len()).unwrap_or(i64::MAX));
+        }
     }
 
     /// A notice of the chain was told.

@@ -16,7 +16,7 @@ use firn_coordinator::audit::verify::Stored;
 use firn_proto::definition::Change;
 use firn_proto::pause::Pause;
 use firn_proto::time::{MonotonicTime, Time, WallTime};
-use firn_proto::{Code, Epoch, Message, NodeId, Opinion, Request, SessionId};
+use firn_proto::{Code, Message, NodeId, Opinion, Request, SessionId};
 use firn_vault::Vault;
 use firn_vault::api::{Reply, Request as VaultRequest, Write};
 use log::OrderedLog;
@@ -331,12 +331,12 @@ impl Loop {
     /// Asks the vault; its writes join those of the engine.
     fn ask_vault(&mut self, request: VaultRequest) -> Result<Reply, Failure> {
         let request = match request {
-            VaultRequest::Certify { key_id, stored: None } => {
+            VaultRequest::Certify { key_id, epoch, stored: None } => {
                 // What it certifies must be what storage gives back, not what memory remembers.
                 self.settle()?;
-                let record = Vault::share_record(key_id, Epoch(0));
+                let record = Vault::share_record(key_id, epoch);
                 let stored = self.parts.store.get(store::Family::Vault, &record).map_err(store_failure)?;
-                VaultRequest::Certify { key_id, stored }
+                VaultRequest::Certify { key_id, epoch, stored }
             }
             other => other,
         };

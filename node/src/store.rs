@@ -7,7 +7,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, Options, WriteBatch, WriteOptions};
+use rocksdb::{
+    BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, Direction, IteratorMode, Options, WriteBatch,
+    WriteOptions,
+};
 
 mod batch;
 mod error;
@@ -67,10 +70,13 @@ impl Store {
         if !path.join(RUNNING_DATABASE).exists() {
             return Err(StoreError::Missing { path: path.to_owned() });
         }
-        let store = Self::attach(path, false)?;
+        let mut store = Self::attach(path, false)?;
         let found = store.counter(VERSION)?;
         if found > SCHEMA {
             return Err(StoreError::Version { path: path.to_owned(), found, known: SCHEMA });
+        }
+        if store.get(Family::Meta, ERASE)?.is_some() {
+            store.erase()?;
         }
         Ok(store)
     }
@@ -103,11 +109,38 @@ impl Store {
             return Err(StoreError::write(&self.path, "an earlier write failed".to_owned()));
         }
         batch.check()?;
-        let writes = batch.encode(|family| self.column(family))?;
+        let erases = batch.erases();
+        let mut writes = batch.encode(|family| self.column(family))?;
         if writes.is_empty() {
             return Ok(());
         }
-        self.write(writes)
+        if erases {
+            writes.put_cf(self.column(Family::Meta)?, ERASE, record::encode(Family::Meta, ERASE, &[]));
+        }
+        self.write(writes)?;
+        if !erases {
+            return Ok(());
+        }
+        // What is not erased stays marked, and no commit goes on as if it were.
+        let erased = self.erase();
+        self.failed |= erased.is_err();
+        erased
+    }
+
+    /// Leaves nothing of deleted shares in the files: memory is flushed, so that the log before it goes, and the family is
+    /// written anew. What RocksDB has given back to the file system is that one's: full-disk encryption, or a disk that is
+    /// wiped, is for the operator. A mark in the store has it done at the next start, where it is cut off.
+    fn erase(&mut self) -> Result<(), StoreError> {
+        let failed = |error: rocksdb::Error| StoreError::write(&self.path, error.into_string());
+        for family in Family::ALL {
+            self.db.flush_cf(self.column(family)?).map_err(failed)?;
+        }
+        let mut whole = CompactOptions::default();
+        whole.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        self.db.compact_range_cf_opt(self.column(Family::Vault)?, None::<&[u8]>, None::<&[u8]>, &whole);
+        let mut done = WriteBatch::default();
+        done.delete_cf(self.column(Family::Meta)?, ERASE);
+        self.write(done)
     }
 
     /// The value at `key`. `None` means it was never written or was deleted, and nothing else.
@@ -235,6 +268,7 @@ const SCHEMA: u64 = 1;
 const RESERVED: &[u8] = b"store.";
 const VERSION: &[u8] = b"store.version";
 const INCARNATION: &[u8] = b"store.incarnation";
+const ERASE: &[u8] = b"store.erase";
 
 /// The file RocksDB starts from. Without it there is no database, whatever else lies there.
 const RUNNING_DATABASE: &str = "CURRENT";

@@ -1,12 +1,30 @@
 //! Whether the keys of this node have backups: a warning among the checks, never a failure, and a metric.
 
 use super::Shared;
-use super::json::Check;
+use super::json::{self, Check};
+use super::view;
 use crate::backup::marks::{self, Mark};
 use crate::metrics::BackupLabels;
 use firn_coordinator::view::KeyView;
+use firn_proto::NodeId;
 
 impl Shared {
+    /// The keys as the API shows them. The address of one whose share here was in no verified backup yet is withheld: what it holds
+    /// could be lost with one disk.
+    pub(super) fn key_views(&self, keys: &[KeyView]) -> Vec<json::KeyView> {
+        let marks = if self.backups_waived { Vec::new() } else { marks::read(&self.data_dir).unwrap_or_default() };
+        let safe = |name: &str| marks.iter().any(|mark| mark.key == name && mark.verified.is_some());
+        let shown = |key: &KeyView| {
+            let mut shown = view::key(key, &self.definition);
+            let ours = key.members.values().any(|node: &NodeId| *node == self.me);
+            if ours && !self.backups_waived && !safe(&key.name) {
+                shown.account = None;
+            }
+            shown
+        };
+        keys.iter().map(shown).collect()
+    }
+
     /// The check, where there are keys. Sets the metric on the way.
     pub(super) fn backups(&self, keys: &[KeyView]) -> Option<Check> {
         let keys = keys.iter().filter(|key| matches!(key.state, "certified" | "active"));

@@ -11,7 +11,11 @@ use firn_proto::policy::Finding;
 use firn_proto::request::SignedRequest;
 use serde::{Deserialize, Serialize};
 
+mod key;
 pub(crate) mod pause;
+pub(crate) mod repair;
+
+pub(crate) use key::{NextEpoch, ProposeBody};
 
 /// A request as an AVS posts it: the operation under its kind, and the requester's EIP-712 signature.
 #[derive(Clone, Serialize, Deserialize)]
@@ -293,6 +297,9 @@ pub(crate) struct KeyView {
     pub(crate) proposer: String,
     pub(crate) epoch: u32,
     pub(crate) threshold: u16,
+    /// When this node saw it become active, in seconds since the epoch; 0 before.
+    #[serde(default)]
+    pub(crate) since: u64,
     pub(crate) members: Vec<String>,
     /// Compressed SEC1, 33 bytes of hex with 0x.
     pub(crate) group_key: Option<String>,
@@ -302,16 +309,6 @@ pub(crate) struct KeyView {
     pub(crate) waiting_for: Vec<String>,
     pub(crate) code: Option<String>,
     pub(crate) culprit: Option<String>,
-}
-
-/// Body of a key proposal.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ProposeBody {
-    /// Name of the key in the definition.
-    pub(crate) name: String,
-    /// Seconds until members must have accepted.
-    pub(crate) within_seconds: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

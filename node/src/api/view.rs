@@ -86,6 +86,7 @@ pub(super) fn key(view: &view::KeyView, definition: &Definition) -> KeyView {
         proposer: name(view.proposer, definition),
         epoch: view.epoch.0,
         threshold: view.threshold,
+        since: view.since,
         members: view.members.values().map(|node| name(*node, definition)).collect(),
         group_key: view.group_key.map(|key| format!("0x{}", hex::encode(key.compressed()))),
         account: view.account,
@@ -225,6 +226,6 @@ pub(super) fn heads(me: NodeId, own: Head, held: &[HeldHead], definition: &Defin
     }
 }
 
-fn name(node: NodeId, definition: &Definition) -> String {
+pub(super) fn name(node: NodeId, definition: &Definition) -> String {
     definition.nodes.get(&node).map_or_else(|| node.to_string(), |entry| entry.name.clone())
 }

@@ -27,6 +27,7 @@ pub(crate) fn into_used(
     backup: &Backup,
     passphrase: &Passphrase,
 ) -> Result<Vec<KeyCertificate>, Failure> {
+    DataDir::make_store_folder(data_dir)?;
     let directory = DataDir::open(data_dir)?;
     let config = crate::cli::read_config(data_dir)?;
     let file = versions::with_earlier(&directory.network_file())?;
@@ -54,6 +55,34 @@ pub(crate) fn into_used(
     let context = Context { network: definition.name.clone(), node: config.node };
     let root = Keystore::open(&directory.keystore_dir(), &context, passphrase)?.vault_root;
     take(&mut store, Batch::new(), &definition, me, &root, backup, keys)
+}
+
+/// An empty database in place of one that is gone, with no backup at hand: the node starts paused like a restored one, and holds no
+/// share until a next epoch, or a repair, gives it one.
+pub(crate) fn from_nothing(data_dir: &Path, passphrase: &Passphrase) -> Result<String, Failure> {
+    DataDir::make_store_folder(data_dir)?;
+    let directory = DataDir::open(data_dir)?;
+    let config = crate::cli::read_config(data_dir)?;
+    let file = versions::with_earlier(&directory.network_file())?;
+    let context = Context { network: file.name.clone(), node: config.node.clone() };
+    let root = Keystore::open(&directory.keystore_dir(), &context, passphrase)?.vault_root;
+    if !matches!(Store::open(&directory.store_dir()), Err(store::StoreError::Missing { .. })) {
+        let next = "move the folder `store` away first, and keep it: what it knows of locks is nowhere else";
+        return Err(Failure::new("STORE_EXISTS", "the node has a database", next, Exit::Conflict));
+    }
+    Store::create(&directory.store_dir())?;
+    let mut store = Store::open(&directory.store_dir())?;
+    let definition = versions::current(&directory, &mut store, &file)?;
+    let me = named(&definition, &config)?;
+    let root = RootSecret::from_bytes(root.copied());
+    let (mut engine, _) = restore_core(&store, core(&definition, me), root, &read_records(&store)?)?;
+    let now = Time { monotonic: MonotonicTime(0), wall: wall_time() };
+    let mut batch = Batch::new();
+    for record in engine.restore_keys(now, &[]).map_err(|code| Failure::from(Refusal::new(code, "")))? {
+        batch.put(family(record.family), record.key, record.value.unwrap_or_default());
+    }
+    store.commit(batch)?;
+    Ok(config.node)
 }
 
 /// Makes the node anew, by the identity in the backup. `at_hand` is the definition as others have it.

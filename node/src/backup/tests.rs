@@ -8,10 +8,10 @@ use crate::devnet::files::{Keys, Manifest as Devnet, Wish, prepare};
 use crate::keystore::{KdfProfile, PassphraseSource};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use firn_proto::Digest;
 use firn_proto::certificate::{KeyProposal, statement};
 use firn_proto::digest::CanonicalHasher;
 use firn_proto::time::WallTime;
+use firn_proto::{Digest, Epoch};
 use firn_vault::api::{KeyOutcome, Reply, Request, Write};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -64,6 +64,7 @@ fn key(definition: &Definition, vaults: &mut [Vault]) -> KeyCertificate {
         deadline: WallTime(1),
         salt: [1; 32],
         definition: definition.digest(),
+        from: None,
     };
     let members: Vec<_> = definition.keys[0].members.keys().copied().collect();
     let key_id = proposal.key_id(definition.network_id());
@@ -87,7 +88,7 @@ fn key(definition: &Definition, vaults: &mut [Vault]) -> KeyCertificate {
         let Reply::Finished { outcome: made, .. } = decision.reply else { panic!("not finished") };
         outcome = Some(made);
         let Some(Write::Put { value, .. }) = decision.writes.into_iter().next() else { panic!("no share") };
-        let reply = ask(vault, Request::Certify { key_id, stored: Some(value) }).reply;
+        let reply = ask(vault, Request::Certify { key_id, epoch: Epoch(0), stored: Some(value) }).reply;
         let Reply::Certified { certified, .. } = reply else { panic!("not certified: {reply:?}") };
         signatures.insert(*member, certified.signature);
     }

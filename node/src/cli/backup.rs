@@ -72,10 +72,14 @@ pub(crate) struct FileArgs {
 #[derive(Args)]
 pub(crate) struct RestoreArgs {
     /// The backup.
-    file: PathBuf,
+    #[arg(required_unless_present = "without_backup")]
+    file: Option<PathBuf>,
     /// Key file of a recipient, as age-keygen or a plugin writes it.
-    #[arg(long, value_name = "KEYFILE")]
-    identity: PathBuf,
+    #[arg(long, value_name = "KEYFILE", required_unless_present = "without_backup")]
+    identity: Option<PathBuf>,
+    /// Make an empty database where it is lost and there is no backup: the node then has no shares.
+    #[arg(long, conflicts_with_all = ["file", "identity", "network"])]
+    without_backup: bool,
     /// The data directory of the stopped node, or an empty one.
     #[arg(long, env = "FIRN_DATA_DIR")]
     data_dir: PathBuf,
@@ -154,7 +158,14 @@ fn drill(args: &DrillArgs, output: Output) -> Result<(), Failure> {
 }
 
 fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure> {
-    let backup = read(&args.file, &args.identity)?;
+    let (Some(file), Some(identity)) = (&args.file, &args.identity) else {
+        let name = restore::from_nothing(&args.data_dir, &passphrase(&args.passphrase, &args.data_dir)?)?;
+        let about = json!({ "done": "emptied", "node": name, "keys": [] });
+        return print(output, &document("firn.backup.v1", &about), || {
+            format!("{name} has an empty database, and is paused\n{}", next_steps(&args.data_dir, &name))
+        });
+    };
+    let backup = read(file, identity)?;
     let keys = if DataDir::is_used(&args.data_dir) {
         restore::into_used(&args.data_dir, &backup, &passphrase(&args.passphrase, &args.data_dir)?)?
     } else {
@@ -166,14 +177,20 @@ fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure> {
         restore::into_empty(&args.data_dir, &backup, &with_earlier(network)?, &passphrase, KdfProfile::Standard)?
     };
     marks::note(&args.data_dir, keys.iter(), Event::Verified)?;
-    let dir = quoted(&args.data_dir.to_string_lossy());
     let said = format!(
-        "restored, and paused until other members confirm this node\n\
-         Next: make sure that no other copy of it runs, then\n  firn run --data-dir {dir}\n\
-         `firn status` says who has to confirm it (`firn peer trust {}` at each), and what ends the pause",
-        quoted(&backup.manifest.name)
+        "restored, and paused until other members confirm this node\n{}",
+        next_steps(&args.data_dir, &backup.manifest.name)
     );
     report("restored", &backup, &keys, &said, output)
+}
+
+fn next_steps(data_dir: &Path, name: &str) -> String {
+    format!(
+        "Next: make sure that no other copy of it runs, then\n  firn run --data-dir {}\n\
+         `firn status` says who has to confirm it (`firn peer trust {}` at each), and what ends the pause",
+        quoted(&data_dir.to_string_lossy()),
+        quoted(name)
+    )
 }
 
 fn status(data_dir: &Path, output: Output) -> Result<(), Failure> {

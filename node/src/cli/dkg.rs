@@ -40,7 +40,7 @@ pub(crate) enum DkgCommand {
 pub(super) async fn run(command: DkgCommand, output: Output) -> Result<(), Failure> {
     match command {
         DkgCommand::Propose { name, within_seconds, node } => {
-            let accepted = node.client()?.propose_key(&ProposeBody { name, within_seconds }).await?;
+            let accepted = node.client()?.propose_key(&ProposeBody { name, within_seconds, next: None }).await?;
             let next = || {
                 format!(
                     "{id}\nproposed, and accepted here; every other member now runs, with its own data directory:\n  \

@@ -83,12 +83,32 @@ pub(crate) struct ProposeArgs {
     /// The finalised block from which on it is in force.
     #[arg(long, requires = "current")]
     block: Option<u64>,
+    #[command(flatten)]
+    files: ProposalFiles,
+}
+
+/// Where a proposal goes.
+#[derive(Args)]
+pub(super) struct ProposalFiles {
     /// Where to write what is proposed, for `firn network accept`.
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// Where to write what a wallet signs (EIP-712, as JSON): cast wallet sign --data --from-file FILE
     #[arg(long, value_name = "FILE")]
     typed_data: Option<PathBuf>,
+}
+
+impl ProposalFiles {
+    /// One file, and none for a wallet.
+    pub(super) fn to(out: &Path) -> Self {
+        Self { out: out.to_owned(), typed_data: None }
+    }
+
+    /// Writes what is proposed, not signed yet.
+    pub(super) fn write(&self, proposed: &Definition) -> Result<(), Failure> {
+        write(&self.out, &pretty(&ChangeBody::new(&SignedChange::propose(proposed))))?;
+        self.typed_data.as_ref().map_or(Ok(()), |path| write(path, &pretty(&typed_definition(proposed))))
+    }
 }
 
 /// Who signs, and with what.
@@ -182,10 +202,7 @@ fn propose(args: &ProposeArgs, output: Output) -> Result<(), Failure> {
         }
         _ => (edited, Vec::new()),
     };
-    write(&args.out, &pretty(&ChangeBody::new(&SignedChange::propose(&proposed))))?;
-    if let Some(path) = &args.typed_data {
-        write(path, &pretty(&typed_definition(&proposed)))?;
-    }
+    args.files.write(&proposed)?;
     let view = json!({
         "version": proposed.version(), "digest": proposed.digest().to_string(),
         "fingerprint": fingerprint(proposed.digest()), "changes": changes,
@@ -199,7 +216,7 @@ fn propose(args: &ProposeArgs, output: Output) -> Result<(), Failure> {
             proposed.effective_block(),
             proposed.digest(),
             fingerprint(proposed.digest()),
-            args.out.display(),
+            args.files.out.display(),
         )
     })
 }
@@ -272,7 +289,7 @@ fn install(change: &Path, data_dir: &Path, output: Output) -> Result<(), Failure
 }
 
 /// Six words of the BIP-39 list: 66 bits of the digest, to be compared over the telephone.
-fn fingerprint(digest: Digest) -> String {
+pub(super) fn fingerprint(digest: Digest) -> String {
     let words = bip39::Language::English.word_list();
     let bits = digest.0.iter().take(9).fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte)) >> 6;
     let word = |place: u32| words.get(usize::try_from(bits >> (11 * (5 - place)) & 0x7ff).unwrap_or_default());
@@ -280,7 +297,7 @@ fn fingerprint(digest: Digest) -> String {
 }
 
 /// Every value that differs, by its path, with what it was and what it is.
-fn diff(old: &Definition, new: &Definition) -> Vec<String> {
+pub(super) fn diff(old: &Definition, new: &Definition) -> Vec<String> {
     let flat = |definition: &Definition| {
         let mut values = BTreeMap::new();
         // The content alone: what a version names before itself always differs.
@@ -322,7 +339,7 @@ fn plain(value: &toml::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn listed(changes: &[String]) -> String {
+pub(super) fn listed(changes: &[String]) -> String {
     changes.iter().map(|change| format!("{change}\n")).collect()
 }
 
@@ -344,7 +361,7 @@ fn pretty(value: &impl serde::Serialize) -> String {
     format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let written = std::path::absolute(path).and_then(|path| files::replace(&path, text.as_bytes()));
     written.map_err(|error| {
         let next = "give a file in a folder that you may write";

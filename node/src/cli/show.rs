@@ -100,7 +100,11 @@ pub(super) fn keys_text(keys: &[KeyView], options: &str) -> String {
             key.state
         );
         let _ = writeln!(text, "    key id    {}", key.key_id);
-        if let (Some(group_key), Some(account)) = (&key.group_key, &key.account) {
+        if let Some(group_key) = &key.group_key {
+            let withheld = || {
+                "withheld until a backup of this node's share was verified (`firn backup create`, `verify`)".to_owned()
+            };
+            let account = key.account.map_or_else(withheld, |account| account.to_string());
             let _ = writeln!(text, "    group key {group_key}\n    account   {account}");
             let _ = writeln!(text, "    certified by {}", key.certified_by.join(", "));
         }
@@ -188,7 +192,7 @@ pub(super) fn request_text(request: &RequestView, now: u64) -> String {
 }
 
 /// What happened and what to do, for the core's codes; the others are in docs/reference/codes.md.
-fn explain(text: &mut String, indent: &str, name: &str) {
+pub(super) fn explain(text: &mut String, indent: &str, name: &str) {
     if let Some(code) = Code::all().find(|code| code.as_str() == name) {
         let _ = writeln!(text, "{indent}cause: {}\n{indent}next: {}", code.cause(), code.next_step());
     }

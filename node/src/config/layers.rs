@@ -219,7 +219,7 @@ fn distance(left: &str, right: &str) -> usize {
 const ENVIRONMENT_PREFIX: &str = "FIRN__";
 
 /// Every key with its kind and default.
-const KEYS: [(&str, Kind, Option<&str>); 19] = [
+const KEYS: [(&str, Kind, Option<&str>); 30] = [
     ("node", Kind::Text, None),
     ("listen", Kind::List, Some("/ip4/0.0.0.0/tcp/7400, /ip4/0.0.0.0/udp/7400/quic-v1")),
     ("api.listen", Kind::Text, Some("127.0.0.1:7401")),
@@ -230,20 +230,32 @@ const KEYS: [(&str, Kind, Option<&str>); 19] = [
     ("api.remote.crl", Kind::Text, None),
     ("api.remote.clients", Kind::Tables, None),
     ("backup.recipients", Kind::List, None),
+    ("backup.policy", Kind::Text, Some("required")),
     ("chain.rpc", Kind::List, None),
     ("chain.agree", Kind::Number, Some("2")),
     ("chain.stale_after", Kind::Number, Some("3600")),
     ("chain.fee_max", Kind::Number, Some("500")),
     ("evidence.endpoint", Kind::Text, None),
     ("evidence.command", Kind::List, None),
+    ("keys.refresh_after", Kind::Number, None),
     ("unseal.passphrase_file", Kind::Text, None),
     ("webhook.url", Kind::Text, None),
     ("webhook.secret_file", Kind::Text, None),
+    ("schedule.share_epoch", Kind::Text, Some("90d")),
+    ("schedule.group_key", Kind::Text, Some("365d")),
+    ("schedule.node_identity", Kind::Text, Some("730d")),
+    ("schedule.key_encryption_key", Kind::Text, Some("365d")),
+    ("schedule.tls", Kind::Text, Some("30d")),
+    ("schedule.requester", Kind::Text, Some("365d")),
+    ("schedule.approver", Kind::Text, Some("365d")),
+    ("schedule.audit_signer", Kind::Text, Some("730d")),
+    ("schedule.notice", Kind::Text, Some("14d")),
 ];
 
 /// May stay without a value.
 /// What a section that is there must have, its type says.
-const OPTIONAL: [&str; 12] = [
+const OPTIONAL: [&str; 13] = [
+    "keys.refresh_after",
     "api.remote.listen",
     "api.remote.certificate",
     "api.remote.key",

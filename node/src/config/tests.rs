@@ -55,7 +55,7 @@ fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
     assert_eq!(layers.origin("api.listen"), Origin::Flag);
     assert_eq!(layers.origin("node"), Origin::File);
     assert_eq!(layers.origin("unseal.passphrase_file"), Origin::Default);
-    assert_eq!(layers.origins().count(), 7);
+    assert_eq!(layers.origins().count(), 17);
 }
 
 #[test]

@@ -268,9 +268,10 @@ fn node(
         rpc: vec![rpc.clone()],
         passphrase_file: Some(passphrase_file.clone()),
         kdf: KdfProfile::InsecureFast,
-        relayer: Some(roster::signer(id.into())?),
+        relayer: Some(roster::signer(roster::relayer(id))?),
     };
     let identity = init::create(&data_dir, &plan, &Passphrase::new(Zeroizing::new(passphrase.as_bytes().to_vec())))?;
+    refresh_at_once(&data_dir.join("config.toml"))?;
     let bytes = |text: &str| hex::decode(text).map_err(|error| Failure::general("DEVNET_IDENTITY", error.to_string()));
     let definition = Node {
         name: member.name.to_owned(),
@@ -295,6 +296,13 @@ fn node(
         relayer: identity.relayer,
     };
     Ok((node, definition))
+}
+
+/// A devnet's operators agree to every refresh, and have nothing to lose.
+fn refresh_at_once(config: &Path) -> Result<(), Failure> {
+    let text = fs::read_to_string(config).map_err(|error| io(config, &error))?;
+    let text = format!("{text}\n[keys]\nrefresh_after = 1\n\n[backup]\npolicy = \"waived\"\n");
+    fs::write(config, text).map_err(|error| io(config, &error))
 }
 
 fn definition(

@@ -1,6 +1,7 @@
 //! The processes of a devnet: starting, watching, killing and stopping them, none of which outlives its parent.
 
 use super::files::{Manifest, ManifestNode, io};
+use super::roster;
 use crate::api::json::{PeerView, Status};
 use crate::client::{Client, token_file};
 use crate::failure::{Exit, Failure};
@@ -99,6 +100,7 @@ impl Cluster {
     pub(crate) async fn start_chain(&mut self) -> Result<(), Failure> {
         if let Some(port) = self.manifest.anvil_port {
             let mut command = Command::new(anvil_binary()?);
+            command.args(["--accounts", &roster::ACCOUNTS.to_string()]);
             command.args(["--slots-in-an-epoch", "1", "--block-time", "1", "--silent", "--host", "127.0.0.1"]);
             // Otherwise it writes each old state into the user's home, gigabytes in an hour, and leaves them there.
             command.arg("--prune-history=256");

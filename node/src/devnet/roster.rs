@@ -17,13 +17,14 @@ pub(crate) struct Member {
 }
 
 /// Invented, like everything here. The labels mean nothing to anybody but people.
-pub(crate) const MEMBERS: [Member; 6] = [
+pub(crate) const MEMBERS: [Member; 7] = [
     member("nordlys", "Nordlys Custody", "eu-north", "fjord-hosting", ["astrid", "gudrun"]),
     member("halyard", "Halyard Systems", "us-east", "own-datacentre", ["benjamin", "hannah"]),
     member("kaveri", "Kaveri Labs", "ap-south", "deccan-cloud", ["charu", "ishaan"]),
     member("jacaranda", "Jacaranda Infra", "sa-east", "pampa-metal", ["davi", "joana"]),
     member("protea", "Protea Validators", "af-south", "cape-colo", ["esihle", "kagiso"]),
     member("kanuka", "Kanuka Staking", "ap-southeast", "tasman-cloud", ["fetu", "lagi"]),
+    member("sakura", "Sakura Guardians", "ap-northeast", "honshu-metal", ["haruto", "yui"]),
 ];
 
 const fn member(
@@ -40,7 +41,15 @@ const fn member(
 /// The strategy of the operator set. The simulation knows strategies by their addresses only.
 pub(crate) const STRATEGY: Address = address!("57a7e61e00000000000000000000000000000001");
 
-/// anvil's account that deploys; accounts 1 to 6 are the nodes' relayers.
+/// anvil's account that relays for a node: 1 to 6, and for a seventh the one after those that have another part.
+pub(crate) fn relayer(node: u16) -> usize {
+    if node <= 6 { node.into() } else { usize::from(node) + 3 }
+}
+
+/// How many accounts anvil is to fund.
+pub(crate) const ACCOUNTS: usize = ANVIL_KEYS.len();
+
+/// anvil's account that deploys.
 pub(crate) const DEPLOYER: usize = 0;
 /// anvil's account that plays the AVS.
 pub(crate) const AVS: usize = 7;
@@ -56,7 +65,7 @@ pub(crate) fn signer(account: usize) -> Result<PrivateKeySigner, Failure> {
 }
 
 /// The keys that anvil funds at its start, derived from the mnemonic `test test ... junk` and known to everybody.
-const ANVIL_KEYS: [&str; 10] = [
+const ANVIL_KEYS: [&str; 11] = [
     "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
     "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
     "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
@@ -67,4 +76,5 @@ const ANVIL_KEYS: [&str; 10] = [
     "4bbbf85ce3377467afe5d46f804f221813b2bb87f24d81f60f1fcdbf7cbf4356",
     "dbda1821b80551c9d65939329250298aa3472ba22feea921c0cf5d620ea67b97",
     "2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6",
+    "f214f2b2cd398c806f84e317254e0f0b801d0643303237d97a22a48e01628897",
 ];

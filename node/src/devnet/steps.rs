@@ -56,7 +56,7 @@ pub(super) async fn generate_key(
         account.say(format!("the key `{name}` exists since an earlier start"));
         key.key_id
     } else {
-        let body = ProposeBody { name: name.to_owned(), within_seconds: 120 };
+        let body = ProposeBody { name: name.to_owned(), within_seconds: 120, next: None };
         let id = cluster.client(&first)?.propose_key(&body).await?.id;
         accept_everywhere(cluster, names, &first, &id).await?;
         account.say(format!(

@@ -29,6 +29,10 @@ pub(crate) fn current(directory: &DataDir, store: &mut Store, file: &Definition)
         write_all(&directory.network_file(), &current)?;
         tracing::info!(version = current.version(), digest = %current.digest(), "network.toml written anew");
     }
+    if let Some(oldest) = current.versions().last().filter(|oldest| oldest.version() > 1) {
+        let version = oldest.version();
+        tracing::warn!(version, "earlier versions are not beside network.toml: keys made under them cannot be checked");
+    }
     Ok(current)
 }
 
@@ -42,7 +46,7 @@ fn after(root: Definition, records: &[Record]) -> Result<Definition, Failure> {
 /// The definition in force, the one that the node was set up with, and the changes since. Writes nothing, so that it may be
 /// asked beside a running node.
 pub(crate) fn kept(store: &Store, file: Definition) -> Result<(Definition, Definition, Vec<Record>), Failure> {
-    let root = stored_root(store)?.unwrap_or(file);
+    let root = stored_root(store)?.map_or_else(|| file.clone(), |root| with_past(root, &file));
     let records = records(store)?;
     Ok((after(root.clone(), &records)?, root, records))
 }
@@ -103,7 +107,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 /// The definition that the node was set up with: the file, at its first start.
 fn root(directory: &DataDir, store: &mut Store, file: &Definition) -> Result<Definition, Failure> {
     if let Some(root) = stored_root(store)? {
-        return Ok(root);
+        return Ok(with_past(root, file));
     }
     if file.version() == 1 {
         check_signatures(file, &signatures_file(&directory.network_file()))?;
@@ -112,6 +116,12 @@ fn root(directory: &DataDir, store: &mut Store, file: &Definition) -> Result<Def
     batch.put(Family::Meta, ROOT_KEY, file.to_toml());
     store.commit(batch)?;
     Ok(file.clone())
+}
+
+/// The version that a node was set up with, with those before it that are kept beside network.toml: certificates of keys name the
+/// version that they were made under.
+fn with_past(root: Definition, file: &Definition) -> Definition {
+    file.versions().find(|version| version.digest() == root.digest()).cloned().unwrap_or(root)
 }
 
 fn stored_root(store: &Store) -> Result<Option<Definition>, Failure> {

@@ -135,6 +135,7 @@ mod tests {
             me: NodeId(1),
             incarnation: Incarnation::new(1, 1),
             check_evidence: false,
+            refresh_after: None,
         }
     }
 

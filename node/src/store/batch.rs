@@ -89,6 +89,12 @@ impl Batch {
         self.operations.push((family, not_reserved(family, key.into()), None));
     }
 
+    /// Whether it removes a share, of which nothing may be left in a file.
+    pub(super) fn erases(&self) -> bool {
+        let share = |key: &[u8]| key.starts_with(firn_vault::SHARES);
+        self.operations.iter().any(|(family, key, value)| *family == Family::Vault && share(key) && value.is_none())
+    }
+
     /// Refused here, a batch that is too large costs nothing and leaves the store usable.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let mut bytes = 0;

@@ -413,3 +413,49 @@ fn child_commits_until_refused() {
     assert_eq!(store.metrics().failures, 2);
     TestChild::say("sealed");
 }
+
+/// Whether any file under the database's folder holds these bytes.
+fn is_on_disk(path: &Path, bytes: &[u8]) -> bool {
+    fs::read_dir(path).unwrap().any(|entry| {
+        let content = fs::read(entry.unwrap().path()).unwrap_or_default();
+        content.windows(bytes.len()).any(|window| window == bytes)
+    })
+}
+
+#[test]
+fn e1_nothing_of_a_deleted_share_is_left_in_any_file() {
+    let (dir, mut store) = created();
+    let share = [firn_vault::SHARES, &[7; 36]].concat();
+    let content: Vec<u8> = (0..200).map(|i: u8| i.wrapping_mul(37) ^ 0x5a).collect();
+    put(&mut store, Family::Vault, &share, &content);
+    put(&mut store, Family::Vault, b"lock/1", b"stays");
+    // Once in a table of its own, once in the log.
+    store.db.flush_cf(store.column(Family::Vault).unwrap()).unwrap();
+    put(&mut store, Family::Vault, &share, &content);
+    assert!(is_on_disk(dir.path(), &content));
+    let mut batch = Batch::new();
+    batch.delete(Family::Vault, share.as_slice());
+    store.commit(batch).unwrap();
+    assert!(!is_on_disk(dir.path(), &content), "while the store is open");
+    assert_eq!(store.get(Family::Vault, b"lock/1").unwrap().as_deref(), Some(&b"stays"[..]));
+    let store = reopen(store);
+    assert!(!is_on_disk(dir.path(), &content));
+    assert_eq!(store.get(Family::Vault, &share).unwrap(), None);
+}
+
+#[test]
+fn e1_an_erasure_that_was_cut_off_is_done_at_the_next_start() {
+    let (dir, mut store) = created();
+    let share = [firn_vault::SHARES, &[7; 36]].concat();
+    let content: Vec<u8> = (0..200).map(|i: u8| i.wrapping_mul(91) ^ 0xa5).collect();
+    put(&mut store, Family::Vault, &share, &content);
+    // What `commit` writes, without what follows it: power is lost between the record and the erasure.
+    let mut writes = WriteBatch::default();
+    writes.delete_cf(store.column(Family::Vault).unwrap(), &share);
+    writes.put_cf(store.column(Family::Meta).unwrap(), ERASE, record::encode(Family::Meta, ERASE, &[]));
+    store.write(writes).unwrap();
+    assert!(is_on_disk(dir.path(), &content));
+    let store = reopen(store);
+    assert!(!is_on_disk(dir.path(), &content));
+    assert_eq!(store.get(Family::Meta, ERASE).unwrap(), None);
+}
