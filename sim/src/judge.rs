@@ -1,16 +1,11 @@
 //! Whether a finished run came out as its scenario says, and the exit code for it.
 
-use crate::history::What;
 use crate::run::Finished;
 use crate::scenario::quantity::{write_factor, write_share};
 use crate::verdict::{End, Exit, RequestReport, Violation};
-use firn_coordinator::api::Observation;
-use std::collections::BTreeSet;
 
 impl Finished {
     /// The worst thing about the run. What the scenario expects and did not get becomes a violation called `EXPECT`.
-    ///
-    /// How many keys are active is counted in the ledger, which has to be kept for it.
     pub fn judge(&mut self) -> Exit {
         let missed = missed(self);
         let expected = &self.outcome.scenario.expect.violates;
@@ -64,11 +59,12 @@ fn missed(finished: &Finished) -> Vec<String> {
         };
         missed.push(format!("p{percent} of latency {seen}, expected <= {} floor", write_factor(most)));
     }
-    if let Some(least) = expect.keys_active_min {
-        let active = active(finished);
-        if active < usize::from(least) {
-            missed.push(format!("the key is active at {active} nodes, expected >= {least}"));
-        }
+    let (epoch, holding) = (finished.outcome.epoch, finished.outcome.holding.len());
+    if let Some(least) = expect.epochs_min.filter(|least| epoch < u32::from(*least)) {
+        missed.push(format!("{epoch} epochs follow the first, expected >= {least}"));
+    }
+    if let Some(least) = expect.keys_active_min.filter(|least| holding < usize::from(*least)) {
+        missed.push(format!("the newest epoch is active at {holding} nodes, expected >= {least}"));
     }
     missed
 }
@@ -80,10 +76,4 @@ fn percentile(requests: &[RequestReport], percent: usize) -> Option<u64> {
     all.sort_unstable();
     let rank = (all.len() * percent).div_ceil(100).max(1);
     all.get(rank - 1).copied()
-}
-
-fn active(finished: &Finished) -> usize {
-    let is_active = |what: &What| matches!(what, What::Observed(Observation::KeyPhase { phase: "active", .. }));
-    let entries = finished.history.iter().filter(|entry| is_active(&entry.what));
-    entries.filter_map(|entry| entry.process).map(|process| process.node).collect::<BTreeSet<_>>().len()
 }

@@ -12,6 +12,8 @@ use crate::scenario::{FaultKind, Micros};
 use crate::verdict::{CoreSize, RequestReport, Violation};
 use crate::world::World;
 use firn_coordinator::api::Observation;
+use firn_proto::definition::KeyDefinition;
+use firn_proto::{Epoch, Identifier};
 use ground::Ground;
 use track::Track;
 
@@ -19,6 +21,7 @@ pub mod bound;
 pub mod core;
 pub mod ground;
 pub mod keygen;
+pub mod renewal;
 mod rules;
 pub mod track;
 pub mod windows;
@@ -33,12 +36,14 @@ const EVERY_RULED: Micros = 3_000_000;
 #[derive(Debug, Default)]
 pub struct Liveness {
     committee: Option<Committee>,
+    epoch: Epoch,
     ground: Ground,
     /// How many requests have been posted, and the tracks of all their payloads.
     posted: usize,
     tracks: Vec<Track>,
     sizes: Vec<CoreSize>,
     keygen: keygen::Keygen,
+    renewals: renewal::Renewals,
     looked: Micros,
     due: Option<Micros>,
 }
@@ -98,7 +103,7 @@ impl Liveness {
         let due = self.due.is_some_and(|due| due < entry.at);
         let drifting = self.ground.moves(world) && entry.at >= self.looked.saturating_add(EVERY);
         // Budgets come free and waiting times end without an entry of their own.
-        let waiting = (rules::take_time(world) || world.scenario().gate.is_some())
+        let waiting = (rules::take_time(world) || world.scenario().gate.is_some() || world.renewing().is_some())
             && entry.at >= self.looked.saturating_add(EVERY_RULED);
         if changed || due || drifting || waiting { self.look(world) } else { Vec::new() }
     }
@@ -123,10 +128,17 @@ impl Liveness {
 
     fn look(&mut self, world: &World) -> Vec<Violation> {
         self.looked = world.now();
+        if self.epoch != world.epoch() {
+            // Others hold the key now: whatever lasted begins anew.
+            self.epoch = world.epoch();
+            self.committee = None;
+            self.tracks.iter_mut().for_each(Track::interrupt);
+        }
         let committee = self.committee.get_or_insert_with(|| committee(world));
         let graph = self.ground.graph(world, committee);
         strip(&mut self.sizes, world.now(), committee, &graph);
         let mut violations: Vec<_> = self.keygen.look(world, committee, &graph).into_iter().collect();
+        violations.extend(self.renewals.look(world, &self.ground));
         let open = self.tracks.iter().filter(|track| track.is_open()).count() as u64;
         self.due = None;
         for track in self.tracks.iter_mut().filter(|track| track.is_open()) {
@@ -137,11 +149,15 @@ impl Liveness {
     }
 }
 
-/// The members of the one key.
+/// The members of the one key's newest epoch.
 fn committee(world: &World) -> Committee {
-    let (definition, key) = (world.definition(), &world.scenario().key);
+    let (definition, key, holders) = (world.definition(), &world.scenario().key, world.holders());
     match definition.keys.first() {
-        Some(first) => Committee::new(definition, first, key.organisations_min, key.regions_min),
+        Some(first) => {
+            let members = holders.members.iter().map(|node| (Identifier(node.0), *node)).collect();
+            let held = KeyDefinition { threshold: holders.threshold, members, ..first.clone() };
+            Committee::new(definition, &held, key.organisations_min, key.regions_min)
+        }
         None => Committee::plain([], 1),
     }
 }

@@ -1,13 +1,18 @@
 //! Probes: rare events by name, so that a scenario can demand that what it is about did happen.
 
 use crate::history::{Entry, ProcessId, What};
+use crate::scenario::Micros;
 use crate::world::World;
+use firn_coordinator::Engine;
 use firn_coordinator::api::Observation;
-use firn_proto::{Code, Message, NodeId, SubjectId, Verified};
+use firn_proto::{Code, KeyId, Message, NodeId, SessionId, SubjectId, Verified};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A member that hears of a new epoch so much later than the first one is late.
+const LATE: Micros = 10_000_000;
+
 /// All probes, each with what it means.
-pub const ALL: [(&str, &str); 34] = [
+pub const ALL: [(&str, &str); 39] = [
     ("takeover", "an attempt was opened by a node other than the one that received the request"),
     ("attempt-retried", "a coordinator opened a second attempt for a request"),
     ("attempt-warm", "an attempt was opened before any other member had declared itself willing"),
@@ -41,6 +46,11 @@ pub const ALL: [(&str, &str); 34] = [
     ("vanished", "an execution, or a cancellation, was in a block that was replaced"),
     ("pending", "a transaction waited for the end of a gas spike"),
     ("dropped", "a transaction was lost in a gas spike"),
+    ("epoch-switched-under-load", "an epoch became active while a request was open"),
+    ("dealer-left-out", "an epoch was made without the dealing of a member of the one before"),
+    ("reshare-aborted-and-retried", "an attempt at an epoch ended, and a later one succeeded"),
+    ("member-learned-late", "a member heard ten seconds and more after another that an epoch is active"),
+    ("epoch-retired", "a node let go of an epoch that is over"),
     ("misbehaved", "a corrupted node did something of its own"),
 ];
 
@@ -53,6 +63,10 @@ pub struct Probes {
     signatures: BTreeMap<SubjectId, [u8; 96]>,
     restarted: BTreeSet<ProcessId>,
     unsent: BTreeMap<ProcessId, i64>,
+    /// When each epoch was first active, and who dealt for it without being convicted.
+    active: BTreeMap<KeyId, Micros>,
+    dealt: BTreeMap<SessionId, BTreeSet<NodeId>>,
+    convicted: BTreeSet<NodeId>,
 }
 
 impl Probes {
@@ -74,6 +88,7 @@ impl Probes {
     pub fn see(&mut self, entry: &Entry, world: &World) {
         let process = entry.process;
         match &entry.what {
+            What::Observed(Observation::KeyPhase { key_id, phase }) => self.key(entry, *key_id, phase, world),
             What::Observed(observation) => self.observed(observation, process, world),
             What::Started { .. } => {
                 if entry.at > 0 {
@@ -103,6 +118,9 @@ impl Probes {
                     *unsent = (*unsent - 1).max(0);
                 }
             }
+            What::Sent { kind: "key-redeal", session, .. } => {
+                self.dealt.entry(*session).or_default().extend(process.map(|process| process.node));
+            }
             What::Sent { kind: "commitments-offered", .. } => self.fire("pool-topped-up"),
             What::Sent { kind: "share-refused", .. } => match world.message().map(Verified::content) {
                 Some(Message::ShareRefused { code: Code::RivalLocked, .. }) => self.fire("rival-refused"),
@@ -122,6 +140,27 @@ impl Probes {
         }
     }
 
+    fn key(&mut self, entry: &Entry, key_id: KeyId, phase: &str, world: &World) {
+        match phase {
+            "retired" => return self.fire("epoch-retired"),
+            "active" => self.fire("key-active"),
+            _ => return,
+        }
+        let known = self.active.get(&key_id).copied();
+        if known.is_some_and(|first| first.saturating_add(LATE) <= entry.at) {
+            self.fire("member-learned-late");
+        }
+        if known.is_none() {
+            self.active.insert(key_id, entry.at);
+            let dealt = self.dealt.get(&key_id.into()).cloned().unwrap_or_default();
+            let all =
+                entry.process.and_then(|id| world.process(id)).map_or(0, |process| dealers(&process.engine, key_id));
+            if dealt.difference(&self.convicted).count() < all {
+                self.fire("dealer-left-out");
+            }
+        }
+    }
+
     fn observed(&mut self, observation: &Observation, process: Option<ProcessId>, world: &World) {
         let Some(node) = process.map(|process| process.node) else { return };
         match observation {
@@ -136,14 +175,16 @@ impl Probes {
             {
                 self.fire("scheduled");
             }
-            Observation::Evidence { .. } => self.fire("evidence"),
+            Observation::Evidence { culprit, .. } => {
+                self.convicted.insert(*culprit);
+                self.fire("evidence");
+            }
             Observation::Version { state: "adopted", .. } => self.fire("version-adopted"),
             Observation::Elsewhere { .. } => self.fire("version-elsewhere"),
             Observation::Pause { paused: true, network } => {
                 self.fire(if *network { "network-paused" } else { "node-paused" });
             }
             Observation::Quarantine { over: false, .. } => self.fire("quarantine"),
-            Observation::KeyPhase { phase: "active", .. } => self.fire("key-active"),
             Observation::KeyEnded { key_id, .. } => {
                 let keys = process.and_then(|id| world.process(id)).map(|process| process.engine.keys());
                 let state = keys.into_iter().flatten().find(|key| key.key_id == *key_id).map(|key| key.state);
@@ -181,4 +222,12 @@ impl Probes {
             self.fire("signed-twice");
         }
     }
+}
+
+/// How many members the epoch before this one has.
+fn dealers(engine: &Engine, key_id: KeyId) -> usize {
+    let keys = engine.keys();
+    let epoch = keys.iter().find(|key| key.key_id == key_id).map_or(0, |key| key.epoch.0);
+    let before = keys.iter().find(|key| key.epoch.0 + 1 == epoch && matches!(key.state, "active" | "retired"));
+    before.map_or(0, |before| before.members.len())
 }

@@ -8,7 +8,7 @@ use crate::oracle::{Findings, Oracle};
 use crate::scenario::{FaultKind, KeyOrigin, Micros, Moment, Scenario};
 use crate::seeded::Bug;
 use crate::verdict::{Outcome, Violation};
-use crate::world::{Fixtures, Mark, PostedRequest, SLOT, World};
+use crate::world::{Fixtures, Mark, PostedRequest, Process, SLOT, World};
 use firn_proto::{Digest, NodeId};
 use std::collections::BTreeMap;
 
@@ -118,9 +118,17 @@ pub fn horizon(scenario: &Scenario) -> Micros {
         KeyOrigin::Generated { at } if at != Micros::MAX => at.saturating_add(GENERATION),
         _ => 0,
     };
+    let renewals = scenario.key.renewals.iter().map(|renewal| renewal.at.saturating_add(GENERATION));
     let governance = scenario.pauses.iter().filter_map(|pause| pause.end);
     let governance = governance.chain(scenario.versions.iter().map(|version| version.block.max(version.at)));
-    requests.chain(faults).chain(governance).max().unwrap_or(0).saturating_add(key).saturating_add(GRACE)
+    requests
+        .chain(faults)
+        .chain(governance)
+        .chain(renewals)
+        .max()
+        .unwrap_or(0)
+        .saturating_add(key)
+        .saturating_add(GRACE)
 }
 
 /// Whether nothing is to come: all is posted and signed or ended everywhere, and no fault ends or begins later.
@@ -146,6 +154,7 @@ fn is_over(world: &World) -> bool {
         views.iter().all(|view| view.as_ref().map_or(some_need_not_know, |view| settled(view.state)))
     };
     world.key().is_some()
+        && !world.renews()
         && world.requests().len() >= expected
         && !pending
         && !governed
@@ -160,12 +169,19 @@ fn posts(workload: &crate::scenario::Workload) -> usize {
 fn finish(mut world: World) -> Finished {
     let Findings { requests, cores, probes, highs, .. } = world.end();
     let (digest, events) = world.digest();
+    let holds = |process: &Process| {
+        let newest = world.key().map(|(key_id, _)| key_id);
+        process.engine.keys().iter().any(|key| Some(key.key_id) == newest && key.state == "active")
+    };
+    let holding = world.nodes().into_iter().filter(|node| world.node(*node).is_some_and(holds)).collect();
     let outcome = Outcome {
         scenario: world.scenario().clone(),
         violations: world.violations().to_vec(),
         requests,
         cores,
         probes,
+        epoch: world.epoch().0,
+        holding,
         digest,
         ended: world.now(),
         events,
@@ -189,6 +205,8 @@ fn refused(scenario: &Scenario, invalid: &Invalid) -> Finished {
         requests: Vec::new(),
         cores: Vec::new(),
         probes: BTreeMap::new(),
+        epoch: 0,
+        holding: Vec::new(),
         digest: Digest::default(),
         ended: 0,
         events: 0,

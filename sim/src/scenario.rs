@@ -18,6 +18,7 @@ mod place;
 pub mod problem;
 pub(crate) mod quantity;
 mod read;
+mod renewal;
 mod select;
 mod version;
 mod write;
@@ -27,6 +28,7 @@ pub use gate::{Cancel, Gate, Which};
 pub use governance::{Person, Rule, Verifier};
 pub use halt::{Halt, Quorums};
 pub use problem::Problem;
+pub use renewal::{RENEWALS_MAX, Renewal, Roster};
 pub use version::{VERSIONS_MAX, Version};
 
 /// Microseconds of virtual time.
@@ -117,7 +119,7 @@ pub struct Organisation {
 /// The key under test.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Key {
-    /// t; n is the number of nodes.
+    /// t; n is the number of members.
     pub threshold: u16,
     /// Signers must come from this many organisations.
     pub organisations_min: u16,
@@ -125,6 +127,10 @@ pub struct Key {
     pub regions_min: u16,
     /// Where the key comes from.
     pub origin: KeyOrigin,
+    /// Who holds it at first; all nodes where nobody is named.
+    pub members: Vec<NodeId>,
+    /// What becomes of it, in order of time.
+    pub renewals: Vec<Renewal>,
 }
 
 /// Where the key comes from.
@@ -483,8 +489,10 @@ pub struct Expect {
     pub p50_floors_max: Option<u32>,
     /// Probes that must have fired.
     pub probes: Vec<String>,
-    /// How many nodes end with the key active, at least.
+    /// How many nodes end with the newest epoch of the key active, at least.
     pub keys_active_min: Option<u16>,
+    /// How many epochs follow the first, at least.
+    pub epochs_min: Option<u16>,
     /// Invariants that must be violated: for tests of the checkers with t or more corrupted members.
     pub violates: Vec<String>,
 }

@@ -60,13 +60,19 @@ pub enum Bug {
     RevivedSchedule,
     /// The host reads facts from the newest block.
     UnfinalFacts,
+    /// The host does not carry the erasure of a retired share out.
+    KeptShare,
+    /// The host erases a share as its node deals it to the next epoch.
+    EarlyErase,
+    /// When an epoch is certified, a share of another polynomial takes the place of a node's own.
+    ForeignShare,
     /// A delay depends on a counter that survives runs.
     StrayDraw,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::OldBoot,
         Self::LeakedShare,
         Self::LatePersist,
@@ -94,6 +100,9 @@ impl Bug {
         Self::UnseenCancellation,
         Self::RevivedSchedule,
         Self::UnfinalFacts,
+        Self::KeptShare,
+        Self::EarlyErase,
+        Self::ForeignShare,
         Self::StrayDraw,
     ];
 
@@ -138,6 +147,9 @@ impl Bug {
             Self::UnseenCancellation => ("unseen-cancellation", "G1"),
             Self::RevivedSchedule => ("revived-schedule", "G1"),
             Self::UnfinalFacts => ("unfinal-facts", "F1"),
+            Self::KeptShare => ("kept-share", "E1"),
+            Self::EarlyErase => ("early-erase", "D1"),
+            Self::ForeignShare => ("foreign-share", "K2"),
             Self::StrayDraw => ("stray-draw", "DET"),
         }
     }

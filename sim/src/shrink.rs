@@ -52,7 +52,7 @@ pub fn shrink(
 impl Search<'_> {
     /// Keeps `smaller` if it is different and fails as well.
     fn keep(&mut self, smaller: Scenario) -> bool {
-        if smaller == self.best || self.runs >= self.runs_max {
+        if smaller == self.best || self.runs >= self.runs_max || !smaller.renewals_fit() {
             return false;
         }
         self.runs += 1;
@@ -77,6 +77,7 @@ impl Search<'_> {
         self.drop_items(|scenario| &mut scenario.faults);
         self.drop_items(|scenario| &mut scenario.byzantine);
         self.drop_items(|scenario| &mut scenario.versions);
+        self.drop_items(|scenario| &mut scenario.key.renewals);
         self.drop_items(|scenario| &mut scenario.pauses);
         self.drop_items(|scenario| &mut scenario.rules);
         self.drop_items(|scenario| &mut scenario.people);
@@ -134,10 +135,8 @@ impl Search<'_> {
                 }
             }
         }
-        let (threshold, n) = (self.best.key.threshold.saturating_sub(1), self.best.node_count());
-        if nodes::is_threshold(threshold, n) {
-            self.change(|scenario| scenario.key.threshold = threshold);
-        }
+        let threshold = self.best.key.threshold.saturating_sub(1);
+        self.change(|scenario| scenario.key.threshold = threshold);
     }
 
     fn simpler_requests(&mut self) {

@@ -18,6 +18,7 @@ mod draw;
 mod faults;
 mod gate;
 mod governance;
+mod renewal;
 
 const SECOND: Micros = 1_000_000;
 
@@ -81,6 +82,8 @@ pub fn expand(seed: u64) -> Scenario {
             organisations_min: if shape.percent(15, "diversity", 0) { small(several) } else { 1 },
             regions_min: 1,
             origin: if draw.percent(10, "generated", 0) { generated } else { KeyOrigin::Given },
+            members: Vec::new(),
+            renewals: Vec::new(),
         },
         workload: workload(&draw, &cast),
         rules: Vec::new(),
@@ -100,6 +103,7 @@ pub fn expand(seed: u64) -> Scenario {
     if draw.percent(GOVERNED, "governed", 0) {
         governance::govern(&mut scenario, &shape, &draw, &cast);
     }
+    renewal::renew(&mut scenario, &draw);
     if shape.percent(GATED, "gated", 0) {
         gate::put(&mut scenario, &draw, &cast);
         if draw.percent(HOSTILE, "hostile", 0) {

@@ -91,6 +91,10 @@ pub struct Outcome {
     pub cores: Vec<CoreSize>,
     /// How often each probe fired.
     pub probes: BTreeMap<String, u64>,
+    /// The number of the newest active epoch, and the nodes that have it active in the end.
+    pub epoch: u32,
+    /// See there.
+    pub holding: Vec<NodeId>,
     /// Digest of all events, effects and draws.
     pub digest: Digest,
     /// Virtual time at the end.

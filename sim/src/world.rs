@@ -14,7 +14,7 @@ use crate::seeded::Bug;
 use crate::verdict::Violation;
 use firn_coordinator::api::Event;
 use firn_proto::time::WallTime;
-use firn_proto::{Definition, KeyId, Message, NodeId, Point, Request, SessionId, SubjectId, Verified};
+use firn_proto::{Definition, Message, NodeId, Request, SessionId, SubjectId, Verified};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod chain;
@@ -32,6 +32,7 @@ mod ledger;
 mod link;
 mod network;
 mod process;
+mod renewal;
 mod sabotage;
 mod setting;
 mod trouble;
@@ -91,8 +92,7 @@ pub struct World {
     accepted: BTreeMap<(NodeId, SubjectId), Micros>,
     /// Whose chain endpoint has lied.
     misled: BTreeSet<NodeId>,
-    key: Option<(KeyId, Point)>,
-    proposals: u32,
+    keys: renewal::Keys,
     adversary: Option<Box<dyn Adversary>>,
     corrupted: BTreeMap<NodeId, Micros>,
     oracle: Option<Box<Oracle>>,
@@ -168,6 +168,8 @@ enum Occurrence {
     Change { version: usize, tries: u32 },
     /// A proposal for the key.
     Propose { round: u32 },
+    /// A proposal for the key's next epoch.
+    Renew { renewal: usize, round: u32, looks: u32 },
     /// A fault's next step.
     Fault { fault: usize, step: faults::Step },
     /// Links may have changed.
@@ -226,8 +228,7 @@ impl World {
             said: Vec::new(),
             accepted: BTreeMap::new(),
             misled: BTreeSet::new(),
-            key: None,
-            proposals: 0,
+            keys: renewal::Keys::default(),
             adversary: None,
             oracle: None,
             violations: Vec::new(),
@@ -257,6 +258,7 @@ impl World {
         self.queue_sabotage();
         self.queue_halts();
         self.queue_versions();
+        self.queue_renewals();
         if let KeyOrigin::Generated { at } = self.scenario.key.origin
             && at != Micros::MAX
         {
@@ -294,6 +296,7 @@ impl World {
             Occurrence::Halt { pause, paused, tries } => self.halt(pause, paused, tries),
             Occurrence::Change { version, tries } => self.change(version, tries),
             Occurrence::Propose { round } => self.propose(round),
+            Occurrence::Renew { renewal, round, looks } => self.renew(renewal, round, looks),
             Occurrence::Fault { fault, step } => self.fault(fault, step),
             Occurrence::Links => self.links_changed(),
             Occurrence::Start { process } => self.start(process),
@@ -420,12 +423,6 @@ impl World {
     #[must_use]
     pub fn rtt(&self, a: NodeId, b: NodeId) -> Micros {
         self.geography.rtt(a, b).p50
-    }
-
-    /// The active key and its group key, as soon as any honest node has it active.
-    #[must_use]
-    pub fn key(&self) -> Option<(KeyId, Point)> {
-        self.key
     }
 
     /// The bytes of the frame that the newest `Sent` or `Delivered` entry is about.

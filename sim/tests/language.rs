@@ -291,3 +291,36 @@ fn committed_scenarios_are_scenarios() {
     }
     assert!(count >= 25, "only {count} scenarios");
 }
+
+#[test]
+fn refreshes_and_resharings_are_read_in_order_and_written_as_they_are() {
+    let lines = r#"members = ["alpha/*", "beta/1"]
+refresh = [{ at = "10s", every = "30s", until = "70s" }, { at = "5s" }]
+reshare = [{ at = "20s", add = "beta/2", threshold = "3 of 5" }, { at = "50s", remove = "alpha/1" }]
+"#;
+    let text = format!("{}{lines}", BASE.replace("3 of 5", "3 of 4"));
+    let scenario = Scenario::parse(&text).unwrap();
+    let times: Vec<_> = scenario.key.renewals.iter().map(|renewal| renewal.at / 1_000_000).collect();
+    assert_eq!(times, [5, 10, 20, 40, 50, 70]);
+    let members: Vec<_> = scenario.rosters().into_iter().map(|roster| roster.members.len()).collect();
+    assert_eq!(members, [4, 4, 4, 5, 5, 4, 4]);
+    assert_eq!(scenario.rosters().last().unwrap().members, nodes(&[2, 3, 4, 5]));
+    let written = scenario.to_toml();
+    assert_eq!(Scenario::parse(&written), Ok(scenario), "{written}");
+}
+
+#[test]
+fn resharings_that_cannot_be_are_refused() {
+    for (lines, detail) in [
+        (r#"reshare = [{ at = "9s", add = "beta/2" }]"#, "who joins is no member before"),
+        (r#"reshare = [{ at = "9s", remove = "beta/2", threshold = "3 of 5" }]"#, "\"of 5\", but there are 4"),
+        (r#"reshare = [{ at = "9s", remove = ["beta/1", "beta/2"] }]"#, "t must be at least 2"),
+        (r#"reshare = [{ at = "9s" }]"#, "a resharing changes something"),
+        (r#"refresh = [{ at = "9s", every = "1s" }]"#, "`every` takes an `until`"),
+        (r#"refresh = [{ at = "9s", evry = "1s" }]"#, "did you mean `every`?"),
+        (r#"refresh = [{ at = "1s", every = "1s", until = "2min" }]"#, "at most 60 epochs"),
+    ] {
+        let problem = Scenario::parse(&with(&format!("{lines}\n"))).unwrap_err();
+        assert!(problem.detail.contains(detail), "{lines}: {problem}");
+    }
+}

@@ -95,7 +95,7 @@ pub(crate) fn run_judged(
     twice: bool,
     keep: bool,
 ) -> (Finished, Exit, Option<String>) {
-    options.keep_history = keep || scenario.expect.keys_active_min.is_some();
+    options.keep_history = keep;
     let mut finished = run_once(scenario, options);
     let again = twice.then(|| run_once(scenario, options));
     let differs = again.filter(|again| again.outcome.digest != finished.outcome.digest);

@@ -4,9 +4,10 @@ use super::wire::Wire;
 use super::{Invariant, Sight, violation};
 use crate::history::{Entry, What};
 use crate::verdict::Violation;
+use crate::world::World;
 use firn_coordinator::api::Observation;
 use firn_proto::message::SigningPackage;
-use firn_proto::{Definition, KeyId, Message, NodeId, Verified, envelope};
+use firn_proto::{Definition, Identifier, KeyId, Message, NodeId, Verified, envelope};
 use firn_vault::complaint::{Verdict, judge};
 
 /// Looks at each proof by itself.
@@ -29,7 +30,7 @@ impl Invariant for A1 {
         if !sight.world.is_corrupted(*culprit) {
             return violation("A1", entry, format!("{code:?} is held against node {culprit}, which is honest"));
         }
-        let proven = proves(sight.world.definition(), sight.wire, envelopes);
+        let proven = proves(sight.world, sight.wire, envelopes);
         if proven == Some(*culprit) {
             return None;
         }
@@ -39,7 +40,8 @@ impl Invariant for A1 {
 
 /// Whom these envelopes prove guilty, by their contents alone and what was said in the same sessions.
 #[must_use]
-pub fn proves(definition: &Definition, wire: &Wire, evidence: &[Vec<u8>]) -> Option<NodeId> {
+pub fn proves(world: &World, wire: &Wire, evidence: &[Vec<u8>]) -> Option<NodeId> {
+    let definition = world.definition();
     let verify = |bytes: &Vec<u8>| envelope::verify(bytes, definition).ok();
     if let [share, package] = evidence
         && let Some(share) = verify(share)
@@ -47,11 +49,19 @@ pub fn proves(definition: &Definition, wire: &Wire, evidence: &[Vec<u8>]) -> Opt
     {
         let (sender, subject) = (share.header().sender, share.header().session.into());
         let answers = SigningPackage::hash_of(subject, package) == said.package;
-        let fits = wire.share_fits(definition, said.package, sender, &said.share);
+        let fits = wire.share_fits(said.package, sender, &said.share);
         return (answers && fits == Some(false)).then_some(sender);
     }
     let verified: Option<Vec<_>> = evidence.iter().map(verify).collect();
     match verified?.as_slice() {
+        [dealing] => {
+            let (Message::KeyRedeal(redeal), header) = (dealing.content(), dealing.header()) else { return None };
+            let wrong = wire.is_wrong(world, header.session.into(), header.sender, redeal);
+            (wrong == Some(true)).then_some(header.sender)
+        }
+        [dealing, complaint] if matches!(complaint.content(), Message::KeyComplaint(_)) => {
+            judged(definition, dealing, dealing, complaint)
+        }
         [first, second] => equivocates(first, second).then_some(first.header().sender),
         [round1, dealing, complaint] => judged(definition, round1, dealing, complaint),
         _ => None,
@@ -64,6 +74,7 @@ fn equivocates(first: &Verified<Message>, second: &Verified<Message>) -> bool {
     let differ = match (first.content(), second.content()) {
         (Message::KeyRound1(a), Message::KeyRound1(b)) => a != b,
         (Message::KeyShares(a), Message::KeyShares(b)) => a != b,
+        (Message::KeyRedeal(a), Message::KeyRedeal(b)) => a != b,
         _ => false,
     };
     place(first) == place(second) && differ
@@ -76,19 +87,22 @@ fn judged(
     dealing: &Verified<Message>,
     complaint: &Verified<Message>,
 ) -> Option<NodeId> {
-    let (Message::KeyRound1(package), Message::KeyShares(shares), Message::KeyComplaint(claim)) =
-        (round1.content(), dealing.content(), complaint.content())
-    else {
-        return None;
+    let (commitment, shares, claim) = match (round1.content(), dealing.content(), complaint.content()) {
+        (Message::KeyRound1(package), Message::KeyShares(shares), Message::KeyComplaint(claim)) => {
+            (&package.commitment, shares, claim)
+        }
+        (_, Message::KeyRedeal(redeal), Message::KeyComplaint(claim)) => (&redeal.commitment, &redeal.shares, claim),
+        _ => return None,
     };
     let (dealt, said) = (dealing.header(), complaint.header());
     let same = (dealt.sender, dealt.session, dealt.incarnation)
         == (round1.header().sender, round1.header().session, round1.header().incarnation);
-    let key = definition.keys.iter().find(|key| key.identifier_of(dealt.sender) == Some(claim.dealer))?;
-    let complainer = key.identifier_of(said.sender).filter(|_| same && said.session == dealt.session)?;
+    // Whoever is a member in any version has that identifier in all.
+    (Identifier(dealt.sender.0) == claim.dealer && same && said.session == dealt.session).then_some(())?;
+    let complainer = Identifier(said.sender.0);
     let vault_key = &definition.nodes.get(&said.sender)?.vault_key;
     let (network, key_id) = (definition.network_id(), KeyId::from(dealt.session));
-    match judge(network, key_id, &package.commitment, shares, complainer, vault_key, claim) {
+    match judge(network, key_id, commitment, shares, complainer, vault_key, claim) {
         Verdict::DealerAtFault => Some(dealt.sender),
         Verdict::ComplainerAtFault => Some(said.sender),
     }

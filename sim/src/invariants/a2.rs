@@ -81,7 +81,7 @@ impl A2 {
             Message::SignatureShare(share) => {
                 // Whether an honest share fits is for the aggregate to show.
                 let fits = if sight.world.is_corrupted(from) {
-                    sight.wire.share_fits(sight.world.definition(), share.package, from, &share.share)
+                    sight.wire.share_fits(share.package, from, &share.share)
                 } else {
                     None
                 };

@@ -5,7 +5,7 @@ use crate::history::{Entry, What};
 use crate::verdict::Violation;
 use firn_coordinator::api::Observation;
 use firn_proto::certificate::statement;
-use firn_proto::{Digest, KeyId, Point};
+use firn_proto::{Digest, Epoch, KeyId, Point};
 use std::collections::BTreeMap;
 
 /// What honest nodes finished with.
@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 pub struct K1 {
     active: BTreeMap<String, Point>,
     packages: BTreeMap<KeyId, Digest>,
+    epochs: BTreeMap<(String, Epoch), KeyId>,
 }
 
 impl Invariant for K1 {
@@ -22,7 +23,7 @@ impl Invariant for K1 {
 
     fn statement(&self) -> &'static str {
         "At most one group key per key and epoch is ever active at honest nodes, and all who finished a key generation hold \
-         equal public key packages (SIMULATOR section 5.5)."
+         equal public key packages; no epoch is made twice, and all epochs of a name have one group key (SIMULATOR section 5.5)."
     }
 
     fn see(&mut self, entry: &Entry, sight: &Sight<'_>) -> Option<Violation> {
@@ -40,6 +41,10 @@ impl Invariant for K1 {
         }
         for view in process.engine.keys().into_iter().filter(|view| view.state == "active") {
             let Some(key) = view.group_key else { continue };
+            let (name, epoch) = (view.name.clone(), view.epoch);
+            if epoch > Epoch(0) && *self.epochs.entry((name, epoch)).or_insert(view.key_id) != view.key_id {
+                return violation("K1", entry, format!("epoch {} of {} was made twice", epoch.0, view.name));
+            }
             if *self.active.entry(view.name.clone()).or_insert(key) != key {
                 return violation("K1", entry, format!("a second group key is active as {}", view.name));
             }

@@ -92,7 +92,9 @@ impl Invariant for R1 {
                 .requests()
                 .iter()
                 .any(|request| !matches!(request.state, "signed" | "executed" | "refused" | "expired"));
-            let idle = !open && process.is_settled() && process.engine.keys().iter().all(|key| key.state == "active");
+            let idle = !open
+                && process.is_settled()
+                && process.engine.keys().iter().all(|key| matches!(key.state, "active" | "retired"));
             if let Some(left) = load.iter().find(|load| idle && load.transient && load.count > 0) {
                 let detail = format!("{}: {} are left, and nothing is open", left.name, left.count);
                 return Some(Violation { id: "R1", at: sight.world.now(), node: Some(id.node), detail });

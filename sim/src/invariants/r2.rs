@@ -59,7 +59,7 @@ fn difference(world: &World, me: NodeId, process: &Process) -> Option<String> {
         return Some("the disk does not say which version of the definition is in force".to_owned());
     };
     let check_evidence = world.scenario().verifier(me).is_some();
-    let config = Config { definition, me, incarnation: process.incarnation, check_evidence };
+    let config = Config { definition, me, incarnation: process.incarnation, check_evidence, refresh_after: Some(0) };
     let restored = match Engine::restore(config, &records) {
         Ok(restored) => durable(&restored),
         Err((code, key)) => return Some(format!("the disk does not restore: {code:?} at record {key:02x?}")),
@@ -81,7 +81,7 @@ fn durable(engine: &Engine) -> BTreeMap<String, String> {
         (format!("request {}", request.id), format!("{facts:?}"))
     });
     let keys = engine.keys().into_iter().filter_map(|key| {
-        let kept = matches!(key.state, "certified" | "active" | "abandoned");
+        let kept = matches!(key.state, "certified" | "active" | "abandoned" | "retired");
         kept.then(|| (format!("key {}", key.key_id), format!("{:?}", (key.state, key.group_key))))
     });
     requests.chain(keys).collect()

@@ -55,10 +55,31 @@ impl Keys {
     /// What a sealed share record under `record_key` holds, if it opens.
     #[must_use]
     pub fn held(&self, record_key: &[u8], sealed: &[u8]) -> Option<Held> {
+        let (key_id, _) = record_key.strip_prefix(b"share/")?.split_first_chunk::<32>()?;
+        let data = self.data(record_key, *sealed.first()?)?;
+        let cipher = XChaCha20Poly1305::new((&self.sealing).into());
+        let payload = Payload { msg: sealed.get(HEAD..)?, aad: &data.0 };
+        let content = cipher.decrypt(XNonce::from_slice(sealed.get(1..HEAD)?), payload).ok()?;
+        Held::read(KeyId(firn_proto::Digest(*key_id)), &content)
+    }
+
+    /// The same record with another share in it: for a bug.
+    pub(crate) fn foreign(&self, record_key: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let data = self.data(record_key, *sealed.first()?)?;
+        let cipher = XChaCha20Poly1305::new((&self.sealing).into());
+        let (head, body) = sealed.split_at_checked(HEAD)?;
+        let nonce = XNonce::from_slice(head.get(1..)?);
+        let mut content = cipher.decrypt(nonce, Payload { msg: body, aad: &data.0 }).ok()?;
+        content.get_mut(31).into_iter().for_each(|byte| *byte ^= 1);
+        let body = cipher.encrypt(nonce, Payload { msg: &content, aad: &data.0 }).ok()?;
+        Some([head, &body].concat())
+    }
+
+    /// What a share record is bound to.
+    fn data(&self, record_key: &[u8], schema: u8) -> Option<firn_proto::Digest> {
         let suffix = record_key.strip_prefix(b"share/")?;
         let (key_id, epoch) = suffix.split_first_chunk::<32>()?;
         let epoch = Epoch(u32::from_be_bytes(epoch.try_into().ok()?));
-        let schema = *sealed.first()?;
         let data = CanonicalHasher::new("firn/vault-record/v1")
             .field("share/")
             .field(self.network.0.0)
@@ -68,10 +89,7 @@ impl Keys {
             .number(schema)
             .field(record_key)
             .finish();
-        let cipher = XChaCha20Poly1305::new((&self.sealing).into());
-        let payload = Payload { msg: sealed.get(HEAD..)?, aad: &data.0 };
-        let content = cipher.decrypt(XNonce::from_slice(sealed.get(1..HEAD)?), payload).ok()?;
-        Held::read(KeyId(firn_proto::Digest(*key_id)), &content)
+        Some(data)
     }
 }
 
@@ -82,6 +100,8 @@ pub struct Held {
     pub key_id: KeyId,
     /// Whose share it is.
     pub identifier: Identifier,
+    /// How many shares sign.
+    pub threshold: u16,
     /// The secret.
     pub share: [u8; 32],
     /// Digest of what was said in public.
@@ -96,12 +116,15 @@ impl Held {
     fn read(key_id: KeyId, content: &[u8]) -> Option<Self> {
         let (share, rest) = content.split_first_chunk::<32>()?;
         let (identifier, rest) = rest.split_first_chunk::<2>()?;
-        let (transcript, rest) = rest.get(2..)?.split_first_chunk::<32>()?;
+        let (threshold, rest) = rest.split_first_chunk::<2>()?;
+        let (transcript, rest) = rest.split_first_chunk::<32>()?;
         let (group_key, rest) = rest.split_first_chunk::<65>()?;
         let (name, rest) = rest.split_first_chunk::<8>()?;
         // The proposal: name, proposer, deadline, salt and definition.
-        let rest = rest.get(usize::try_from(u64::from_be_bytes(*name)).ok()?.checked_add(2 + 8 + 64 + 8)?..)?;
+        let rest = rest.get(usize::try_from(u64::from_be_bytes(*name)).ok()?.checked_add(2 + 8 + 64)?..)?;
+        let (count, rest) = rest.split_first_chunk::<8>()?;
         let (members, _) = rest.as_chunks::<67>();
+        let members = members.get(..usize::try_from(u64::from_be_bytes(*count)).ok()?)?;
         let member = |bytes: &[u8; 67]| {
             let (identifier, point) = bytes.split_first_chunk::<2>()?;
             Some((Identifier(u16::from_be_bytes(*identifier)), Point::from_slice(point).ok()?))
@@ -109,6 +132,7 @@ impl Held {
         Some(Self {
             key_id,
             identifier: Identifier(u16::from_be_bytes(*identifier)),
+            threshold: u16::from_be_bytes(*threshold),
             share: *share,
             transcript: *transcript,
             group_key: Point::from_slice(group_key).ok()?,

@@ -5,9 +5,10 @@ use super::secrets::{Held, Keys};
 use crate::history::{Entry, What};
 use crate::world::World;
 use firn_coordinator::arithmetic::Session;
-use firn_proto::message::SigningPackage;
+use firn_proto::certificate::KeyProposal;
+use firn_proto::message::{KeyRedeal, SigningPackage};
 use firn_proto::{
-    Definition, Digest, GroupSignature, KeyId, Message, NodeId, Point, PublicScalar, SubjectId, Verified,
+    Digest, GroupSignature, Identifier, KeyId, Message, NodeId, Point, PublicScalar, SubjectId, Verified,
 };
 use firn_vault::api::Write;
 use frost_secp256k1 as frost;
@@ -20,6 +21,7 @@ pub struct Wire {
     digests: BTreeMap<SubjectId, Digest>,
     secrets: BTreeMap<NodeId, Keys>,
     held: BTreeMap<(NodeId, KeyId), Held>,
+    proposals: BTreeMap<KeyId, KeyProposal>,
 }
 
 impl Wire {
@@ -29,6 +31,11 @@ impl Wire {
             What::Sent { kind: "signing-package", .. } => {
                 if let Some(Message::SigningPackage(package)) = world.message().map(Verified::content) {
                     self.packages.entry(package.hash()).or_insert_with(|| (**package).clone());
+                }
+            }
+            What::Sent { kind: "key-proposal", session, .. } => {
+                if let Some(Message::KeyProposal(proposal)) = world.message().map(Verified::content) {
+                    self.proposals.entry((*session).into()).or_insert_with(|| proposal.clone());
                 }
             }
             What::Posted { request, .. } => {
@@ -83,6 +90,20 @@ impl Wire {
         self.held.get(&(node, key_id))
     }
 
+    /// Whether a dealing for a next epoch is wrong for all to see: its length, its constant term or its recipients.
+    #[must_use]
+    pub fn is_wrong(&self, world: &World, key_id: KeyId, dealer: NodeId, redeal: &KeyRedeal) -> Option<bool> {
+        let proposal = self.proposals.get(&key_id)?;
+        let version = world.versions().find(|version| version.digest() == proposal.definition)?;
+        let (key, from) = (version.key(&proposal.key_name)?, proposal.from?);
+        let (_, before) = self.held().find(|(_, held)| held.key_id == from.key_id)?;
+        Some(
+            redeal.commitment.len() != usize::from(key.threshold)
+                || redeal.commitment.first() != before.verifying_shares.get(&Identifier(dealer.0))
+                || !redeal.shares.sealed.keys().eq(key.members.keys()),
+        )
+    }
+
     /// The package of this hash, if it was ever sent.
     #[must_use]
     pub fn package(&self, hash: Digest) -> Option<&SigningPackage> {
@@ -97,20 +118,16 @@ impl Wire {
 
     /// Whether `share` is `node`'s for the package of this hash; `None` where the package is not known.
     #[must_use]
-    pub fn share_fits(
-        &self,
-        definition: &Definition,
-        hash: Digest,
-        node: NodeId,
-        share: &PublicScalar,
-    ) -> Option<bool> {
+    pub fn share_fits(&self, hash: Digest, node: NodeId, share: &PublicScalar) -> Option<bool> {
         let package = self.packages.get(&hash)?;
         let outcome = self.held().find(|(_, held)| held.key_id == package.key_id)?.1;
         let digest = self.digests.get(&package.subject)?;
-        let key = definition.keys.iter().find(|key| key.members.len() == outcome.verifying_shares.len())?;
-        let identifier = key.identifier_of(node)?;
+        // Whoever is a member in any version has that identifier in all.
+        let identifier_of =
+            |node: NodeId| Some(Identifier(node.0)).filter(|id| outcome.verifying_shares.contains_key(id));
+        let identifier = identifier_of(node)?;
         package.commitments.get(&node)?;
-        let session = Session::of_package(package, &outcome.group_key, *digest, |owner| key.identifier_of(owner))?;
+        let session = Session::of_package(package, &outcome.group_key, *digest, identifier_of)?;
         Some(session.share_fits(identifier, outcome.verifying_shares.get(&identifier)?, share))
     }
 }

@@ -10,7 +10,7 @@ use firn_coordinator::api::{Family, Observation};
 use firn_coordinator::limits::{EXPIRY_GRACE_SECONDS, OPEN_SUBJECTS_MAX};
 use firn_proto::policy::Rule;
 use firn_proto::request::second_of;
-use firn_proto::{NodeId, SubjectId};
+use firn_proto::{KeyId, NodeId, SubjectId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// D: a way that takes longer does not count as delivering.
@@ -43,8 +43,8 @@ pub struct Ground {
     executed: BTreeMap<SubjectId, Micros>,
     /// Since when each node has run and seen the chain without a break.
     sees: BTreeMap<NodeId, Micros>,
-    /// Who runs with the key active.
-    ready: BTreeSet<NodeId>,
+    /// Who runs with which epoch of the key active.
+    ready: BTreeMap<NodeId, KeyId>,
 }
 
 impl Ground {
@@ -95,7 +95,7 @@ impl Ground {
                 matches!(*state, "received" | "refused" | "expired")
             }
             What::Observed(Observation::KeyPhase { phase, .. }) => {
-                if matches!(*phase, "active" | "certified") {
+                if matches!(*phase, "active" | "certified" | "retired") {
                     entry.process.into_iter().for_each(|process| self.learn(world, process));
                 }
                 true
@@ -120,9 +120,8 @@ impl Ground {
                 self.known.entry(subject).or_default().entry(id.node).or_insert_with(|| world.now());
             }
         }
-        if process.engine.keys().iter().any(|key| key.state == "active") {
-            self.ready.insert(id.node);
-        }
+        let active = process.engine.keys().into_iter().filter(|key| key.state == "active").max_by_key(|key| key.epoch);
+        self.ready.extend(active.map(|key| (id.node, key.key_id)));
     }
 
     fn doubt(&mut self, kind: Option<&FaultKind>) {
@@ -219,12 +218,18 @@ impl Ground {
         let blind = self.kinds(world).any(|kind| kind.blinds(node)) || world.was_misled(node);
         let late = duty_ends(posted, second) < world.now();
         let free =
-            !blind && !late && world.scenario().verifiers.is_empty() && posted.authorised && self.ready.contains(&node);
+            !blind && !late && world.scenario().verifiers.is_empty() && posted.authorised && self.is_ready(world, node);
         let ruled = rules::are_there(world);
         free && has_room(world)
             && (!second || self.sees_ready(world, node, posted))
             && !self.is_rival_bound(world, node, posted)
             && (!ruled || self.allows(world, node, posted))
+    }
+
+    /// Whether a node is a member with the newest epoch: whoever has yet to hear of it cannot lend a share.
+    fn is_ready(&self, world: &World, node: NodeId) -> bool {
+        let newest = world.key().map(|(key_id, _)| key_id);
+        self.ready.get(&node).copied() == newest && newest.is_some() && world.holders().members.contains(&node)
     }
 
     /// Whether a node has long seen that what a request has scheduled is ready, and it is.
@@ -240,7 +245,7 @@ impl Ground {
     /// Whether a node that is asked directly has to take the request in.
     #[must_use]
     pub fn owes_acceptance(&self, world: &World, node: NodeId, posted: &PostedRequest) -> bool {
-        let sound = self.is_sound(world, node) && self.ready.contains(&node);
+        let sound = self.is_sound(world, node) && self.is_ready(world, node);
         let takes_in = |rule: &Rule| rule.rate.is_none() && rule.delay_seconds.is_none();
         sound
             && posted.authorised

@@ -9,7 +9,7 @@ use crate::scenario::{FaultKind, Micros};
 use crate::verdict::{End, RequestReport, Violation};
 use crate::world::{PostedRequest, World};
 use firn_coordinator::election;
-use firn_proto::{Code, Epoch, NodeId, SessionId, SubjectId};
+use firn_proto::{Code, NodeId, SessionId, SubjectId};
 use std::collections::BTreeMap;
 
 /// A payload of a request that was posted.
@@ -196,7 +196,8 @@ impl Track {
         others: u64,
     ) -> Terms {
         let nodes: Vec<_> = core.positions().filter_map(|position| committee.nodes().get(position).copied()).collect();
-        let order = election::order(self.subject(posted), Epoch(0), posted.node, committee.nodes().iter().copied());
+        let order =
+            election::order(self.subject(posted), world.epoch(), posted.node, committee.nodes().iter().copied());
         let links = nodes.iter().flat_map(|a| nodes.iter().filter(move |b| a != *b).map(move |b| world.link(*a, *b)));
         let (delay, loss) = links.fold((0, 0), |(delay, loss), link| (link.delay_max.max(delay), link.loss.max(loss)));
         let disturbed = ground.any(world, |kind| {

@@ -61,4 +61,6 @@ pub enum Act {
     StaleEpoch,
     /// Says Willing and Declined in turn.
     Contradict,
+    /// In a refresh or resharing, deals another secret than its share.
+    WrongConstantTerm,
 }

@@ -3,7 +3,7 @@
 use super::{Act, FaultKind, KeyPhase, Point, Shows};
 
 /// Acts of corrupted nodes by name.
-pub const ACTS: [(Act, &str); 22] = [
+pub const ACTS: [(Act, &str); 23] = [
     (Act::Silent, "silent"),
     (Act::SelectivelySilent, "selectively-silent"),
     (Act::Slow, "slow"),
@@ -26,6 +26,7 @@ pub const ACTS: [(Act, &str); 22] = [
     (Act::Malformed, "malformed"),
     (Act::StaleEpoch, "stale-epoch"),
     (Act::Contradict, "contradict"),
+    (Act::WrongConstantTerm, "wrong-constant-term"),
 ];
 
 /// Points that trigger faults, by name.
@@ -90,7 +91,7 @@ pub const FAULTS: [(&str, &[&str]); 34] = [
 pub const SHOWN: [(Shows, &str); 3] = [(Shows::Head, "head"), (Shows::Old, "old"), (Shows::Fork, "fork")];
 
 /// Kinds of messages, as in `firn.proto`.
-pub const MESSAGES: [&str; 19] = [
+pub const MESSAGES: [&str; 20] = [
     "key-proposal",
     "key-accept",
     "key-round1",
@@ -110,6 +111,7 @@ pub const MESSAGES: [&str; 19] = [
     "share-refused",
     "signed",
     "heads",
+    "key-redeal",
 ];
 
 /// Kinds of workload.

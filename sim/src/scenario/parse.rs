@@ -8,6 +8,7 @@ use super::names::{ACTS, WORKLOADS};
 use super::problem::Problem;
 use super::quantity;
 use super::read::{Section, Value, document};
+use super::renewal::{self, Roster};
 use super::select;
 use super::version::{self, VERSIONS_MAX};
 use super::{Byzantine, Expect, Key, KeyOrigin, Loss, Micros, Network, Organisation, Ppm, Scenario, Workload};
@@ -23,7 +24,7 @@ pub const LATENCY: &str = "aws-2025-07";
 pub(crate) const BURST: Micros = 200_000;
 
 /// Keys of each table, for the parser and for a test of the reference page.
-pub const KEYS: [(&str, &[&str]); 22] = [
+pub const KEYS: [(&str, &[&str]); 24] = [
     (
         "",
         &[
@@ -52,7 +53,9 @@ pub const KEYS: [(&str, &[&str]); 22] = [
     ("network", &["latency", "rtt", "loss", "bandwidth"]),
     ("network.loss", &["rate", "burst"]),
     ("org", &["name", "nodes", "cloud"]),
-    ("key", &["threshold", "organisations_min", "regions_min", "generated_at"]),
+    ("key", &["threshold", "members", "organisations_min", "regions_min", "generated_at", "refresh", "reshare"]),
+    ("key.refresh", &["at", "every", "until"]),
+    ("key.reshare", &["at", "add", "remove", "threshold"]),
     ("rule", &["name", "budget", "cooldown", "delay", "rate", "approvals"]),
     ("rule.budget", &["share", "window", "per"]),
     ("rule.cooldown", &["pause", "per"]),
@@ -72,7 +75,7 @@ pub const KEYS: [(&str, &[&str]); 22] = [
     ),
     ("fault", &["at", "when", "lasts"]),
     ("byzantine", &["node", "from", "acts"]),
-    ("expect", &["signed", "p99_latency", "p50_latency", "probes", "keys_active", "violates"]),
+    ("expect", &["signed", "p99_latency", "p50_latency", "probes", "keys_active", "epochs", "violates"]),
 ];
 
 /// The keys of a table of [`KEYS`].
@@ -94,8 +97,12 @@ impl Scenario {
         let workload = many(&root, "workload", |value| workload(value, &places))?;
         let people = many(&root, "person", |value| governance::person(value, &places))?;
         let versions = many(&root, "version", |value| version::version(value, &places))?;
-        if versions.len() > VERSIONS_MAX {
-            return Err(root.problem("SCENARIO_VALUE", format!("at most {VERSIONS_MAX} versions follow the first")));
+        let reshares = key.renewals.iter().filter(|renewal| renewal.is_reshare()).count();
+        if versions.len() + reshares > VERSIONS_MAX {
+            return Err(root.problem(
+                "SCENARIO_VALUE",
+                format!("at most {VERSIONS_MAX} versions follow the first, one for each resharing"),
+            ));
         }
         Ok(Self {
             name: root.need("name", |value| value.read("SCENARIO_VALUE", "a short name in kebab-case", kebab))?,
@@ -167,16 +174,17 @@ fn organisation(value: &Value<'_>) -> Result<Organisation, Problem> {
 
 fn key(value: &Value<'_>, places: &BTreeMap<NodeId, Place>) -> Result<Key, Problem> {
     let section = value.section(keys("key"))?;
-    let nodes = places.len();
+    let mut members = section.get("members", |value| select::nodes(value, places))?.unwrap_or_default();
+    members.sort_unstable();
+    let members = if members.len() == places.len() { Vec::new() } else { members };
+    let nodes = if members.is_empty() { places.len() } else { members.len() };
     let threshold = section.need("threshold", |value| {
-        let (t, n) = value.read("SCENARIO_UNIT", "a threshold like \"3 of 5\"", |text| {
-            let (t, n) = text.split_once(" of ")?;
-            Some((t.trim().parse::<u16>().ok()?, n.trim().parse::<usize>().ok()?))
-        })?;
+        let (t, n) = renewal::threshold(value)?;
         if n != nodes {
-            return Err(
-                value.problem("SCENARIO_VALUE", format!("\"of {n}\", but the organisations have {nodes} nodes"))
-            );
+            let what = if members.is_empty() { "the organisations have" } else { "there are" };
+            let what =
+                format!("\"of {n}\", but {what} {nodes} {}", if members.is_empty() { "nodes" } else { "members" });
+            return Err(value.problem("SCENARIO_VALUE", what));
         }
         if t < 2 || usize::from(t) * 2 <= n || usize::from(t) >= n || n > 100 {
             let rule = "t must be at least 2, more than half of n and less than n, and n at most 100";
@@ -193,8 +201,11 @@ fn key(value: &Value<'_>, places: &BTreeMap<NodeId, Place>) -> Result<Key, Probl
             if usize::from(least) <= there { Ok(least) } else { Err(value.problem("SCENARIO_VALUE", few)) }
         })
     };
+    let first = if members.is_empty() { places.keys().copied().collect() } else { members.clone() };
     Ok(Key {
         threshold,
+        renewals: renewal::renewals(&section, Roster { threshold, members: first }, places)?,
+        members,
         organisations_min: minimum("organisations_min", "organisations", |place| &place.organisation)?.unwrap_or(1),
         regions_min: minimum("regions_min", "regions", |place| &place.region)?.unwrap_or(1),
         origin: origin.map_or(KeyOrigin::Given, |at| KeyOrigin::Generated { at }),
@@ -314,6 +325,8 @@ fn expect(value: &Value<'_>, nodes: usize) -> Result<Expect, Problem> {
             |text: &str| text.strip_prefix(">=")?.trim().parse().ok().filter(|count| usize::from(*count) <= nodes);
         value.quantity("a bound like \">= 5\", at most the number of nodes", count)
     })?;
+    let epochs = |text: &str| text.strip_prefix(">=")?.trim().parse().ok();
+    expect.epochs_min = section.get("epochs", |value| value.quantity("a bound like \">= 2\"", epochs))?;
     Ok(expect)
 }
 

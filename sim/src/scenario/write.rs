@@ -3,6 +3,7 @@
 use super::names::SHOWN;
 use super::parse::{BURST, LATENCY};
 use super::quantity::{write_duration, write_factor, write_share, write_signed_milliseconds, write_throughput};
+use super::renewal;
 use super::{Expect, Fault, FaultKind, KeyOrigin, Loss, Moment, Network, Scenario, Workload};
 use crate::geography::{Place, places};
 use firn_proto::NodeId;
@@ -36,7 +37,10 @@ impl Scenario {
             }
         }
         out.head("[key]");
-        out.text("threshold", &format!("{} of {}", self.key.threshold, places.len()));
+        out.text(
+            "threshold",
+            &format!("{} of {}", self.key.threshold, self.rosters().first().map_or(0, |first| first.members.len())),
+        );
         for (name, least) in [("organisations_min", self.key.organisations_min), ("regions_min", self.key.regions_min)]
         {
             if least != 1 {
@@ -46,6 +50,7 @@ impl Scenario {
         if let KeyOrigin::Generated { at } = self.key.origin {
             out.text("generated_at", &write_duration(at));
         }
+        renewal::write(self, &mut out, &places);
         self.rules.iter().for_each(|rule| rule.write(&mut out));
         self.people.iter().for_each(|person| person.write(&mut out, &places));
         self.quorums.iter().for_each(|quorums| quorums.write(&mut out));
@@ -110,7 +115,7 @@ pub(super) fn one(node: NodeId, places: &BTreeMap<NodeId, Place>) -> String {
 }
 
 /// Nodes by name; all of them in order are a star.
-fn nodes(nodes: &[NodeId], places: &BTreeMap<NodeId, Place>) -> String {
+pub(super) fn nodes(nodes: &[NodeId], places: &BTreeMap<NodeId, Place>) -> String {
     if nodes.iter().eq(places.keys()) {
         return quoted("*");
     }
@@ -271,6 +276,9 @@ impl Expect {
             if !names.is_empty() {
                 out.pair(name, list(names.iter().map(|name| quoted(name))));
             }
+        }
+        if let Some(least) = self.epochs_min {
+            out.text("epochs", &format!(">= {least}"));
         }
         if let Some(least) = self.keys_active_min {
             out.text("keys_active", &format!(">= {least}"));

@@ -1,19 +1,22 @@
 //! Shrinking of what a scenario says about nodes.
 
-use crate::scenario::{Fault, FaultKind, Moment, Scenario};
+use crate::scenario::{Fault, FaultKind, Moment, Renewal, Scenario};
 use firn_proto::NodeId;
-
-/// Whether a key can have this threshold.
-pub(super) fn is_threshold(t: u16, n: u16) -> bool {
-    t >= 2 && 2 * t > n && t < n
-}
 
 /// Without one node, and with this threshold; nothing if that is no scenario.
 pub(super) fn without(scenario: &Scenario, gone: NodeId, threshold: u16) -> Option<Scenario> {
     let mut smaller = scenario.clone();
     remove_place(&mut smaller, gone)?;
     smaller.key.threshold = threshold;
-    is_threshold(threshold, smaller.node_count()).then_some(())?;
+    let sets = smaller.key.renewals.iter_mut().flat_map(|renewal| [&mut renewal.add, &mut renewal.remove]);
+    for set in sets.chain([&mut smaller.key.members]) {
+        *set = set.iter().filter_map(|node| renumbered(*node, gone)).collect();
+    }
+    // All of them are nobody in particular.
+    if smaller.key.members.len() == usize::from(smaller.node_count()) {
+        smaller.key.members.clear();
+    }
+    smaller.renewals_fit().then_some(())?;
     smaller.key.organisations_min = smaller.key.organisations_min.min(threshold);
     smaller.key.regions_min = smaller.key.regions_min.min(threshold);
     smaller.byzantine.retain(|byzantine| byzantine.node != gone);
@@ -115,7 +118,8 @@ pub(super) fn into_one_region(scenario: &mut Scenario) {
 
 /// All nodes in the first organisation, where they are in one region already. Ids stay what they are.
 pub(super) fn into_one_organisation(scenario: &mut Scenario) {
-    if !scenario.people.is_empty() || !scenario.versions.is_empty() {
+    let reshares = scenario.key.renewals.iter().any(Renewal::is_reshare);
+    if reshares || !scenario.people.is_empty() || !scenario.versions.is_empty() {
         return;
     }
     let n = scenario.node_count();

@@ -132,6 +132,13 @@ impl Disk {
         self.image.vault.retain(|key, _| !key.starts_with(b"share/"));
     }
 
+    /// Puts another record in the place of one.
+    pub(super) fn exchange(&mut self, key: &[u8], by: impl FnOnce(&[u8]) -> Option<Vec<u8>>) {
+        if let Some(record) = self.image.vault.get_mut(key) {
+            by(record).into_iter().for_each(|other| *record = other);
+        }
+    }
+
     /// Counts a start, durably; the count.
     pub(super) fn start(&mut self) -> u32 {
         let image = self.unsafe_image.as_deref_mut().unwrap_or(&mut self.image);

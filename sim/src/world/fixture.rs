@@ -1,7 +1,7 @@
 //! Keys that exist before a run begins: generated once by the simulator itself, without any fault.
 
-use super::World;
 use super::disk::{Disk, Image};
+use super::{Process, World};
 use crate::geography::{Geography, Invalid};
 use crate::history::ProcessId;
 use crate::run::Options;
@@ -75,7 +75,7 @@ impl World {
             seed: 0,
             network: Network { rtt, loss: None, bandwidth: None, latency: LATENCY.to_owned() },
             organisations: vec![Organisation { name: "all".to_owned(), nodes, cloud: None }],
-            key: Key { origin: KeyOrigin::Generated { at: 0 }, ..self.scenario.key },
+            key: Key { origin: KeyOrigin::Generated { at: 0 }, renewals: Vec::new(), ..self.scenario.key.clone() },
             // The definition is handed on; nobody speaks to it.
             people: Vec::new(),
             quorums: None,
@@ -98,14 +98,15 @@ impl World {
         let mut world = Self::bare(&scenario, &Options::default(), geography, self.definition.clone());
         world.begin();
         let active = |world: &Self| {
-            world.processes().all(|(_, process)| process.engine.keys().iter().any(|view| view.state == "active"))
+            let is_active = |process: &Process| process.engine.keys().iter().any(|view| view.state == "active");
+            world.holders().members.into_iter().all(|node| world.node(node).is_some_and(is_active))
         };
         let count = world.nodes().len();
-        while world.next(GENERATION) && !(world.key.is_some() && world.processes.len() == count && active(&world)) {}
+        while world.next(GENERATION) && !(world.key().is_some() && world.processes.len() == count && active(&world)) {}
         let settled = world.now + 5_000_000;
         while world.next(settled) {}
         let images = world.processes().map(|(id, process)| (id.node, process.disk.recoverable().clone())).collect();
-        match world.key {
+        match world.key() {
             Some(key) => Ok(Fixture { key, images }),
             None => {
                 let Key { threshold, organisations_min, regions_min, .. } = self.scenario.key;

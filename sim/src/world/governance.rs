@@ -3,7 +3,7 @@
 use super::{EPOCH, Occurrence, World};
 use crate::geography::Geography;
 use crate::history::{ProcessId, What};
-use crate::scenario::{Halt, Micros, Rule as RuleOf, Scenario};
+use crate::scenario::{Halt, Micros, Renewal, Rule as RuleOf, Scenario};
 use crate::seeded::Bug;
 use alloy_primitives::{Address, U256};
 use firn_coordinator::api::{Command, Event, EvidenceVerdict};
@@ -54,7 +54,8 @@ fn seconds(time: Micros) -> u64 {
 
 /// Whether anybody has a say: then organisations are those of the scenario, and each has an admin.
 pub(super) fn is_governed(scenario: &Scenario) -> bool {
-    !scenario.people.is_empty() || !scenario.versions.is_empty()
+    let reshares = scenario.key.renewals.iter().any(Renewal::is_reshare);
+    reshares || !scenario.people.is_empty() || !scenario.versions.is_empty()
 }
 
 /// The definition's rules.

@@ -9,7 +9,7 @@ use crate::scenario::{FaultKind, Micros, Point};
 use crate::seeded::Bug;
 use firn_coordinator::api::{ChainAnswer, Effect, Event};
 use firn_proto::time::{MonotonicTime, Time, WallTime};
-use firn_proto::{Code, Epoch, Message, NodeId, SessionId};
+use firn_proto::{Code, Message, NodeId, SessionId};
 use firn_vault::Vault;
 use firn_vault::api::{Reply, Request};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -112,6 +112,7 @@ impl World {
         process.work.taken = 0;
         process.work.synced += 1;
         self.spoil_batch(id, &mut batch);
+        self.spoil_shares(id, &mut batch);
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.disk.sync(&batch);
         self.add_log(id, &mut batch);
@@ -150,7 +151,7 @@ impl World {
 
     /// Notes that a coordinator holds a share more.
     fn share_in(&mut self, id: ProcessId, package: firn_proto::Digest, from: NodeId) {
-        let almost = usize::from(self.scenario.key.threshold).saturating_sub(1);
+        let almost = usize::from(self.holders().threshold).saturating_sub(1);
         let Some(process) = self.processes.get_mut(&id) else { return };
         let shares = process.work.shares.entry(package).or_default();
         if shares.insert(from) && shares.len() == almost {
@@ -394,10 +395,10 @@ impl World {
         let process = processes.get_mut(&id)?;
         let request = if old_boot { at_the_same_time(request) } else { request };
         let request = match request {
-            Request::Certify { key_id, stored: None } => {
+            Request::Certify { key_id, epoch, stored: None } => {
                 // What it certifies is what storage gives back, not what memory remembers.
-                let stored = process.disk.visible().vault.get(&Vault::share_record(key_id, Epoch(0))).cloned();
-                Request::Certify { key_id, stored }
+                let stored = process.disk.visible().vault.get(&Vault::share_record(key_id, epoch)).cloned();
+                Request::Certify { key_id, epoch, stored }
             }
             other => other,
         };

@@ -123,6 +123,7 @@ impl Occurrence {
             Self::Halt { .. } => "halt",
             Self::Change { .. } => "change",
             Self::Propose { .. } => "propose",
+            Self::Renew { .. } => "renew",
             Self::Fault { .. } => "fault",
             Self::Links => "links",
             Self::Start { .. } => "start",

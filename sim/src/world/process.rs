@@ -141,8 +141,13 @@ impl Process {
         let image = disk.visible();
         let records = image.engine_records();
         let Ok(definition) = in_force(first.clone(), &records) else { return Err((disk, "corrupt")) };
-        let config =
-            Config { definition: definition.clone(), me: boot.node, incarnation, check_evidence: boot.verifies };
+        let config = Config {
+            definition: definition.clone(),
+            me: boot.node,
+            incarnation,
+            check_evidence: boot.verifies,
+            refresh_after: Some(0),
+        };
         let engine = Engine::restore(config, &records);
         let vault = Vault::open(definition.clone(), boot.node, incarnation, root(boot.node), image.vault.clone());
         let (Ok(engine), Ok(vault)) = (engine, vault) else { return Err((disk, "corrupt")) };

@@ -4,10 +4,13 @@ use super::disk::Batch;
 use super::frame::Said;
 use super::{Occurrence, World};
 use crate::history::{ProcessId, What};
+use crate::invariants::secrets::Keys;
 use crate::scenario::Micros;
 use crate::seeded::Bug;
 use firn_coordinator::api::{ChainAnswer, Effect, Event, Family, Observation, Record, Timer};
-use firn_proto::{Code, GroupSignature, Message, NodeId, SessionId};
+use firn_proto::{Code, Epoch, GroupSignature, KeyId, Message, NodeId, SessionId};
+use firn_vault::api::Write;
+use firn_vault::{SHARES, Vault};
 
 /// When all data directories are lost.
 const LOSS: Micros = 5_000_000;
@@ -33,11 +36,11 @@ impl World {
 
     /// All disks are gone, and people generate the key again.
     pub(super) fn lose_all(&mut self) {
-        self.key = None;
+        self.lose_key();
         for node in self.nodes() {
             self.wipe(ProcessId { node, twin: 0 });
         }
-        let round = self.proposals;
+        let round = self.keys.proposals;
         self.after(LOSS, Occurrence::Propose { round });
     }
 
@@ -72,6 +75,32 @@ impl World {
             let due = process.work.late.iter().take_while(|(since, _)| since + LATE < now).count();
             batch.records.extend(process.work.late.drain(..due).map(|(_, record)| record));
         }
+    }
+
+    /// What becomes of shares: erasures that are not carried out, and some that nobody asked for.
+    pub(super) fn spoil_shares(&mut self, id: ProcessId, batch: &mut Batch) {
+        let of_share = |write: &Write| matches!(write, Write::Delete { key } if key.starts_with(SHARES));
+        if self.has(Bug::KeptShare) {
+            batch.writes.retain(|write| !of_share(write));
+        }
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let keys = process.engine.keys();
+        let dealing = ["active", "round-1"].iter().all(|state| keys.iter().any(|key| key.state == *state));
+        if dealing && self.options.seeded == Some(Bug::EarlyErase) {
+            process.disk.lose_shares();
+        }
+    }
+
+    /// A share of another polynomial takes the place of the one that was certified.
+    pub(super) fn swap_share(&mut self, id: ProcessId, key_id: KeyId) {
+        if !self.has(Bug::ForeignShare) || id.node.0.is_multiple_of(2) {
+            return;
+        }
+        let keys = Keys::new(self.definition.network_id(), id.node, self.seed_root(id.node));
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let epoch = process.engine.keys().iter().find(|key| key.key_id == key_id).map_or(Epoch(0), |key| key.epoch);
+        let record = Vault::share_record(key_id, epoch);
+        process.disk.exchange(&record, |sealed| keys.foreign(&record, sealed).filter(|_| epoch > Epoch(0)));
     }
 
     /// What a host writes beside a batch.

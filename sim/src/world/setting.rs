@@ -3,7 +3,7 @@
 use super::governance;
 use super::process::root;
 use crate::geography::{Geography, Place};
-use crate::scenario::{Key, Scenario};
+use crate::scenario::{Key, Roster, Scenario};
 use alloy_primitives::{Address, B256, U256};
 use firn_proto::account::account_address;
 use firn_proto::definition::{
@@ -13,6 +13,7 @@ use firn_proto::operation::{Operation, SlashOperator};
 use firn_proto::request::SignedRequest;
 use firn_proto::{Identifier, NodeId, Point, Request};
 use k256::ecdsa::SigningKey;
+use std::collections::BTreeMap;
 
 /// Name of the one key.
 pub const KEY_NAME: &str = "slash";
@@ -30,7 +31,7 @@ pub(super) fn strategies() -> Vec<Address> {
 /// The network definition of a scenario. Where the key has no diversity rule and nobody a say, nobody reads where nodes are: then all
 /// scenarios of one size have one definition, and share its key.
 pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definition {
-    let Key { organisations_min, regions_min, .. } = scenario.key;
+    let Key { organisations_min, regions_min, threshold, .. } = scenario.key;
     let diverse = organisations_min > 1 || regions_min > 1 || governance::is_governed(scenario);
     let nodes: Vec<_> = geography.places().keys().copied().collect();
     let node = |id: &NodeId| {
@@ -72,11 +73,11 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
         keys: vec![KeyDefinition {
             name: KEY_NAME.to_owned(),
             purpose: Purpose::Slash,
-            threshold: scenario.key.threshold,
-            organisations_min: scenario.key.organisations_min.max(1),
-            regions_min: scenario.key.regions_min.max(1),
+            threshold,
+            organisations_min: organisations_min.max(1),
+            regions_min: regions_min.max(1),
             at_most: AtMost::default(),
-            members: nodes.iter().map(|node| (Identifier(node.0), *node)).collect(),
+            members: roster(scenario.rosters().into_iter().next()),
         }],
         operator_sets: vec![OperatorSetEntry { avs: avs(), id: 0, key: KEY_NAME.to_owned() }],
         authorities: Vec::new(),
@@ -86,6 +87,11 @@ pub(super) fn definition(scenario: &Scenario, geography: &Geography) -> Definiti
         policy: governance::policy(scenario, geography),
         quorum: None,
     })
+}
+
+/// Members by identifier, which is the node's id.
+pub(super) fn roster(of: Option<Roster>) -> BTreeMap<Identifier, NodeId> {
+    of.into_iter().flat_map(|roster| roster.members).map(|node| (Identifier(node.0), node)).collect()
 }
 
 /// Where the contracts of the AVS are.

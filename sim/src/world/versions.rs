@@ -2,10 +2,10 @@
 
 use super::chain::block_at;
 use super::governance::{admin, rules, sign};
-use super::{Occurrence, World};
+use super::{Occurrence, SLOT, World, setting};
 use crate::geography::Invalid;
 use crate::history::ProcessId;
-use crate::scenario::{Micros, Scenario, Version};
+use crate::scenario::{Micros, Renewal, Roster, Scenario, Version};
 use firn_coordinator::api::Event;
 use firn_proto::definition::{Content, Definition, SignedChange, change};
 use firn_proto::{Digest, NodeId};
@@ -17,24 +17,63 @@ const RENEWAL: (Micros, Micros) = (300_000, 700_000);
 const PATIENCE: Micros = 1_000_000;
 const TRIES_MAX: u32 = 120;
 
+/// From the time at which a resharing is wanted to the block from which on the definition says so.
+const NOTICE: Micros = 2 * SLOT;
+
 /// A version and the signatures on it.
 pub(super) struct Next {
+    /// When it is handed in, and where.
+    at: Micros,
+    node: NodeId,
     definition: Definition,
     signed: SignedChange,
+}
+
+/// A version of the scenario, or the one that a resharing needs; with the roster that it changes to.
+fn planned(scenario: &Scenario) -> Vec<(Version, Option<Roster>)> {
+    let written = scenario.versions.iter().map(|version| (version.clone(), None));
+    let rosters = scenario.rosters();
+    let mut organisations: Vec<_> = scenario.organisations.iter().map(|one| one.name.clone()).collect();
+    organisations.dedup();
+    let reshares = scenario.key.renewals.iter().zip(rosters.iter().skip(1)).filter(|(renewal, _)| renewal.is_reshare());
+    let reshare = |(renewal, roster): (&Renewal, &Roster)| {
+        let node = roster.members.first().copied()?;
+        let expelled = |name: &String| {
+            let before = scenario.versions.iter().filter(|version| version.at < renewal.at);
+            before.flat_map(|version| &version.expels).any(|gone| gone == name)
+        };
+        let version = Version {
+            at: renewal.at,
+            node,
+            block: renewal.at.saturating_add(NOTICE),
+            rules: Vec::new(),
+            drops: Vec::new(),
+            expels: Vec::new(),
+            signers: organisations.iter().filter(|name| !expelled(name)).cloned().collect(),
+        };
+        Some((version, Some(roster.clone())))
+    };
+    let mut all: Vec<_> = written.chain(reshares.filter_map(reshare)).collect();
+    all.sort_by_key(|(version, _)| version.at);
+    all
 }
 
 /// The versions that follow the first.
 pub(super) fn versions(scenario: &Scenario, first: &Definition) -> Result<Vec<Next>, Invalid> {
     let mut all: Vec<Next> = Vec::new();
-    for version in &scenario.versions {
+    for (version, roster) in planned(scenario) {
         let before = all.last().map_or(first, |next| &next.definition);
-        let content = content(before, version);
+        let mut content = content(before, &version);
+        if let (Some(roster), Some(key)) = (roster, content.keys.first_mut()) {
+            key.threshold = roster.threshold;
+            key.members = setting::roster(Some(roster));
+        }
         let invalid = |refusal: firn_proto::Refusal| Invalid { line: None, detail: format!("a version: {refusal}") };
         let definition = before.succeeded_by(content, block_at(version.block)).map_err(invalid)?;
         let mut signed = SignedChange::propose(&definition);
         let digest = change::digest(&definition);
         signed.signatures = version.signers.iter().map(|organisation| sign(&admin(organisation), digest)).collect();
-        all.push(Next { definition, signed });
+        all.push(Next { at: version.at, node: version.node, definition, signed });
     }
     Ok(all)
 }
@@ -55,15 +94,15 @@ fn content(before: &Definition, version: &Version) -> Content {
 
 impl World {
     pub(super) fn queue_versions(&mut self) {
-        for (version, at) in self.scenario.versions.iter().map(|version| version.at).enumerate().collect::<Vec<_>>() {
+        for (version, at) in self.versions.iter().map(|version| version.at).enumerate().collect::<Vec<_>>() {
             self.at(at, Occurrence::Change { version, tries: 0 });
         }
     }
 
     /// Hands a version in, or tries again where the node does not run or has yet to take up the one before.
     pub(super) fn change(&mut self, version: usize, tries: u32) {
-        let Some((wanted, next)) = self.scenario.versions.get(version).zip(self.versions.get(version)) else { return };
-        let id = ProcessId { node: wanted.node, twin: 0 };
+        let Some(next) = self.versions.get(version) else { return };
+        let id = ProcessId { node: next.node, twin: 0 };
         let process = self.processes.get(&id).filter(|process| process.up && !process.paused);
         match process.and_then(|process| next.signed.clone().verify(&process.definition).ok()) {
             Some(change) => self.input(id, Event::Changed { change: Box::new(change) }),

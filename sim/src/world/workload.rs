@@ -63,7 +63,7 @@ impl World {
         match post {
             Post::Fresh { part, number } => {
                 let Some(workload) = self.scenario.workload.get(part).cloned() else { return };
-                if self.key.is_none() {
+                if self.key().is_none() {
                     // Nobody can address an account that does not exist.
                     return self.after(PERSON, Occurrence::Post(Box::new(Post::Fresh { part, number })));
                 }
@@ -74,7 +74,7 @@ impl World {
     }
 
     fn post_fresh(&mut self, workload: &Workload, part: usize, number: u32) {
-        let all = if workload.to.is_empty() { self.nodes() } else { workload.to.clone() };
+        let all = self.takers(&workload.to);
         let place = |k: u32| {
             let at = usize::try_from(number.saturating_add(k)).unwrap_or_default().checked_rem(all.len());
             at.and_then(|at| all.get(at)).copied()
@@ -87,7 +87,7 @@ impl World {
             let (nonce, evidence) = self.named(part as u64 * 1_000_000 + u64::from(number), k.into());
             let deadline = EPOCH + self.now.saturating_add(wanted) / 1_000_000;
             let ask = Ask { requester: workload.requester.max(1), nonce, wad, evidence, deadline };
-            let request = self.key.and_then(|(_, group_key)| setting::request(&self.definition, &group_key, ask));
+            let request = self.key().and_then(|(_, group_key)| setting::request(&self.definition, &group_key, ask));
             let Some(request) = request else { return };
             let rival_of = (k > 0).then_some(rival_of);
             self.announce(&request, node, wanted, rival_of);
@@ -97,6 +97,13 @@ impl World {
                 place(k + repeat).into_iter().for_each(|node| self.submit_somewhere(request.clone(), node, until));
             }
         }
+    }
+
+    /// Who can be asked: of the nodes that were chosen those that hold the key now, or all who do.
+    fn takers(&self, wanted: &[NodeId]) -> Vec<NodeId> {
+        let holders = self.holders().members;
+        let chosen: Vec<_> = wanted.iter().copied().filter(|node| holders.contains(node)).collect();
+        if chosen.is_empty() { holders } else { chosen }
     }
 
     /// The nonce and the evidence of a request, or of its rival: they share the one or the other.
@@ -132,7 +139,7 @@ impl World {
 
     /// Posts to a node, to the next one if nothing answers there, or later if nothing answers anywhere.
     fn submit_somewhere(&mut self, request: Request, node: NodeId, until: Micros) {
-        let nodes = self.nodes();
+        let nodes = self.takers(&[]);
         let later = nodes.iter().filter(|other| **other >= node);
         let order = later.chain(nodes.iter().filter(|other| **other < node));
         let answers = |node: &&NodeId| self.node(**node).is_some_and(|process| process.up && !process.paused);
@@ -158,11 +165,11 @@ impl World {
 
     /// Proposes the key at the next node that runs, unless there is one.
     pub(super) fn propose(&mut self, round: u32) {
-        if self.key.is_some() || round != self.proposals || round >= PROPOSALS_MAX {
+        if self.key().is_some() || round != self.keys.proposals || round >= PROPOSALS_MAX {
             return;
         }
-        self.proposals += 1;
-        let nodes = self.nodes();
+        self.keys.proposals += 1;
+        let nodes = self.holders().members;
         let turn = usize::try_from(round).unwrap_or_default().checked_rem(nodes.len()).unwrap_or_default();
         let order = nodes.iter().cycle().skip(turn).take(nodes.len());
         let proposer = order.copied().find(|node| self.node(*node).is_some_and(|process| process.up));
@@ -173,6 +180,7 @@ impl World {
                 deadline: WallTime(self.wall().0 + 600),
                 salt: self.source.bytes("proposal", &[round.into()]),
                 definition: self.in_force(proposer).digest(),
+                from: None,
             };
             let id = ProcessId { node: proposer, twin: 0 };
             self.input(id, Event::Operator(Command::ProposeKey(proposal)));
@@ -208,17 +216,21 @@ impl World {
                 if phase == "proposed" && self.operators_wait() {
                     self.accept_later(id, key_id);
                 }
+                if phase == "certified" {
+                    self.swap_share(id, key_id);
+                }
                 if phase == "active" && !self.is_corrupted(id.node) {
                     self.key_active(id, key_id);
                 }
                 key_phase(phase).into_iter().for_each(|phase| self.point(id, Point::KeyPhase(phase)));
             }
+            Observation::KeyEnded { key_id, .. } if self.key().is_some() => self.renewal_ended(key_id),
             Observation::KeyEnded { .. } if self.operators_wait() => {
                 // What was refused before, as another attempt was under way, is accepted now.
                 let keys = self.processes.get(&id).map(|process| process.engine.keys()).unwrap_or_default();
                 let waiting = keys.iter().filter(|key| key.state == "proposed");
                 waiting.for_each(|key| self.accept_later(id, key.key_id));
-                let round = self.proposals;
+                let round = self.keys.proposals;
                 self.after(5 * PERSON, Occurrence::Propose { round });
             }
             Observation::Evidence { culprit, envelopes, .. } => {
@@ -232,20 +244,6 @@ impl World {
         let boot = self.processes.get(&id).map_or(0, |process| process.boot);
         let event = Box::new(Event::Operator(Command::AcceptKey(key_id)));
         self.after(PERSON / 10, Occurrence::Input { process: id, boot, event });
-    }
-
-    fn key_active(&mut self, id: ProcessId, key_id: firn_proto::KeyId) {
-        let views = self.processes.get(&id).map(|process| process.engine.keys()).unwrap_or_default();
-        let group_key = views.into_iter().find(|view| view.key_id == key_id).and_then(|view| view.group_key);
-        if let (Some(group_key), None) = (group_key, self.key) {
-            self.set_key(key_id, group_key);
-        }
-    }
-
-    /// Deploys the account of the network's key.
-    pub(super) fn set_key(&mut self, key_id: firn_proto::KeyId, group_key: firn_proto::Point) {
-        self.key = Some((key_id, group_key));
-        self.chain.deploy(group_key);
     }
 
     fn note_signed(&mut self, id: ProcessId, subject: SubjectId) {

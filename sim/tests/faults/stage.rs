@@ -30,7 +30,14 @@ pub(crate) fn world(seed: u64, threshold: u16, nodes: u16) -> World {
         runs: 1,
         network: Network { latency: "aws-2025-07".to_owned(), rtt, loss: None, bandwidth: None },
         organisations: (1..=nodes).map(organisation).collect(),
-        key: Key { threshold, organisations_min: 1, regions_min: 1, origin: KeyOrigin::Generated { at: Micros::MAX } },
+        key: Key {
+            threshold,
+            organisations_min: 1,
+            regions_min: 1,
+            origin: KeyOrigin::Generated { at: Micros::MAX },
+            members: Vec::new(),
+            renewals: Vec::new(),
+        },
         workload: Vec::new(),
         rules: Vec::new(),
         people: Vec::new(),
@@ -101,6 +108,7 @@ pub(crate) fn proposal(world: &World, salt: u8) -> KeyProposal {
         deadline: WallTime(world.wall().0 + 600),
         salt: [salt; 32],
         definition: world.definition().digest(),
+        from: None,
     }
 }
 

@@ -7,7 +7,7 @@ use firn_proto::{Code, NodeId};
 use firn_sim::liveness::track::CANCELLED;
 use firn_sim::run::difference;
 use firn_sim::scenario::{
-    Act, Cancel, FaultKind, Gate, Halt, KeyOrigin, Person, Rule, Scenario, Verifier, Version, Which,
+    Act, Cancel, FaultKind, Gate, Halt, KeyOrigin, Person, Renewal, Rule, Scenario, Verifier, Version, Which,
 };
 use firn_sim::seeded::Bug;
 use firn_sim::verdict::{End, Violation};
@@ -29,6 +29,7 @@ fn stage(bug: Bug, seed: u64) -> Scenario {
         Bug::LostVaultWrites => {
             stage.faults = vec![fault(12 * SECOND, Some(2 * SECOND), FaultKind::Crash { nodes: vec![NodeId(3)] })];
         }
+        Bug::KeptShare | Bug::EarlyErase | Bug::ForeignShare => stage.key.renewals = vec![Renewal::refresh(8 * SECOND)],
         Bug::LoggedSecret | Bug::LeakedShare | Bug::LatePersist | Bug::StrayRequester => {}
         Bug::SecondKey => stage.workload = Vec::new(),
         Bug::HastyBlame => {
@@ -187,6 +188,11 @@ fn seeded_bugs_in_bounds_and_progress_are_caught() {
         Bug::StrayDraw,
     ]);
     check(&[Bug::IdleRefusal, Bug::UnheardBlocks]);
+}
+
+#[test]
+fn r33_seeded_bugs_in_refreshes_are_caught() {
+    check(&[Bug::KeptShare, Bug::EarlyErase, Bug::ForeignShare]);
 }
 
 #[test]

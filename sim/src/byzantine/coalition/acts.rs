@@ -2,8 +2,8 @@
 
 use super::{Coalition, Corrupted};
 use crate::scenario::Act;
-use firn_proto::message::{KeyRound1, KeyShares, SignatureShare, SigningPackage, Status, Willingness};
-use firn_proto::{Code, Epoch, Message, NodeId, PublicScalar, SessionId};
+use firn_proto::message::{KeyRedeal, KeyRound1, KeyShares, SignatureShare, SigningPackage, Status, Willingness};
+use firn_proto::{Code, Epoch, Identifier, Message, NodeId, PublicScalar, SessionId};
 
 /// A message to some.
 #[derive(Clone, PartialEq, Debug)]
@@ -37,13 +37,24 @@ impl Coalition {
                     let victim = key.nodes().find(|node| *node != me && honest(node))?;
                     key.identifier_of(victim)
                 });
-                let KeyShares { ephemeral, mut sealed } = dealing;
+                let KeyShares { ephemeral, possession, mut sealed } = dealing;
                 if let Some(byte) =
                     victim.and_then(|victim| sealed.get_mut(&victim)).and_then(|bytes| bytes.first_mut())
                 {
                     *byte ^= 1;
                 }
-                vec![said.with(Message::KeyShares(KeyShares { ephemeral, sealed }))]
+                vec![said.with(Message::KeyShares(KeyShares { ephemeral, possession, sealed }))]
+            }
+            (Act::EquivocateRound1, Message::KeyRedeal(redeal)) => two_redeals(said, *redeal),
+            (Act::WrongShareToOne, Message::KeyRedeal(mut redeal)) => {
+                let honest = |id: &Identifier| corrupted.scenario.byzantine.iter().all(|liar| liar.node.0 != id.0);
+                let victim = redeal.shares.sealed.iter_mut().find(|(id, _)| id.0 != me.0 && honest(id));
+                victim.and_then(|(_, bytes)| bytes.first_mut()).into_iter().for_each(|byte| *byte ^= 1);
+                vec![said.with(Message::KeyRedeal(redeal))]
+            }
+            (Act::WrongConstantTerm, Message::KeyRedeal(mut redeal)) => {
+                redeal.commitment.reverse();
+                vec![said.with(Message::KeyRedeal(redeal))]
             }
             (Act::InvalidShare, Message::SignatureShare(share)) => {
                 let share = SignatureShare { share: other_scalar(&share.share), ..share };
@@ -100,6 +111,15 @@ fn equivocate(said: Said, package: KeyRound1) -> Vec<Said> {
     let other = KeyRound1 { proof_z: other_scalar(&package.proof_z), ..package };
     let (even, odd): (Vec<_>, Vec<_>) = said.to.iter().copied().partition(|to| to.0 % 2 == 0);
     let message = Message::KeyRound1(other);
+    vec![Said { to: even, ..said.clone() }, Said { to: odd, session: said.session, message }]
+}
+
+/// One dealing to one half, another to the other half.
+fn two_redeals(said: Said, redeal: KeyRedeal) -> Vec<Said> {
+    let mut other = redeal.clone();
+    other.shares.sealed.values_mut().filter_map(|bytes| bytes.first_mut()).for_each(|byte| *byte ^= 1);
+    let (even, odd): (Vec<_>, Vec<_>) = said.to.iter().copied().partition(|to| to.0 % 2 == 0);
+    let message = Message::KeyRedeal(Box::new(other));
     vec![Said { to: even, ..said.clone() }, Said { to: odd, session: said.session, message }]
 }
 

@@ -63,7 +63,10 @@ impl Coalition {
     /// A complaint about a dealing that is as it should be, right after it was dealt.
     fn complain(&mut self, corrupted: &mut Corrupted<'_>) -> Vec<(SessionId, Message)> {
         let honest = |node: NodeId| corrupted.scenario.byzantine.iter().all(|liar| liar.node != node);
-        let index = self.heard.iter().position(|(from, _, kind, _)| *kind == "key-shares" && honest(*from));
+        let index = self
+            .heard
+            .iter()
+            .position(|(from, _, kind, _)| matches!(*kind, "key-shares" | "key-redeal") && honest(*from));
         let Some((from, session, _, envelope)) = index.and_then(|index| self.heard.remove(index)) else {
             return Vec::new();
         };
