@@ -110,6 +110,12 @@ soak-stack: build ## 200 kills of real nodes under traffic; writes tests/reports
 	@FIRN_REQUIRE_NAMESPACES=1 FIRN_STACK_KILLS=$(or $(KILLS),200) FIRN_STACK_REPORT=$(CURDIR)/tests/reports/kills.txt \
 		$(CARGO) test $(WORKSPACE) --test stack -- killed
 
+.PHONY: soak-epochs
+soak-epochs: build ## 200 kills of real nodes in refreshes; writes tests/reports/epochs.1.txt and epochs.2.txt
+	$(call say,kills in refreshes)
+	@FIRN_EPOCH_KILLS=100 FIRN_EPOCH_REPORT=$(CURDIR)/tests/reports/epochs.txt \
+		$(CARGO) test $(WORKSPACE) --test e2e -- d1_a_member_killed
+
 # How long `make fuzz` takes for each target. Not the shell's own variable of that name.
 SECONDS := 10
 
@@ -125,6 +131,7 @@ sim: build ## all scenarios and the corpus twice, every crash point, 600 seeds o
 	@$(SIM) run sim/scenarios sim/corpus --twice
 	$(call say,crash points)
 	@$(SIM) run sim/scenarios/two-requests.toml --crash-points
+	@$(SIM) run sim/scenarios/refresh-of-three.toml --crash-points
 	$(call say,swarm)
 	@$(SIM) swarm --seeds 600 --from-commit --corpus '$(CARGO_TARGET_DIR)/failures'
 

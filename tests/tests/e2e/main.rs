@@ -21,6 +21,8 @@ mod chain_plan;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
+mod epochs;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod gate;
@@ -39,6 +41,8 @@ mod life;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod losses;
+#[cfg(test)]
 mod member;
 #[cfg(test)]
 mod net;
@@ -56,6 +60,9 @@ mod people;
 mod place;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+#[path = "../stack/random.rs"]
+mod random;
 #[cfg(test)]
 mod records;
 #[cfg(test)]

@@ -130,8 +130,8 @@ impl Net {
         fs::write(file.with_file_name("network.signatures"), self.signatures(definition)).expect("writable signatures");
     }
 
-    /// Every admin's signature of a genesis, a line each.
-    fn signatures(&self, definition: &Definition) -> String {
+    /// Every admin's signature of a definition, a line each.
+    pub(crate) fn signatures(&self, definition: &Definition) -> String {
         let admins = self.admins.get_or_init(|| {
             let signers = self.manifest["admins"].as_array().expect("admins").iter().map(|entry| {
                 let passphrase = fs::read_to_string(path(&entry["passphrase_file"])).expect("a passphrase");
@@ -152,7 +152,7 @@ impl Net {
         command.args(["--slots-in-an-epoch", "1", "--block-time", "1", "--silent", "--host", &host]);
         // As in a devnet: old states stay in memory and are few, instead of filling the home folder.
         command.arg("--prune-history=256");
-        command.args(["--chain-id", "31337", "--port", &port]);
+        command.args(["--chain-id", "31337", "--port", &port, "--accounts", "11"]);
         command.arg("--state").arg(self.dir.join("anvil-state.json"));
         let command = place::beside(self.chain.rpc, command);
         self.anvil = Some(Process::start(command, "anvil", &self.dir.join("logs/anvil.log")));
