@@ -21,13 +21,17 @@ impl Engine {
         if matches!(attempt.phase, Phase::Certified | Phase::Active) && inbound.from != self.me {
             return self.answer_certified(key_id, from, inbound.from);
         }
-        if attempt.phase >= Phase::Certified {
+        let ended = attempt.phase == Phase::Aborted && attempt.proposal.from.is_some() && inbound.from != self.me;
+        if attempt.phase >= Phase::Certified && !ended {
             return;
         }
         let version = self.definition.at(attempt.proposal.definition).unwrap_or(&self.definition);
         let digest = certificate_digest(self.definition.network_id(), key_id, certified.statement, from);
         if verify_member(version, &attempt.key, from, digest, &certified.signature).is_err() {
             return self.effect(Effect::Penalise { peer: inbound.from, reason: Code::EnvelopeSignatureInvalid });
+        }
+        if ended {
+            return self.abandon_by_itself(key_id);
         }
         let ours = |certified: &KeyCertified| {
             attempt.outcome.as_ref().is_some_and(|own| own.statement() == certified.statement)

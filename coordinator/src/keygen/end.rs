@@ -84,6 +84,25 @@ impl Engine {
         Ok(())
     }
 
+    /// A next epoch that cannot come to be is given up without people: there is the epoch before, and nothing is lost. Its certificate
+    /// lacks a member that ended before it signed, or has abandoned; that one says so to whoever still waits for it, and all follow.
+    pub(super) fn abandon_by_itself(&mut self, key_id: KeyId) {
+        let Some(attempt) = self.attempts.get(&key_id).filter(|attempt| attempt.proposal.from.is_some()) else {
+            return;
+        };
+        let Some(me) = attempt.key.identifier_of(self.me) else { return };
+        let others = attempt.abandonments.keys().filter(|member| **member != me).count();
+        let left = attempt.key.members.len().saturating_sub(others);
+        let again = attempt.abandonments.contains_key(&me) || attempt.given_up;
+        match attempt.phase {
+            // As long as t may be left that have not, it may still be activated.
+            Phase::Certified if again || left >= usize::from(attempt.key.threshold) => {}
+            Phase::Certifying | Phase::Aborted if again => {}
+            Phase::Certifying | Phase::Aborted | Phase::Certified => drop(self.abandon(key_id)),
+            _ => {}
+        }
+    }
+
     /// A certified key whose other members have abandoned it can neither be activated nor abandoned by all. We decline its
     /// activation for good, which frees its name here; should t others activate it all the same, we follow.
     fn give_up(&mut self, key_id: KeyId) {
@@ -119,6 +138,8 @@ impl Engine {
             self.ask_vault(Request::Erase { key_id, abandonments });
         } else if inbound.from == self.me {
             self.persist_attempt(key_id, "key-abandonment-sent", None);
+        } else {
+            self.abandon_by_itself(key_id);
         }
     }
 }
