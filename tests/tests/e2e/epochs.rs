@@ -274,12 +274,14 @@ fn trial(net: &mut Net, number: u64, random: &mut Random) -> String {
 fn end_of(net: &Net, nodes: &[usize], id: &str) -> Result<(String, String), String> {
     let views: Vec<_> = nodes.iter().filter_map(|node| net.key(*node, id).ok()).collect();
     let states: BTreeSet<_> = views.iter().filter_map(|view| view["state"].as_str()).collect();
-    let ended = states.iter().all(|state| ["active", "aborted"].contains(state));
+    let ended = states.iter().all(|state| ["active", "aborted", "abandoned"].contains(state));
     let names = views.iter().find_map(|view| view["waiting_for"].as_array().filter(|names| !names.is_empty()));
     let names: Vec<_> = names.into_iter().flatten().filter_map(Value::as_str).collect();
     match states.first() {
         None => Ok(("forgotten".to_owned(), String::new())),
-        Some(state) if ended && states.len() == 1 => Ok(((*state).to_owned(), names.join(" "))),
+        Some(state) if ended && (states.len() == 1 || !states.contains("active")) => {
+            Ok(((*state).to_owned(), names.join(" ")))
+        }
         _ => Err(format!("{states:?}, missing {names:?}")),
     }
 }

@@ -192,7 +192,7 @@ fn a_lost_node_a_lost_region_and_a_stolen_share() {
     step("a stolen share: paused, and a plan for a new key", || {
         let said = case.run(&blocks("A stolen share").concat());
         assert!(said.contains("dkg propose") && said.contains("is retired"), "{said}");
-        assert!(!case.net.status(LOST).expect("a status")["pauses"]["own"].is_null());
+        assert!(!case.net.status(LOST).expect("a status")["pauses"]["node"].is_null());
         case.net.executes(0);
     });
     step("an organisation: told what its shares are still good for", || {
