@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use firn_coordinator::Engine;
 use firn_coordinator::api::Command;
+use firn_coordinator::view::KeyView;
 use firn_proto::certificate::{KeyProposal, KeySource};
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
 use firn_proto::policy::Moment;
@@ -32,7 +33,9 @@ use json::{
 };
 use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 mod backups;
 mod events;
@@ -79,6 +82,9 @@ type Api = State<Arc<Shared>>;
 
 /// A refusal as an HTTP response.
 struct Refused(StatusCode, ErrorBody);
+
+/// How long a probe waits for the loop.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Seconds after which a client that was told to come back may: what waits is worked off by then.
 const RETRY_AFTER_SECONDS: u64 = 5;
@@ -327,7 +333,7 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
     let (keys, requests, known, pauses) = api.look(look).await?;
     let peers = (api.peers)();
     let mut checks = api.checks(&peers);
-    checks.push(schedule::warning(&api.scheduled().await?));
+    checks.push(schedule::warning(&api.scheduled(&keys, &peers)));
     checks.extend(api.backups(&keys));
     let node = api.definition.nodes.get(&api.me);
     let open = requests.iter().filter(|view| !matches!(view.state, "executed" | "refused" | "expired"));
@@ -352,9 +358,12 @@ async fn status(State(api): Api) -> Result<Json<Status>, Refused> {
 }
 
 async fn readyz(State(api): Api) -> Response {
-    let mut checks = api.checks(&(api.peers)());
-    checks.extend(api.scheduled_soon().await.as_ref().map(schedule::warning));
-    checks.extend(api.backups(&api.look(Engine::keys).await.unwrap_or_default()));
+    let peers = (api.peers)();
+    let mut checks = api.checks(&peers);
+    if let Some(keys) = api.keys_soon().await {
+        checks.push(schedule::warning(&api.scheduled(&keys, &peers)));
+        checks.extend(api.backups(&keys));
+    }
     let ready = checks.iter().all(|check| check.ok);
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(serde_json::json!({ "ready": ready, "checks": checks }))).into_response()
@@ -366,10 +375,10 @@ async fn metrics(State(api): Api) -> Response {
         let label = PeerLabel { peer: peer.name.clone() };
         api.metrics.peer_connected.get_or_create(&label).set(i64::from(peer.takes_part()));
     }
-    if let Some(view) = api.scheduled_soon().await {
-        api.metrics.scheduled(&view);
+    if let Some(keys) = api.keys_soon().await {
+        api.metrics.scheduled(&api.scheduled(&keys, &peers));
+        api.backups(&keys);
     }
-    api.backups(&api.look(Engine::keys).await.unwrap_or_default());
     let Health { block, purse, .. } = api.health.borrow().clone();
     let ready = api.checks(&peers).iter().all(|check| check.ok);
     api.metrics.ready.set(i64::from(ready));
@@ -406,6 +415,11 @@ impl Shared {
         let (answer, answered) = oneshot::channel();
         self.call(Call::Look(Box::new(move |engine| drop(answer.send(look(engine))))))?;
         answered.await.map_err(|_| Code::Draining.into())
+    }
+
+    /// The keys, for probes that have to be answered while the loop is busy, and only warn by them.
+    async fn keys_soon(&self) -> Option<Vec<KeyView>> {
+        timeout(PATIENCE, self.look(Engine::keys)).await.ok()?.ok()
     }
 
     /// Hands a call to the loop and waits for what comes of it.

@@ -2,39 +2,26 @@
 
 use super::json::Check;
 use super::{Api, Refused, Shared};
+use crate::net::PeerStatus;
 use crate::runtime::wall_time;
 use crate::schedule::{Facts, ScheduleView};
 use axum::extract::State;
 use axum::response::Json;
 use firn_coordinator::Engine;
+use firn_coordinator::view::KeyView;
 use firn_proto::NodeId;
-use std::time::Duration;
-use tokio::time::timeout;
-
-/// How long a probe waits for what only warns.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) async fn show(State(api): Api) -> Result<Json<ScheduleView>, Refused> {
-    Ok(Json(api.scheduled().await?))
+    let keys = api.look(Engine::keys).await?;
+    Ok(Json(api.scheduled(&keys, &(api.peers)())))
 }
 
 impl Shared {
-    /// For probes, which have to be answered while the loop is busy.
-    pub(super) async fn scheduled_soon(&self) -> Option<ScheduleView> {
-        timeout(PATIENCE, self.scheduled()).await.ok()?.ok()
-    }
-
-    pub(super) async fn scheduled(&self) -> Result<ScheduleView, Refused> {
-        let keys = self.look(Engine::keys).await?;
-        let up = (self.peers)()
-            .iter()
-            .filter(|peer| peer.takes_part())
-            .map(|peer| NodeId(peer.node))
-            .chain([self.me])
-            .collect();
+    pub(super) fn scheduled(&self, keys: &[KeyView], peers: &[PeerStatus]) -> ScheduleView {
+        let up = peers.iter().filter(|peer| peer.takes_part()).map(|peer| NodeId(peer.node)).chain([self.me]).collect();
         let block = self.health.borrow().block.number;
         let (definition, now) = (&self.definition, wall_time().0);
-        Ok(self.schedule.view(&Facts { now, definition, me: self.me, keys: &keys, connected: &up, block }))
+        self.schedule.view(&Facts { now, definition, me: self.me, keys, connected: &up, block })
     }
 }
 
