@@ -15,6 +15,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 mod access;
 mod audit;
@@ -327,6 +328,24 @@ fn print_failure(failure: &Failure, output: Output) {
     };
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
+
+/// Asks until what is found has `ended`, or its time is over; then as it stands.
+async fn until_ended<T>(
+    within: Duration,
+    look: impl AsyncFn() -> Result<T, Failure>,
+    ended: impl Fn(&T) -> bool,
+) -> Result<T, Failure> {
+    let until = Instant::now() + within;
+    loop {
+        let found = look().await?;
+        if ended(&found) || Instant::now() > until {
+            return Ok(found);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Says something beside the data.
 fn talk(text: &str) {

@@ -2,7 +2,7 @@
 //! was restored is paused from the first start on (docs/spec/backup.md).
 
 use super::file::{Backup, Identity};
-use super::{Checked, Inside, core};
+use super::{Checked, Inside, core, refused};
 use crate::data_dir::{DataDir, files};
 use crate::failure::{Exit, Failure};
 use crate::host::{named, read_records, restore as restore_core, versions};
@@ -11,9 +11,11 @@ use crate::keystore::{Context, KdfProfile, Keystore, Passphrase, RelayerKey, Sec
 use crate::runtime::{family, wall_time};
 use crate::store::{self, Batch, Store};
 use alloy::signers::local::PrivateKeySigner;
+use firn_coordinator::Engine;
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::time::{MonotonicTime, Time};
-use firn_proto::{Code, Definition, NodeId, Refusal};
+
+use firn_proto::{Code, Definition, GroupSignature, NodeId, Refusal};
 use firn_vault::RootSecret;
 use firn_vault::api::Write;
 use libp2p::identity::Keypair;
@@ -76,12 +78,7 @@ pub(crate) fn from_nothing(data_dir: &Path, passphrase: &Passphrase) -> Result<S
     let me = named(&definition, &config)?;
     let root = RootSecret::from_bytes(root.copied());
     let (mut engine, _) = restore_core(&store, core(&definition, me), root, &read_records(&store)?)?;
-    let now = Time { monotonic: MonotonicTime(0), wall: wall_time() };
-    let mut batch = Batch::new();
-    for record in engine.restore_keys(now, &[]).map_err(|code| Failure::from(Refusal::new(code, "")))? {
-        batch.put(family(record.family), record.key, record.value.unwrap_or_default());
-    }
-    store.commit(batch)?;
+    commit_paused(&mut store, Batch::new(), &mut engine, &[])?;
     Ok(config.node)
 }
 
@@ -149,7 +146,6 @@ fn take(
     backup: &Backup,
     keys: Vec<Checked>,
 ) -> Result<Vec<KeyCertificate>, Failure> {
-    let refused = |code: Code| Failure::from(Refusal::new(code, ""));
     let root = RootSecret::from_bytes(root.copied());
     let (mut engine, mut vault) = restore_core(store, core(definition, me), root, &read_records(store)?)?;
     let nothing_to_take = keys.is_empty();
@@ -172,12 +168,22 @@ fn take(
     if taken.is_empty() && !nothing_to_take {
         return Err(refused(Code::ShareExists));
     }
+    commit_paused(store, batch, &mut engine, &taken)?;
+    Ok(taken.into_iter().map(|(certificate, _)| certificate).collect())
+}
+
+/// Adds to the batch what the node knows of the keys that were `taken`, and its pause, and makes all of it durable.
+fn commit_paused(
+    store: &mut Store,
+    mut batch: Batch,
+    engine: &mut Engine,
+    taken: &[(KeyCertificate, Option<GroupSignature>)],
+) -> Result<(), Failure> {
     let now = Time { monotonic: MonotonicTime(0), wall: wall_time() };
-    for record in engine.restore_keys(now, &taken).map_err(refused)? {
+    for record in engine.restore_keys(now, taken).map_err(refused)? {
         batch.put(family(record.family), record.key, record.value.unwrap_or_default());
     }
-    store.commit(batch)?;
-    Ok(taken.into_iter().map(|(certificate, _)| certificate).collect())
+    Ok(store.commit(batch)?)
 }
 
 /// For a new keystore.

@@ -3,13 +3,13 @@
 
 use super::repair::{Consent, Repair, list_all};
 use super::show::{ACCEPTED, keys_text};
-use super::{NodeArgs, Output, document, print};
+use super::{NodeArgs, Output, document, print, until_ended};
 use crate::api::json::{Accepted, KeyView, NextEpoch, ProposeBody};
 use crate::client::Client;
 use crate::config::BackupPolicy;
 use crate::failure::{Exit, Failure};
 use clap::{Args, Subcommand};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 mod rotate;
 mod schedule;
@@ -141,23 +141,9 @@ fn missing(view: &KeyView) -> String {
 
 /// The attempt when it has ended, or as it stands when its time is over.
 async fn ended(client: &Client, id: &str, within: Duration) -> Result<KeyView, Failure> {
-    let until = Instant::now() + within;
-    loop {
-        let found = client.keys().await?.keys.into_iter().find(|key| key.key_id == id);
-        let over = Instant::now() > until;
-        match found {
-            Some(view)
-                if over
-                    || matches!(view.state.as_str(), "active" | "retired" | "aborted" | "abandoned" | "undecided") =>
-            {
-                return Ok(view);
-            }
-            None if over => {
-                return Err(Failure::general("KEY_UNKNOWN", format!("the node no longer knows the attempt {id}")));
-            }
-            _ => tokio::time::sleep(LOOK).await,
-        }
-    }
+    let look = async || Ok(client.keys().await?.keys.into_iter().find(|key| key.key_id == id));
+    let over =
+        |view: &KeyView| matches!(view.state.as_str(), "active" | "retired" | "aborted" | "abandoned" | "undecided");
+    let found = until_ended(within, look, |found| found.as_ref().is_some_and(over)).await?;
+    found.ok_or_else(|| Failure::general("KEY_UNKNOWN", format!("the node no longer knows the attempt {id}")))
 }
-
-const LOOK: Duration = Duration::from_millis(200);

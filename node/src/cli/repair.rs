@@ -1,14 +1,14 @@
 //! `firn key repair` and `firn key consent`: a share that one member lost, by t others that hold theirs.
 
 use super::show::{ACCEPTED, explain};
-use super::{NodeArgs, Output, document, print};
+use super::{NodeArgs, Output, document, print, until_ended};
 use crate::api::json::Accepted;
 use crate::api::json::repair::{RepairBody, RepairView};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
 use clap::Args;
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[derive(Args)]
 pub(crate) struct Repair {
@@ -80,7 +80,6 @@ pub(super) async fn list_all(node: &NodeArgs, output: Output) -> Result<(), Fail
 
 /// How long a repair may take after all have consented: two phases.
 const PHASES_SECONDS: u64 = 45;
-const LOOK: Duration = Duration::from_millis(200);
 
 fn asked(accepted: &Accepted, node: &NodeArgs) -> String {
     format!(
@@ -122,14 +121,9 @@ fn repairs_text(repairs: &[RepairView]) -> String {
 
 /// The repair when it has ended, or as it stands when its time is over.
 async fn ended(client: &Client, id: &str, within: Duration) -> Result<RepairView, Failure> {
-    let until = Instant::now() + within;
-    loop {
+    let look = async || {
         let found = client.repairs().await?.repairs.into_iter().find(|repair| repair.id == id);
-        let over = Instant::now() > until;
-        match found {
-            Some(view) if over || matches!(view.state.as_str(), "done" | "ended") => return Ok(view),
-            None => return Err(Failure::general("KEY_UNKNOWN", format!("the node no longer knows the repair {id}"))),
-            _ => tokio::time::sleep(LOOK).await,
-        }
-    }
+        found.ok_or_else(|| Failure::general("KEY_UNKNOWN", format!("the node no longer knows the repair {id}")))
+    };
+    until_ended(within, look, |view| matches!(view.state.as_str(), "done" | "ended")).await
 }
