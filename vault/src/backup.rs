@@ -9,7 +9,7 @@ use crate::api::Write;
 use crate::held::HeldKey;
 use crate::record::{Kind, key_record};
 use crate::seal::{Place, Sealer};
-use firn_proto::certificate::{KeyCertificate, statement};
+use firn_proto::certificate::KeyCertificate;
 use firn_proto::{Code, Definition, Digest, Epoch, KeyId, NodeId};
 use rand_core::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
@@ -72,8 +72,7 @@ impl Vault {
         rng: &mut R,
     ) -> Result<Vec<Write>, Code> {
         let (key_id, epoch) = (certificate.key_id(), certificate.epoch());
-        let known = self.held.keys().any(|(held, _)| *held == key_id);
-        if known || self.buried.contains(&key_id) || self.attempts.contains_key(&key_id) {
+        if self.holds(key_id) || self.buried.contains(&key_id) || self.attempts.contains_key(&key_id) {
             return Err(Code::ShareExists);
         }
         let mut held = open(&self.definition, self.node, &certificate, share, key)?;
@@ -125,8 +124,7 @@ fn sealed<T>(
     key: &BackupKey,
     work: impl FnOnce(&Sealer, &Place<'_>) -> T,
 ) -> T {
-    let Digest(certified) =
-        statement(certificate.transcript(), certificate.group_key(), certificate.verifying_shares());
+    let Digest(certified) = certificate.statement();
     let place = Place {
         kind: KIND,
         network: definition.network_id(),

@@ -121,9 +121,13 @@ impl Attempt {
         self.source.as_ref().is_some_and(|source| !source.checking)
     }
 
+    fn all_accepted(&self) -> bool {
+        self.key.members.keys().all(|member| self.accepted.contains_key(member))
+    }
+
     /// Whether the new epoch's members have all accepted, and enough dealers: all, unless those who are late had their time.
     pub(super) fn may_deal(&self) -> bool {
-        let all = self.key.members.keys().all(|member| self.accepted.contains_key(member));
+        let all = self.all_accepted();
         let Some(source) = &self.source else { return all };
         let accepted = source.key.members.keys().filter(|dealer| self.accepted.contains_key(dealer)).count();
         all && (accepted == source.key.members.len() || source.impatient && accepted >= source.needed())
@@ -194,7 +198,7 @@ impl Engine {
     /// All members have accepted, but not all dealers: those have some time more.
     pub(super) fn await_dealers(&mut self, key_id: KeyId) {
         let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
-        let all = attempt.key.members.keys().all(|member| attempt.accepted.contains_key(member));
+        let all = attempt.all_accepted();
         let first = |source: &mut Source| !std::mem::replace(&mut source.waits, true);
         if all && attempt.source.as_mut().is_some_and(first) {
             self.set_timer(Timer::KeyPhase { key_id, phase: GRACE | Phase::Accepted as u8 }, KEY_GRACE_MS);
@@ -203,15 +207,14 @@ impl Engine {
 
     /// Shares our share, where we have one; a member that lost it only receives.
     pub(super) fn redeal(&mut self, key_id: KeyId) {
-        let Some(source) = self.attempts.get_mut(&key_id).and_then(|attempt| attempt.source.as_mut()) else { return };
+        let Some(attempt) = self.attempts.get_mut(&key_id) else { return };
+        let Some(source) = &mut attempt.source else { return };
         // Who has accepted has its time anew.
         source.impatient = false;
-        let Some(attempt) = self.attempts.get(&key_id) else { return };
-        let Some(source) = &attempt.source else { return };
-        let held = attempt.proposal.from.and_then(|from| self.attempts.get(&from.key_id)).is_some_and(|old| old.holds);
-        let (deals, proposal) = (held && source.key.identifier_of(self.me).is_some(), attempt.proposal.clone());
+        let (dealer, proposal) = (source.key.identifier_of(self.me).is_some(), attempt.proposal.clone());
+        let held = proposal.from.and_then(|from| self.attempts.get(&from.key_id)).is_some_and(|old| old.holds);
         self.set_timer(Timer::KeyPhase { key_id, phase: GRACE | Phase::Round1 as u8 }, KEY_GRACE_MS);
-        if deals {
+        if dealer && held {
             self.ask_vault(Request::Redeal { proposal });
         }
     }

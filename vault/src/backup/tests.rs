@@ -123,8 +123,7 @@ fn r53_a_content_that_is_not_the_certified_share_is_refused_though_it_opens() {
 #[test]
 fn r53_the_place_of_a_sealed_share_has_an_epoch() {
     let Kept { net, certificate, node, share, key } = kept();
-    let Digest(record_key) =
-        statement(certificate.transcript(), certificate.group_key(), certificate.verifying_shares());
+    let Digest(record_key) = certificate.statement();
     let (network, key_id) = (net.definition.network_id(), certificate.key_id());
     let opens = |kind, epoch| {
         let place = Place { kind, network, node, key_id, epoch, record_key: &record_key };
