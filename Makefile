@@ -29,7 +29,7 @@ WORKSPACE := --workspace --locked
 BUILD := build $(WORKSPACE) --all-targets
 
 # What `make bench` runs: examples of the workspace by name, and the contracts' gas figures.
-BENCHES := vault aggregate evaluate end_to_end regions throughput
+BENCHES := vault aggregate evaluate end_to_end regions throughput epochs
 
 say = @printf '\n==> %s\n' '$(1)' >&2
 
@@ -111,7 +111,7 @@ soak-stack: build ## 200 kills of real nodes under traffic; writes tests/reports
 		$(CARGO) test $(WORKSPACE) --test stack -- killed
 
 .PHONY: soak-epochs
-soak-epochs: build ## 200 kills of real nodes in refreshes; writes tests/reports/epochs.1.txt and epochs.2.txt
+soak-epochs: build ## 200 kills of real nodes in refreshes and resharings; writes tests/reports/epochs.1.txt and epochs.2.txt
 	$(call say,kills in refreshes)
 	@FIRN_EPOCH_KILLS=100 FIRN_EPOCH_REPORT=$(CURDIR)/tests/reports/epochs.txt \
 		$(CARGO) test $(WORKSPACE) --test e2e -- d1_a_member_killed
@@ -132,6 +132,7 @@ sim: build ## all scenarios and the corpus twice, every crash point, 600 seeds o
 	$(call say,crash points)
 	@$(SIM) run sim/scenarios/two-requests.toml --crash-points
 	@$(SIM) run sim/scenarios/refresh-of-three.toml --crash-points
+	@$(SIM) run sim/scenarios/repair-of-three.toml --crash-points
 	$(call say,swarm)
 	@$(SIM) swarm --seeds 600 --from-commit --corpus '$(CARGO_TARGET_DIR)/failures'
 

@@ -1,4 +1,4 @@
-//! How long a key generation and a resharing take in the network: `cargo run --release -p firn-sim --example epochs`.
+//! How long a key generation and a resharing take in the network, and what a refresh does to requests: `cargo run --release -p firn-sim --example epochs`.
 //!
 //! In virtual time, over nine regions and with real cryptography, whose own time does not count here. With an argument: sizes of
 //! committees, for example `5,20,50,100`; the largest takes minutes.
@@ -14,6 +14,7 @@ use firn_coordinator::api::Observation;
 use firn_proto::{KeyId, NodeId};
 use firn_sim::history::What;
 use firn_sim::scenario::{Expect, Key, KeyOrigin, Micros, Network, Organisation, Renewal, Scenario};
+use firn_sim::verdict::End;
 use firn_sim::{Options, run};
 use std::collections::BTreeMap;
 
@@ -37,6 +38,31 @@ fn main() {
     println!("| n | t | worst round trip | key generation | round trips | resharing | round trips |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     sizes.split(',').for_each(|size| measure(size.parse().unwrap()));
+    println!("\n| requests | median | p99 | lost |\n| --- | --- | --- | --- |");
+    let quiet = load("without a refresh", false);
+    let refreshed = load("with one", true);
+    println!("p99 with a refresh: {:.2} of what it is without", refreshed as f64 / quiet as f64);
+}
+
+/// Requests at a rate and in a burst, over twenty seeds, with or without the refresh in their middle; gives the 99th percentile.
+fn load(name: &str, refreshed: bool) -> Micros {
+    let mut scenario = Scenario::parse(include_str!("../scenarios/refresh-under-load.toml")).unwrap();
+    if !refreshed {
+        scenario.key.renewals.clear();
+    }
+    let (mut latencies, mut lost) = (Vec::new(), 0);
+    for seed in 1..=20 {
+        scenario.seed = seed;
+        let finished = run(&scenario, &Options { stop_when_quiet: true, ..Options::default() });
+        assert_eq!(finished.outcome.violations, []);
+        let requests = &finished.outcome.requests;
+        lost += requests.iter().filter(|request| request.end != End::Signed).count();
+        latencies.extend(requests.iter().filter_map(|request| request.latency_at_node));
+    }
+    latencies.sort_unstable();
+    let at = |percent: usize| latencies[(latencies.len() * percent).div_ceil(100) - 1];
+    println!("| {}, {name} | {} ms | {} ms | {lost} |", latencies.len(), at(50) / 1_000, at(99) / 1_000);
+    at(99)
 }
 
 /// n members and a spare, which takes the place of the last one.
@@ -94,6 +120,7 @@ fn scenario(n: u16, threshold: u16) -> Scenario {
             origin: KeyOrigin::Generated { at: SECOND },
             members: (1..=n).map(NodeId).collect(),
             renewals: vec![Renewal { at: 60 * SECOND, add, remove, threshold: None }],
+            repairs: Vec::new(),
         },
         workload: Vec::new(),
         rules: Vec::new(),

@@ -64,7 +64,7 @@ fn missed(finished: &Finished) -> Vec<String> {
         missed.push(format!("{epoch} epochs follow the first, expected >= {least}"));
     }
     if let Some(least) = expect.keys_active_min.filter(|least| holding < usize::from(*least)) {
-        missed.push(format!("the newest epoch is active at {holding} nodes, expected >= {least}"));
+        missed.push(format!("{holding} nodes hold a share of the newest epoch, expected >= {least}"));
     }
     missed
 }

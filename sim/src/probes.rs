@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const LATE: Micros = 10_000_000;
 
 /// All probes, each with what it means.
-pub const ALL: [(&str, &str); 39] = [
+pub const ALL: [(&str, &str); 40] = [
     ("takeover", "an attempt was opened by a node other than the one that received the request"),
     ("attempt-retried", "a coordinator opened a second attempt for a request"),
     ("attempt-warm", "an attempt was opened before any other member had declared itself willing"),
@@ -51,6 +51,7 @@ pub const ALL: [(&str, &str); 39] = [
     ("reshare-aborted-and-retried", "an attempt at an epoch ended, and a later one succeeded"),
     ("member-learned-late", "a member heard ten seconds and more after another that an epoch is active"),
     ("epoch-retired", "a node let go of an epoch that is over"),
+    ("share-repaired", "a member had a share again that it had lost, or a helper its part in that"),
     ("misbehaved", "a corrupted node did something of its own"),
 ];
 
@@ -143,6 +144,7 @@ impl Probes {
     fn key(&mut self, entry: &Entry, key_id: KeyId, phase: &str, world: &World) {
         match phase {
             "retired" => return self.fire("epoch-retired"),
+            "repair-done" => return self.fire("share-repaired"),
             "active" => self.fire("key-active"),
             _ => return,
         }

@@ -8,6 +8,7 @@ use crate::oracle::{Findings, Oracle};
 use crate::scenario::{FaultKind, KeyOrigin, Micros, Moment, Scenario};
 use crate::seeded::Bug;
 use crate::verdict::{Outcome, Violation};
+use crate::world::repair::holds_share;
 use crate::world::{Fixtures, Mark, PostedRequest, Process, SLOT, World};
 use firn_proto::{Digest, NodeId};
 use std::collections::BTreeMap;
@@ -118,7 +119,9 @@ pub fn horizon(scenario: &Scenario) -> Micros {
         KeyOrigin::Generated { at } if at != Micros::MAX => at.saturating_add(GENERATION),
         _ => 0,
     };
-    let renewals = scenario.key.renewals.iter().map(|renewal| renewal.at.saturating_add(GENERATION));
+    let repairs = scenario.key.repairs.iter().map(|repair| repair.at);
+    let renewals = scenario.key.renewals.iter().map(|renewal| renewal.at).chain(repairs);
+    let renewals = renewals.map(|at| at.saturating_add(GENERATION));
     let governance = scenario.pauses.iter().filter_map(|pause| pause.end);
     let governance = governance.chain(scenario.versions.iter().map(|version| version.block.max(version.at)));
     requests
@@ -155,6 +158,7 @@ fn is_over(world: &World) -> bool {
     };
     world.key().is_some()
         && !world.renews()
+        && !world.repairs()
         && world.requests().len() >= expected
         && !pending
         && !governed
@@ -171,7 +175,8 @@ fn finish(mut world: World) -> Finished {
     let (digest, events) = world.digest();
     let holds = |process: &Process| {
         let newest = world.key().map(|(key_id, _)| key_id);
-        process.engine.keys().iter().any(|key| Some(key.key_id) == newest && key.state == "active")
+        let active = process.engine.keys().iter().any(|key| Some(key.key_id) == newest && key.state == "active");
+        active && holds_share(&process.engine)
     };
     let holding = world.nodes().into_iter().filter(|node| world.node(*node).is_some_and(holds)).collect();
     let outcome = Outcome {

@@ -28,7 +28,7 @@ pub use gate::{Cancel, Gate, Which};
 pub use governance::{Person, Rule, Verifier};
 pub use halt::{Halt, Quorums};
 pub use problem::Problem;
-pub use renewal::{RENEWALS_MAX, Renewal, Roster};
+pub use renewal::{RENEWALS_MAX, Renewal, Roster, ShareRepair};
 pub use version::{VERSIONS_MAX, Version};
 
 /// Microseconds of virtual time.
@@ -131,6 +131,8 @@ pub struct Key {
     pub members: Vec<NodeId>,
     /// What becomes of it, in order of time.
     pub renewals: Vec<Renewal>,
+    /// Members that have a share repaired that they lost.
+    pub repairs: Vec<ShareRepair>,
 }
 
 /// Where the key comes from.
@@ -489,7 +491,7 @@ pub struct Expect {
     pub p50_floors_max: Option<u32>,
     /// Probes that must have fired.
     pub probes: Vec<String>,
-    /// How many nodes end with the newest epoch of the key active, at least.
+    /// How many nodes end with the newest epoch of the key active and their share of it, at least.
     pub keys_active_min: Option<u16>,
     /// How many epochs follow the first, at least.
     pub epochs_min: Option<u16>,

@@ -78,6 +78,7 @@ impl Search<'_> {
         self.drop_items(|scenario| &mut scenario.byzantine);
         self.drop_items(|scenario| &mut scenario.versions);
         self.drop_items(|scenario| &mut scenario.key.renewals);
+        self.drop_items(|scenario| &mut scenario.key.repairs);
         self.drop_items(|scenario| &mut scenario.pauses);
         self.drop_items(|scenario| &mut scenario.rules);
         self.drop_items(|scenario| &mut scenario.people);

@@ -84,6 +84,7 @@ pub fn expand(seed: u64) -> Scenario {
             origin: if draw.percent(10, "generated", 0) { generated } else { KeyOrigin::Given },
             members: Vec::new(),
             renewals: Vec::new(),
+            repairs: Vec::new(),
         },
         workload: workload(&draw, &cast),
         rules: Vec::new(),

@@ -33,6 +33,7 @@ mod link;
 mod network;
 mod process;
 mod renewal;
+pub(crate) mod repair;
 mod sabotage;
 mod setting;
 mod trouble;
@@ -170,6 +171,8 @@ enum Occurrence {
     Propose { round: u32 },
     /// A proposal for the key's next epoch.
     Renew { renewal: usize, round: u32, looks: u32 },
+    /// Operators look after a share that was lost.
+    Repair { repair: usize, looks: u32 },
     /// A fault's next step.
     Fault { fault: usize, step: faults::Step },
     /// Links may have changed.
@@ -259,6 +262,7 @@ impl World {
         self.queue_halts();
         self.queue_versions();
         self.queue_renewals();
+        self.queue_repairs();
         if let KeyOrigin::Generated { at } = self.scenario.key.origin
             && at != Micros::MAX
         {
@@ -297,6 +301,7 @@ impl World {
             Occurrence::Change { version, tries } => self.change(version, tries),
             Occurrence::Propose { round } => self.propose(round),
             Occurrence::Renew { renewal, round, looks } => self.renew(renewal, round, looks),
+            Occurrence::Repair { repair, looks } => self.repair(repair, looks),
             Occurrence::Fault { fault, step } => self.fault(fault, step),
             Occurrence::Links => self.links_changed(),
             Occurrence::Start { process } => self.start(process),

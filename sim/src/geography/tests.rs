@@ -21,6 +21,7 @@ fn scenario(nodes: &[(&str, &[(&str, u16)])]) -> Scenario {
             origin: KeyOrigin::Given,
             members: Vec::new(),
             renewals: Vec::new(),
+            repairs: Vec::new(),
         },
         workload: Vec::new(),
         rules: Vec::new(),

@@ -24,7 +24,7 @@ pub const LATENCY: &str = "aws-2025-07";
 pub(crate) const BURST: Micros = 200_000;
 
 /// Keys of each table, for the parser and for a test of the reference page.
-pub const KEYS: [(&str, &[&str]); 24] = [
+pub const KEYS: [(&str, &[&str]); 25] = [
     (
         "",
         &[
@@ -53,7 +53,11 @@ pub const KEYS: [(&str, &[&str]); 24] = [
     ("network", &["latency", "rtt", "loss", "bandwidth"]),
     ("network.loss", &["rate", "burst"]),
     ("org", &["name", "nodes", "cloud"]),
-    ("key", &["threshold", "members", "organisations_min", "regions_min", "generated_at", "refresh", "reshare"]),
+    (
+        "key",
+        &["threshold", "members", "organisations_min", "regions_min", "generated_at", "refresh", "reshare", "repair"],
+    ),
+    ("key.repair", &["at", "node"]),
     ("key.refresh", &["at", "every", "until"]),
     ("key.reshare", &["at", "add", "remove", "threshold"]),
     ("rule", &["name", "budget", "cooldown", "delay", "rate", "approvals"]),
@@ -205,6 +209,7 @@ fn key(value: &Value<'_>, places: &BTreeMap<NodeId, Place>) -> Result<Key, Probl
     Ok(Key {
         threshold,
         renewals: renewal::renewals(&section, Roster { threshold, members: first }, places)?,
+        repairs: renewal::repairs(&section, places)?,
         members,
         organisations_min: minimum("organisations_min", "organisations", |place| &place.organisation)?.unwrap_or(1),
         regions_min: minimum("regions_min", "regions", |place| &place.region)?.unwrap_or(1),

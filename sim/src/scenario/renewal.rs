@@ -4,7 +4,7 @@ use super::parse::keys;
 use super::problem::Problem;
 use super::quantity::write_duration;
 use super::read::{Section, Value};
-use super::write::{Lines, list, nodes, quoted};
+use super::write::{Lines, list, nodes, one, quoted};
 use super::{Key, Micros, Scenario, select};
 use crate::geography::Place;
 use firn_proto::NodeId;
@@ -24,6 +24,15 @@ pub struct Renewal {
     pub remove: Vec<NodeId>,
     /// The new t; as before where there is none.
     pub threshold: Option<u16>,
+}
+
+/// A member that lost its share is helped to it again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShareRepair {
+    /// From when on its operator asks.
+    pub at: Micros,
+    /// Who lost it.
+    pub node: NodeId,
 }
 
 impl Renewal {
@@ -194,6 +203,17 @@ fn reshare(value: &Value<'_>, places: &BTreeMap<NodeId, Place>) -> Result<Renewa
     Err(section.problem("SCENARIO_VALUE", "a resharing changes something: `add`, `remove` or `threshold`"))
 }
 
+/// Reads `repair` of a key.
+pub(super) fn repairs(section: &Section<'_>, places: &BTreeMap<NodeId, Place>) -> Result<Vec<ShareRepair>, Problem> {
+    let repair = |value: &Value<'_>| {
+        let section = value.section(keys("key.repair"))?;
+        let node = section.need("node", |value| select::node(value, places))?;
+        Ok(ShareRepair { at: section.need("at", Value::duration)?, node })
+    };
+    let all = section.get("repair", |value| value.list()?.iter().map(repair).collect())?;
+    Ok(all.unwrap_or_default())
+}
+
 /// The n that a resharing says.
 fn of(value: &Value<'_>) -> Result<Option<usize>, Problem> {
     let section = value.section(keys("key.reshare"))?;
@@ -233,5 +253,11 @@ pub(super) fn write(scenario: &Scenario, out: &mut Lines, places: &BTreeMap<Node
     let reshares: Vec<_> = reshares.map(reshare).collect();
     if !reshares.is_empty() {
         out.pair("reshare", list(reshares.into_iter()));
+    }
+    if !key.repairs.is_empty() {
+        let repair = |repair: &ShareRepair| {
+            format!("{{ at = {}, node = {} }}", quoted(&write_duration(repair.at)), one(repair.node, places))
+        };
+        out.pair("repair", list(key.repairs.iter().map(repair)));
     }
 }

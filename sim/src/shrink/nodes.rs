@@ -19,6 +19,8 @@ pub(super) fn without(scenario: &Scenario, gone: NodeId, threshold: u16) -> Opti
     smaller.renewals_fit().then_some(())?;
     smaller.key.organisations_min = smaller.key.organisations_min.min(threshold);
     smaller.key.regions_min = smaller.key.regions_min.min(threshold);
+    smaller.key.repairs.retain(|repair| repair.node != gone);
+    smaller.key.repairs.iter_mut().try_for_each(|repair| renumber(&mut repair.node, gone))?;
     smaller.byzantine.retain(|byzantine| byzantine.node != gone);
     for byzantine in &mut smaller.byzantine {
         byzantine.node = renumbered(byzantine.node, gone)?;

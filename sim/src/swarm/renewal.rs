@@ -1,14 +1,18 @@
-//! The key of a swarm scenario is renewed in some: a refresh, or a resharing by which a spare node joins.
+//! The key of a swarm scenario is renewed in some: a refresh, or a resharing by which a spare node joins. Shares that disks took along
+//! are repaired in some.
 
 use super::draw::Draw;
 use super::{HEALED, SECOND};
-use crate::scenario::{Renewal, Scenario};
+use crate::scenario::{FaultKind, Moment, Renewal, Scenario, ShareRepair};
 use firn_proto::NodeId;
 
 /// How many of a hundred seeds have a refresh, how many of these have two, and how many of the others have a resharing.
 const REFRESHED: u64 = 14;
 const TWICE: u64 = 30;
 const RESHARED: u64 = 8;
+
+/// How many of a hundred lost shares are repaired.
+const REPAIRED: u64 = 60;
 
 pub(super) fn renew(scenario: &mut Scenario, draw: &Draw) {
     if draw.percent(REFRESHED, "refreshed", 0) {
@@ -20,6 +24,14 @@ pub(super) fn renew(scenario: &mut Scenario, draw: &Draw) {
     } else if draw.percent(RESHARED, "reshared", 0) && scenario.versions.is_empty() {
         reshare(scenario, draw);
     }
+    let repaired = scenario.faults.iter().filter_map(|fault| match (&fault.kind, &fault.begin) {
+        (FaultKind::Wipe { node }, Moment::At(at)) if draw.percent(REPAIRED, "repaired", u64::from(node.0)) => {
+            let at = at.saturating_add(draw.micros(SECOND, 30 * SECOND, "repair", u64::from(node.0)));
+            Some(ShareRepair { at, node: *node })
+        }
+        _ => None,
+    });
+    scenario.key.repairs = repaired.collect();
 }
 
 /// One node is a spare at first, and joins; a member may leave.

@@ -75,7 +75,12 @@ impl World {
             seed: 0,
             network: Network { rtt, loss: None, bandwidth: None, latency: LATENCY.to_owned() },
             organisations: vec![Organisation { name: "all".to_owned(), nodes, cloud: None }],
-            key: Key { origin: KeyOrigin::Generated { at: 0 }, renewals: Vec::new(), ..self.scenario.key.clone() },
+            key: Key {
+                origin: KeyOrigin::Generated { at: 0 },
+                renewals: Vec::new(),
+                repairs: Vec::new(),
+                ..self.scenario.key.clone()
+            },
             // The definition is handed on; nobody speaks to it.
             people: Vec::new(),
             quorums: None,

@@ -124,6 +124,7 @@ impl Occurrence {
             Self::Change { .. } => "change",
             Self::Propose { .. } => "propose",
             Self::Renew { .. } => "renew",
+            Self::Repair { .. } => "repair",
             Self::Fault { .. } => "fault",
             Self::Links => "links",
             Self::Start { .. } => "start",

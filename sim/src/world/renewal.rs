@@ -43,6 +43,8 @@ pub(super) struct Keys {
     wanted: bool,
     /// Which renewal an attempt is for.
     attempts: BTreeMap<KeyId, usize>,
+    /// How many repairs are not over.
+    pub(super) repairs: usize,
     /// Attempts that ended without an epoch.
     ended: BTreeSet<KeyId>,
 }

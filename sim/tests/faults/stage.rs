@@ -37,6 +37,7 @@ pub(crate) fn world(seed: u64, threshold: u16, nodes: u16) -> World {
             origin: KeyOrigin::Generated { at: Micros::MAX },
             members: Vec::new(),
             renewals: Vec::new(),
+            repairs: Vec::new(),
         },
         workload: Vec::new(),
         rules: Vec::new(),

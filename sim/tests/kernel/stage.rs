@@ -32,6 +32,7 @@ pub(crate) fn scenario(seed: u64, threshold: u16, nodes: u16) -> Scenario {
             origin: KeyOrigin::Given,
             members: Vec::new(),
             renewals: Vec::new(),
+            repairs: Vec::new(),
         },
         workload: vec![requests(2)],
         rules: Vec::new(),

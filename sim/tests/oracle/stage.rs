@@ -31,6 +31,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
             origin: KeyOrigin::Given,
             members: Vec::new(),
             renewals: Vec::new(),
+            repairs: Vec::new(),
         },
         workload: vec![requests(3, 10 * SECOND)],
         rules: Vec::new(),

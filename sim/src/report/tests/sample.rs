@@ -65,6 +65,7 @@ pub(super) fn scenario() -> Scenario {
             origin: KeyOrigin::Given,
             members: Vec::new(),
             renewals: Vec::new(),
+            repairs: Vec::new(),
         },
         workload: vec![Workload {
             at: 12 * SECOND,
