@@ -2,7 +2,7 @@
 
 use crate::api::EvidenceVerdict;
 use alloy_primitives::{Address, B256, U256};
-use firn_proto::definition::Change;
+use firn_proto::definition::{Change, KeyDefinition};
 use firn_proto::opinion::Opinions;
 use firn_proto::pause::Pauses;
 use firn_proto::policy::{SlashHistory, Waited};
@@ -44,6 +44,14 @@ pub struct KeyView {
     pub code: Option<Code>,
     /// Who is provably at fault.
     pub culprit: Option<NodeId>,
+}
+
+impl KeyView {
+    /// Whether the definition lists its members and its threshold: what follows is then a refresh, else a resharing.
+    #[must_use]
+    pub fn is_as_listed(&self, listed: &KeyDefinition) -> bool {
+        (self.threshold, &self.members) == (listed.threshold, &listed.members)
+    }
 }
 
 /// Who has met a restored node as the only and newest copy of itself, with all of its keys.

@@ -21,17 +21,14 @@ use axum::routing::{get, post};
 use firn_coordinator::Engine;
 use firn_coordinator::api::Command;
 use firn_coordinator::view::KeyView;
-use firn_proto::certificate::{KeyProposal, KeySource};
 use firn_proto::limits::REQUEST_JSON_BYTES_MAX;
 use firn_proto::policy::Moment;
-use firn_proto::{Code, Definition, Digest, Incarnation, KeyId, NodeId, Refusal, SubjectId};
+use firn_proto::{Code, Definition, Digest, Incarnation, NodeId, Refusal, SubjectId};
 pub(crate) use guard::Door;
 pub(crate) use intake::Intake;
 use json::{
-    Accepted, AuditPage, Check, ErrorBody, HeadsView, Keys, NextEpoch, OpinionBody, PageQuery, Peers, ProposeBody,
-    RequestBody, Requests, Status,
+    Accepted, AuditPage, Check, ErrorBody, HeadsView, OpinionBody, PageQuery, Peers, RequestBody, Requests, Status,
 };
-use rand_core::{OsRng, RngCore};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -42,6 +39,7 @@ mod events;
 mod guard;
 mod intake;
 pub(crate) mod json;
+mod keys;
 pub(crate) mod network;
 mod pause;
 pub(crate) mod remote;
@@ -81,7 +79,13 @@ pub(crate) struct Shared {
 type Api = State<Arc<Shared>>;
 
 /// A refusal as an HTTP response.
-struct Refused(StatusCode, ErrorBody);
+pub(crate) struct Refused(StatusCode, ErrorBody);
+
+impl Refused {
+    pub(crate) fn code(&self) -> &str {
+        &self.1.error.code
+    }
+}
 
 /// How long a probe waits for the loop.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -141,9 +145,9 @@ pub(crate) fn router(shared: Arc<Shared>, door: Door) -> Router {
         .route("/v1/requests", get(list_requests).post(post_request))
         .route("/v1/requests/{id}", get(show_request))
         .route("/v1/requests/{id}/opinions", post(post_opinion))
-        .route("/v1/keys", get(list_keys).post(propose_key))
-        .route("/v1/keys/{id}/accept", post(accept_key))
-        .route("/v1/keys/{id}/abandon", post(abandon_key))
+        .route("/v1/keys", get(keys::list).post(keys::propose))
+        .route("/v1/keys/{id}/accept", post(keys::accept))
+        .route("/v1/keys/{id}/abandon", post(keys::abandon))
         .route("/v1/repairs", get(repair::list).post(repair::ask))
         .route("/v1/repairs/{id}/consent", post(repair::consent))
         .route("/v1/schedule", get(schedule::show))
@@ -226,63 +230,6 @@ async fn post_opinion(
     let opinion = body.to_signed(id)?.verify(&api.definition)?;
     api.settle(|answer| Call::Opine(Box::new(opinion), answer)).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id: id.to_string() })))
-}
-
-async fn list_keys(State(api): Api) -> Result<Json<Keys>, Refused> {
-    let keys = api.look(Engine::keys).await?;
-    Ok(Json(Keys { keys: api.key_views(&keys) }))
-}
-
-async fn propose_key(State(api): Api, body: Body) -> Result<(StatusCode, Json<Accepted>), Refused> {
-    let body: ProposeBody = read(body).await?;
-    let mut salt = [0; 32];
-    OsRng.fill_bytes(&mut salt);
-    let from = match body.next {
-        Some(next) => Some(next_epoch(&api, &body.name, next).await?),
-        None => None,
-    };
-    let proposal = KeyProposal {
-        key_name: body.name,
-        proposer: api.me,
-        deadline: firn_proto::time::WallTime(wall_time().0.saturating_add(body.within_seconds)),
-        salt,
-        definition: api.definition.digest(),
-        from,
-    };
-    let key_id = proposal.key_id(api.definition.network_id());
-    api.command(key_id.to_string(), Command::ProposeKey(proposal)).await
-}
-
-/// The epoch that the next one comes of, where that is what was asked for.
-async fn next_epoch(api: &Shared, name: &str, next: NextEpoch) -> Result<KeySource, Refused> {
-    let named = name.to_owned();
-    let found = api.look(move |engine| Some((engine.key_source(&named)?, engine.keys()))).await?;
-    let (source, keys) = found.ok_or_else(|| Refusal::new(Code::KeyNotReady, name.to_owned()))?;
-    let signing = keys.iter().find(|key| key.key_id == source.key_id);
-    let listed = api.definition.key(name);
-    let stay = signing
-        .zip(listed)
-        .is_some_and(|(signing, listed)| (signing.threshold, &signing.members) == (listed.threshold, &listed.members));
-    if stay != (next == NextEpoch::Refresh) {
-        let detail = match next {
-            NextEpoch::Refresh => format!("the definition has other members of key {name}: this is a resharing"),
-            NextEpoch::Reshare => format!(
-                "the definition has the members of key {name} that sign now: change it first, with `firn member`"
-            ),
-        };
-        return Err(Refusal::new(Code::DkgProposalInvalid, detail).into());
-    }
-    Ok(source)
-}
-
-async fn accept_key(State(api): Api, Path(id): Path<String>) -> Result<(StatusCode, Json<Accepted>), Refused> {
-    let key_id = key_id(&id)?;
-    api.command(key_id.to_string(), Command::AcceptKey(key_id)).await
-}
-
-async fn abandon_key(State(api): Api, Path(id): Path<String>) -> Result<(StatusCode, Json<Accepted>), Refused> {
-    let key_id = key_id(&id)?;
-    api.command(key_id.to_string(), Command::AbandonKey(key_id)).await
 }
 
 async fn list_peers(State(api): Api) -> Result<Json<Peers>, Refused> {
@@ -411,7 +358,10 @@ impl Shared {
     }
 
     /// Asks the loop for something about the engine.
-    async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, Refused> {
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Result<T, Refused> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::Look(Box::new(move |engine| drop(answer.send(look(engine))))))?;
         answered.await.map_err(|_| Code::Draining.into())
@@ -465,10 +415,6 @@ async fn read_at_most<T: serde::de::DeserializeOwned>(body: Body, limit: usize) 
 
 fn subject(text: &str) -> Result<SubjectId, Refused> {
     Digest::from_hex(text).map(SubjectId).ok_or_else(|| Refusal::new(Code::RequestUnknown, text).into())
-}
-
-fn key_id(text: &str) -> Result<KeyId, Refused> {
-    Digest::from_hex(text).map(KeyId).ok_or_else(|| Refusal::new(Code::KeyUnknown, text).into())
 }
 
 #[cfg(test)]

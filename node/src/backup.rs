@@ -29,15 +29,13 @@ pub(crate) mod file;
 pub(crate) mod marks;
 pub(crate) mod people;
 pub(crate) mod restore;
+pub(crate) mod standing;
 #[cfg(test)]
 mod tests;
 
 /// A data directory as it is, beside its node or without one. Nothing is written.
 pub(crate) struct Inside {
-    definition: Definition,
-    /// What the node was set up with, and the changes since.
-    root: Definition,
-    changes: Vec<Record>,
+    line: Line,
     config: String,
     me: NodeId,
     engine: Engine,
@@ -55,46 +53,73 @@ impl Inside {
         let config = crate::cli::read_config(data_dir)?;
         let store = Store::look(&directory.store_dir())?;
         let file = versions::with_earlier(&directory.network_file())?;
-        let (definition, root, changes) = versions::kept(&store, file)?;
-        let me = named(&definition, &config)?;
-        let context = Context { network: definition.name.clone(), node: config.node };
+        let line = versions::kept(&store, file)?;
+        let me = named(&line.definition, &config)?;
+        let context = Context { network: line.definition.name.clone(), node: config.node };
         let unlocked = Keystore::open(&directory.keystore_dir(), &context, passphrase)?;
         let secret = RootSecret::from_bytes(unlocked.vault_root.copied());
-        let core = core(&definition, me);
+        let core = core(&line.definition, me);
         let (engine, vault) = restore_core(&store, core, secret, &read_records(&store)?)?;
-        Ok(Self { definition, root, changes, config: text, me, engine, context, unlocked, vault })
+        Ok(Self { line, config: text, me, engine, context, unlocked, vault })
     }
 
     /// Everything that belongs into a backup, now.
     pub(crate) fn backup(self, with_identity: bool) -> Result<Backup, Failure> {
-        let key = BackupKey::generate(&mut OsRng);
-        let mut keys = Vec::new();
-        for (certificate, activation) in self.engine.certified_keys() {
-            let share = self.vault.export(certificate.key_id(), certificate.epoch(), &key, &mut OsRng);
-            keys.push(Kept {
-                certificate: certificate.to_wire().encode_to_vec(),
-                activation: activation.map(|signature| signature.as_bytes().to_vec()).unwrap_or_default(),
-                share: share.map_err(refused)?,
-            });
-        }
-        if keys.is_empty() && !with_identity {
+        let Shares { key, kept } = Shares::seal(&self.engine, &self.vault).map_err(refused)?;
+        if kept.is_empty() && !with_identity {
             let next = "generate a key first (`firn dkg propose`), or keep the identity with --with-identity";
             return Err(Failure::new("BACKUP_EMPTY", "this node holds no certified share", next, Exit::Conflict));
         }
         let Unlocked { transport, relayer, vault_root: root, .. } = self.unlocked;
         let identity = with_identity.then_some(Identity { root, transport, relayer, config: self.config });
-        let manifest = Manifest {
+        let manifest = self.line.manifest(self.me, self.context.node, kept);
+        Ok(Backup { manifest, secrets: Secrets { key, identity } })
+    }
+}
+
+/// The certified shares of a node, each sealed under one key that was made for them.
+pub(crate) struct Shares {
+    key: BackupKey,
+    kept: Vec<Kept>,
+}
+
+impl Shares {
+    /// # Errors
+    /// Those of the vault, which gives a share that it holds certified and no other.
+    pub(crate) fn seal(engine: &Engine, vault: &Vault) -> Result<Self, Code> {
+        let key = BackupKey::generate(&mut OsRng);
+        let seal = |(certificate, activation): (KeyCertificate, Option<GroupSignature>)| {
+            Ok(Kept {
+                certificate: certificate.to_wire().encode_to_vec(),
+                activation: activation.map(|signature| signature.as_bytes().to_vec()).unwrap_or_default(),
+                share: vault.export(certificate.key_id(), certificate.epoch(), &key, &mut OsRng)?,
+            })
+        };
+        let kept = engine.certified_keys().into_iter().map(seal).collect::<Result<_, _>>()?;
+        Ok(Self { key, kept })
+    }
+}
+
+/// The definition in force, what the node was set up with, and the changes between them.
+pub(crate) struct Line {
+    pub(crate) definition: Definition,
+    pub(crate) root: Definition,
+    pub(crate) changes: Vec<Record>,
+}
+
+impl Line {
+    fn manifest(&self, node: NodeId, name: String, keys: Vec<Kept>) -> Manifest {
+        Manifest {
             network: self.definition.network_id().0.0.to_vec(),
             definition: self.definition.digest().0.to_vec(),
             version: self.definition.version(),
-            node: self.me.0.into(),
-            name: self.context.node,
+            node: node.0.into(),
+            name,
             created: wall_time().0,
             root: self.root.to_toml(),
-            changes: self.changes.into_iter().map(file::Change::from).collect(),
+            changes: self.changes.iter().cloned().map(file::Change::from).collect(),
             keys,
-        };
-        Ok(Backup { manifest, secrets: Secrets { key, identity } })
+        }
     }
 }
 
@@ -103,7 +128,7 @@ pub(crate) fn certified_keys(data_dir: &Path) -> Result<Vec<KeyCertificate>, Fai
     let directory = DataDir::look(data_dir)?;
     let config = crate::cli::read_config(data_dir)?;
     let store = Store::look(&directory.store_dir())?;
-    let (definition, _, _) = versions::kept(&store, versions::with_earlier(&directory.network_file())?)?;
+    let Line { definition, .. } = versions::kept(&store, versions::with_earlier(&directory.network_file())?)?;
     let core = core(&definition, named(&definition, &config)?);
     let engine = Engine::restore(core, &read_records(&store)?);
     let engine = engine.map_err(|(code, key)| Refusal::new(code, format!("record {}", hex::encode(key))))?;

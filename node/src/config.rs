@@ -23,7 +23,7 @@ mod tests;
 pub(crate) use error::ConfigError;
 pub(crate) use layers::{Layers, Origin, Overrides};
 pub(crate) use remote::Remote;
-pub(crate) use schedule::{Schedule, Span};
+pub(crate) use schedule::{Schedule, Span, Window};
 
 /// Everything one node is told locally.
 #[derive(Debug, Deserialize)]
@@ -92,6 +92,8 @@ pub(crate) struct Unseal {
 pub(crate) struct Keys {
     /// From which age of its shares on, in seconds, it takes part in a refresh without its operator. Absent: never.
     pub(crate) refresh_after: Option<u64>,
+    /// When, in each day, it begins one. Absent: never.
+    pub(crate) refresh_window: Option<Window>,
 }
 
 /// Backups of this node.
@@ -101,6 +103,8 @@ pub(crate) struct Backup {
     /// age recipients: each of them alone can decrypt.
     #[serde(default)]
     pub(crate) recipients: Vec<String>,
+    /// Where the node keeps a backup of its shares by itself. Absent: nowhere.
+    pub(crate) directory: Option<PathBuf>,
     /// What is done without one.
     #[serde(default)]
     pub(crate) policy: BackupPolicy,
@@ -249,10 +253,8 @@ impl Config {
             Some((Some(_), Some(_))) => return invalid("evidence.command", "give it or evidence.endpoint".to_owned()),
             _ => {}
         }
-        let stale = config.backup.policy == BackupPolicy::Required && config.backup.recipients.is_empty();
-        if config.keys.refresh_after.is_some() && stale {
-            let reason = "a refresh leaves every backup stale: name backup.recipients, or set backup.policy to waived";
-            return invalid("keys.refresh_after", reason.to_owned());
+        if let Err((key, reason)) = config.check_upkeep() {
+            return invalid(key, reason.to_owned());
         }
         match config.webhook.as_ref().map(|webhook| &webhook.url) {
             Some(url) if !matches!(url.0.scheme(), "http" | "https") => {
@@ -264,6 +266,28 @@ impl Config {
             }
             _ => Ok(config),
         }
+    }
+}
+
+impl Config {
+    /// Nothing is begun that leaves every backup stale, and nothing stands there that does nothing.
+    fn check_upkeep(&self) -> Result<(), (&'static str, &'static str)> {
+        let Backup { recipients, directory, policy } = &self.backup;
+        if directory.as_ref().is_some_and(|directory| !directory.is_absolute()) {
+            return Err(("backup.directory", "give its whole path"));
+        }
+        if directory.is_some() && recipients.is_empty() {
+            return Err(("backup.directory", "name backup.recipients, who can open what is put there"));
+        }
+        if self.keys.refresh_after.is_some() && *policy == BackupPolicy::Required && directory.is_none() {
+            let reason = "a refresh leaves every backup stale: name backup.recipients and backup.directory, so that the new \
+                          share is backed up with it, or set backup.policy to waived";
+            return Err(("keys.refresh_after", reason));
+        }
+        if self.keys.refresh_window.is_some() && self.keys.refresh_after.is_none() {
+            return Err(("keys.refresh_window", "set keys.refresh_after, from which age on shares are refreshed"));
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! `firn run`: opens the data directory, unseals, restores, starts every task, and stops them in order.
 
 use crate::api::{self, Door, Intake, Shared};
+use crate::backup::standing::Standing;
 use crate::chain::authority::watch::Watch;
 use crate::chain::endpoints::Endpoints;
 use crate::chain::{self, Chain, Job};
@@ -14,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::net::{self, Network};
 use crate::runtime::journal::Journal;
 use crate::runtime::{CALLS_MAX, Call, EVENTS_MAX, Ended, Inputs, Runtime};
+use crate::schedule::upkeep::Upkeep;
 use crate::store::{Family, Store};
 use crate::verifier::{self, Verifier};
 use alloy::signers::local::PrivateKeySigner;
@@ -146,6 +148,7 @@ async fn serve(
     let metrics = Arc::new(Metrics::new());
     let root = RootSecret::from_bytes(unlocked.vault_root.copied());
     let records = read_records(&store)?;
+    let standing = Standing::of_node(config, &opened.directory, versions::kept(&store, definition.clone())?, me);
     let core = config.of_engine(&definition, me, incarnation);
     let (engine, vault) = restore(&store, core.clone(), root, &records)?;
     let journal =
@@ -175,7 +178,7 @@ async fn serve(
     tasks.spawn(watching);
     tasks.spawn(deliver(net_events, definition.clone(), events, Arc::clone(&metrics)));
 
-    let api = Shared {
+    let api = Arc::new(Shared {
         intake: Intake::new(definition.requesters.len()),
         definition,
         me,
@@ -192,17 +195,16 @@ async fn serve(
         insecure_kdf: unlocked.insecure_kdf,
         backups_waived: config.backup.policy == config::BackupPolicy::Waived,
         schedule: crate::schedule::Schedule::of_node(config, &opened.directory),
-    };
+    });
+    Upkeep::new(Arc::clone(&api), standing, &config.keys).map(|upkeep| tasks.spawn(upkeep.run()));
     let (servers, stop) = start_api(&config.api, api).await?;
-    let elapsed_ms = started.elapsed().as_millis();
-    tracing::info!(node = me.0, incarnation = incarnation.count(), api = %config.api.listen, ?listening, elapsed_ms, "started");
+    let (api, elapsed_ms) = (config.api.listen, started.elapsed().as_millis());
+    tracing::info!(node = me.0, incarnation = incarnation.count(), %api, ?listening, elapsed_ms, "started");
 
     let outcome = finish(&mut ended, &mut tasks, &calls, &mut told_to_stop).await;
     let _ = stop.send(());
     servers.iter().for_each(ApiTask::abort);
-    outcome.unwrap_or_else(|_| {
-        Err(Failure::general("CORE_PANIC", "the protocol loop ended abruptly; nothing was released after it"))
-    })
+    outcome
 }
 
 /// The chain's endpoints, and the client that asks them and relays.
@@ -228,7 +230,7 @@ async fn finish(
     tasks: &mut JoinSet<()>,
     calls: &mpsc::Sender<Call>,
     told_to_stop: &mut watch::Receiver<bool>,
-) -> Result<Result<Ended, Failure>, oneshot::error::RecvError> {
+) -> Result<Ended, Failure> {
     let early = tokio::select! {
         outcome = &mut *ended => Some(outcome),
         // A node that hears or sees nothing must not live on by half. A loop that ends takes these with it, and says so next.
@@ -242,10 +244,13 @@ async fn finish(
     if early.is_none() {
         let _ = calls.send(Call::Stop).await;
     }
-    match early {
+    let outcome = match early {
         Some(outcome) => outcome,
         None => ended.await,
-    }
+    };
+    outcome.unwrap_or_else(|_| {
+        Err(Failure::general("CORE_PANIC", "the protocol loop ended abruptly; nothing was released after it"))
+    })
 }
 
 /// What the engine is restored from.
@@ -303,8 +308,8 @@ pub(crate) fn restore(
 }
 
 /// Serves the API until something is sent to, or dropped with, the sender.
-async fn start_api(config: &config::Api, shared: Shared) -> Result<(Vec<ApiTask>, watch::Sender<()>), Failure> {
-    let (address, shared) = (config.listen, Arc::new(shared));
+async fn start_api(config: &config::Api, shared: Arc<Shared>) -> Result<(Vec<ApiTask>, watch::Sender<()>), Failure> {
+    let address = config.listen;
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let next = "choose another api.listen, or stop what uses it";
         Failure::new("API_LISTEN", format!("{address}: {error}"), next, Exit::Conflict)

@@ -4,6 +4,7 @@
 //! whatever is ready goes into the engine, records collect in an [`OrderedLog`], and one sync makes those of a round
 //! durable before anything that depends on them leaves: a message, an answer, a question to the chain, or a vault's reply.
 
+use crate::backup::Shares;
 use crate::chain::Job;
 use crate::failure::{Exit, Failure};
 use crate::generation::Generation;
@@ -76,6 +77,8 @@ pub(crate) enum Call {
     Look(Look),
     /// The audit log from this entry on: a page of what is durable.
     Audit(u64, oneshot::Sender<Result<Vec<Stored>, Code>>),
+    /// The certified shares, sealed for a backup.
+    Shares(oneshot::Sender<Result<Shares, Code>>),
     /// Finish what is durable and end.
     Stop,
 }
@@ -111,6 +114,7 @@ enum Leaving {
     Check(Box<Request>),
     Reply(Reply),
     Look(Look),
+    Shares(oneshot::Sender<Result<Shares, Code>>),
 }
 
 /// A change to one record of the store.
@@ -250,6 +254,7 @@ impl Loop {
             }
             // People are shown what is durable.
             Call::Look(look) => self.leave(Leaving::Look(look)),
+            Call::Shares(answer) => self.leave(Leaving::Shares(answer)),
             Call::Audit(from, answer) => drop(answer.send(self.read_audit(from))),
             Call::Stop => self.stopping = Some(Ended::Stopped),
         }
@@ -417,6 +422,7 @@ impl Loop {
             }
             Leaving::Reply(reply) => self.events.push_back(Event::VaultReplied { reply }),
             Leaving::Look(look) => look(&self.parts.engine),
+            Leaving::Shares(answer) => drop(answer.send(Shares::seal(&self.parts.engine, &self.parts.vault))),
         }
     }
 

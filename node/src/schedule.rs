@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 pub(crate) mod certificate;
+pub(crate) mod upkeep;
 
 /// When the node's own keys were made, as far as files tell, and how often each kind changes.
 pub(crate) struct Schedule {

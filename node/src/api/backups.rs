@@ -3,19 +3,24 @@
 use super::Shared;
 use super::json::{self, Check};
 use super::view;
+use crate::backup::Shares;
 use crate::backup::marks::{self, Mark};
 use crate::metrics::BackupLabels;
+use crate::runtime::Call;
 use firn_coordinator::view::KeyView;
-use firn_proto::NodeId;
+use firn_proto::{Code, NodeId, Refusal};
+use tokio::sync::oneshot;
 
 impl Shared {
     /// The keys as the API shows them. The address of one whose share here was in no verified backup yet is withheld: what it holds
     /// could be lost with one disk.
     pub(super) fn key_views(&self, keys: &[KeyView]) -> Vec<json::KeyView> {
-        let marks = if self.backups_waived { Vec::new() } else { marks::read(&self.data_dir).unwrap_or_default() };
+        let marks = marks::read(&self.data_dir).unwrap_or_default();
         let safe = |name: &str| marks.iter().any(|mark| mark.key == name && mark.verified.is_some());
         let shown = |key: &KeyView| {
             let mut shown = view::key(key, &self.definition);
+            let id = key.key_id.0.to_string();
+            shown.backed_up = marks.iter().find(|mark| mark.key_id == id).and_then(|mark| mark.verified);
             let ours = key.members.values().any(|node: &NodeId| *node == self.me);
             if ours && !self.backups_waived && !safe(&key.name) {
                 shown.account = None;
@@ -23,6 +28,14 @@ impl Shared {
             shown
         };
         keys.iter().map(shown).collect()
+    }
+
+    /// The certified shares of this node, sealed for a backup.
+    pub(crate) async fn shares(&self) -> Result<Shares, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        let draining = || Refusal::new(Code::Draining, "");
+        self.calls.send(Call::Shares(answer)).await.map_err(|_| draining())?;
+        answered.await.map_err(|_| draining())?.map_err(|code| Refusal::new(code, ""))
     }
 
     /// The check, where there are keys. Sets the metric on the way.

@@ -300,6 +300,9 @@ pub(crate) struct KeyView {
     /// When this node saw it become active, in seconds since the epoch; 0 before.
     #[serde(default)]
     pub(crate) since: u64,
+    /// When a backup of this node's share of it was verified, in seconds since the epoch.
+    #[serde(default)]
+    pub(crate) backed_up: Option<u64>,
     pub(crate) members: Vec<String>,
     /// Compressed SEC1, 33 bytes of hex with 0x.
     pub(crate) group_key: Option<String>,

@@ -2,8 +2,9 @@
 
 use super::json::Accepted;
 use super::json::repair::{RepairBody, RepairView, Repairs};
+use super::keys::key_id;
 use super::view::name;
-use super::{Api, Refused, key_id, read};
+use super::{Api, Refused, read};
 use crate::runtime::wall_time;
 use axum::body::Body;
 use axum::extract::{Path, State};

@@ -10,6 +10,7 @@ use axum::response::Json;
 use firn_coordinator::Engine;
 use firn_coordinator::view::KeyView;
 use firn_proto::NodeId;
+use std::collections::BTreeSet;
 
 pub(super) async fn show(State(api): Api) -> Result<Json<ScheduleView>, Refused> {
     let keys = api.look(Engine::keys).await?;
@@ -18,10 +19,22 @@ pub(super) async fn show(State(api): Api) -> Result<Json<ScheduleView>, Refused>
 
 impl Shared {
     pub(super) fn scheduled(&self, keys: &[KeyView], peers: &[PeerStatus]) -> ScheduleView {
-        let up = peers.iter().filter(|peer| peer.takes_part()).map(|peer| NodeId(peer.node)).chain([self.me]).collect();
+        self.schedule.view(&self.facts(keys, &self.among(peers)))
+    }
+
+    /// What a schedule is made of besides what it knows.
+    pub(crate) fn facts<'a>(&'a self, keys: &'a [KeyView], connected: &'a BTreeSet<NodeId>) -> Facts<'a> {
         let block = self.health.borrow().block.number;
-        let (definition, now) = (&self.definition, wall_time().0);
-        self.schedule.view(&Facts { now, definition, me: self.me, keys, connected: &up, block })
+        Facts { now: wall_time().0, definition: &self.definition, me: self.me, keys, connected, block }
+    }
+
+    /// This node and those it is connected to.
+    pub(crate) fn connected(&self) -> BTreeSet<NodeId> {
+        self.among(&(self.peers)())
+    }
+
+    fn among(&self, peers: &[PeerStatus]) -> BTreeSet<NodeId> {
+        peers.iter().filter(|peer| peer.takes_part()).map(|peer| NodeId(peer.node)).chain([self.me]).collect()
     }
 }
 

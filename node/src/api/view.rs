@@ -87,6 +87,7 @@ pub(super) fn key(view: &view::KeyView, definition: &Definition) -> KeyView {
         epoch: view.epoch.0,
         threshold: view.threshold,
         since: view.since,
+        backed_up: None,
         members: view.members.values().map(|node| name(*node, definition)).collect(),
         group_key: view.group_key.map(|key| format!("0x{}", hex::encode(key.compressed()))),
         account: view.account,

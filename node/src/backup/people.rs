@@ -13,8 +13,22 @@ use zeroize::Zeroizing;
 /// More are a mistake: each of them alone has the share.
 const RECIPIENTS_MAX: usize = 16;
 
-/// Encrypts for all of `recipients`, as text.
-pub(crate) fn encrypt(plain: &[u8], recipients: &[String]) -> Result<Vec<u8>, Failure> {
+/// Reads a backup back that was just made, with a key of its own that nobody has afterwards.
+pub(crate) struct Witness(age::x25519::Identity);
+
+impl Witness {
+    pub(crate) fn generate() -> Self {
+        Self(age::x25519::Identity::generate())
+    }
+
+    /// As [`decrypt`].
+    pub(crate) fn decrypt(&self, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        open(text, [&self.0 as &dyn age::Identity].into_iter(), |cause| Failure::general("BACKUP_IDENTITY", cause))
+    }
+}
+
+/// Encrypts for all of `recipients`, and for the witness where there is one, as text.
+pub(crate) fn encrypt(plain: &[u8], recipients: &[String], witness: Option<&Witness>) -> Result<Vec<u8>, Failure> {
     let invalid = |cause: String| {
         let next = "give `backup.recipients` in config.toml or --recipient: age1... of the people who may restore";
         Failure::new("BACKUP_RECIPIENTS", cause, next, Exit::Failure)
@@ -24,7 +38,9 @@ pub(crate) fn encrypt(plain: &[u8], recipients: &[String]) -> Result<Vec<u8>, Fa
     }
     let parsed = recipients.iter().map(|text| recipient(text).map_err(|why| invalid(format!("{text}: {why}"))));
     let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
-    let encryptor = Encryptor::with_recipients(parsed.iter().map(AsRef::as_ref));
+    let witness = witness.map(|witness| witness.0.to_public());
+    let witness = witness.iter().map(|recipient| recipient as &dyn Recipient);
+    let encryptor = Encryptor::with_recipients(parsed.iter().map(AsRef::as_ref).chain(witness));
     let encryptor = encryptor.map_err(|error| invalid(error.to_string()))?;
     let write = || {
         let armour = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
@@ -54,6 +70,14 @@ pub(crate) fn decrypt(text: &[u8], key_file: &Path) -> Result<Zeroizing<Vec<u8>>
     let file = IdentityFile::from_file(key_file.to_string_lossy().into_owned());
     let file = file.map_err(|error| unusable(error.to_string()))?.with_callbacks(Terminal);
     let identities = file.into_identities().map_err(|error| unusable(error.to_string()))?;
+    open(text, identities.iter().map(|identity| &**identity as &dyn age::Identity), unusable)
+}
+
+fn open<'a>(
+    text: &[u8],
+    identities: impl Iterator<Item = &'a dyn age::Identity>,
+    unusable: impl Fn(String) -> Failure,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let malformed = |what: String| Failure::from(Refusal::new(Code::BackupMalformed, what));
     if text.len() > FILE_BYTES_MAX {
         return Err(malformed(format!("more than {FILE_BYTES_MAX} bytes")));
@@ -65,8 +89,7 @@ pub(crate) fn decrypt(text: &[u8], key_file: &Path) -> Result<Zeroizing<Vec<u8>>
         return Err(malformed("not an age file in ASCII armour, and nothing else".to_owned()));
     }
     let decryptor = Decryptor::new(ArmoredReader::new(text)).map_err(|error| malformed(error.to_string()))?;
-    let reader = decryptor.decrypt(identities.iter().map(|identity| &**identity as &dyn age::Identity));
-    let mut reader = reader.map_err(|error| match error {
+    let mut reader = decryptor.decrypt(identities).map_err(|error| match error {
         DecryptError::NoMatchingKeys => Refusal::new(Code::BackupRecipient, "").into(),
         DecryptError::Plugin(_) | DecryptError::PluginResolve(_) => unusable(error.to_string()),
         _ => malformed(error.to_string()),

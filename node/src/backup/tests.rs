@@ -180,7 +180,7 @@ fn is_on_disk(dir: &Path, secret: &[u8]) -> bool {
 fn r53_a_backup_is_encrypted_read_back_and_proven() {
     let net = net();
     let backup = net.backup(true);
-    let text = people::encrypt(&backup.encode(), &[RECIPIENT.to_owned()]).unwrap();
+    let text = people::encrypt(&backup.encode(), &[RECIPIENT.to_owned()], None).unwrap();
     assert!(text.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----\n"));
     let plain = people::decrypt(&text, &net.key_file()).unwrap();
     assert_eq!(*plain, *backup.encode(), "one encoding");
@@ -194,7 +194,7 @@ fn r53_a_backup_is_encrypted_read_back_and_proven() {
 fn r53_a_file_that_was_changed_anywhere_is_refused() {
     let net = net();
     let (backup, key_file) = (net.backup(true), net.key_file());
-    let text = people::encrypt(&backup.encode(), &[RECIPIENT.to_owned()]).unwrap();
+    let text = people::encrypt(&backup.encode(), &[RECIPIENT.to_owned()], None).unwrap();
     let opened = |text: &[u8]| {
         let plain = people::decrypt(text, &key_file).map_err(code)?;
         Backup::decode(&plain).map(drop).map_err(|refusal| refusal.code.to_string())
@@ -237,19 +237,19 @@ fn r53_other_encodings_and_newer_formats_are_refused() {
 #[test]
 fn r53_only_a_recipients_key_opens_it_and_there_is_always_a_recipient() {
     let net = net();
-    let text = people::encrypt(&net.backup(false).encode(), &[RECIPIENT.to_owned()]).unwrap();
+    let text = people::encrypt(&net.backup(false).encode(), &[RECIPIENT.to_owned()], None).unwrap();
     let other = net.folder.path().join("other.key");
     let identity = age::x25519::Identity::generate();
     std::fs::write(&other, age::secrecy::ExposeSecret::expose_secret(&identity.to_string())).unwrap();
     assert_eq!(people::decrypt(&text, &other).map(drop).map_err(code), Err("BACKUP_RECIPIENT".to_owned()));
     let both = [RECIPIENT.to_owned(), identity.to_public().to_string()];
-    let text = people::encrypt(&net.backup(false).encode(), &both).unwrap();
+    let text = people::encrypt(&net.backup(false).encode(), &both, None).unwrap();
     people::decrypt(&text, &other).unwrap();
     people::decrypt(&text, &net.key_file()).unwrap();
     std::fs::write(&other, "no identity").unwrap();
     assert_eq!(people::decrypt(&text, &other).map(drop).map_err(code), Err("BACKUP_IDENTITY".to_owned()));
     for wrong in [&[][..], &["age1nobody".to_owned()], &["age1absent1qqqsyqcyq5rqwzqf".to_owned()]] {
-        assert_eq!(people::encrypt(b"", wrong).map(drop).map_err(code), Err("BACKUP_RECIPIENTS".to_owned()));
+        assert_eq!(people::encrypt(b"", wrong, None).map(drop).map_err(code), Err("BACKUP_RECIPIENTS".to_owned()));
     }
 }
 
@@ -371,4 +371,54 @@ fn a_node_without_keys_backs_its_identity_up_only() {
     let whole = Inside::look(&dir, &passphrase).unwrap().backup(true).unwrap();
     assert_eq!(whole.check(&net.definition).unwrap().len(), 0);
     assert_eq!(Digest(whole.manifest.definition.try_into().unwrap()), net.definition.digest());
+}
+
+impl Net {
+    /// What the first node keeps by itself in `folder`, of a configuration that names the recipient.
+    fn standing(&self, folder: &Path) -> standing::Standing {
+        let config = self.dir(0).join("config.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        // A devnet has a section of its own for backups.
+        let text = text.replace(
+            "policy = \"waived\"",
+            &format!("recipients = ['{RECIPIENT}']\ndirectory = '{}'", folder.display()),
+        );
+        std::fs::write(&config, text).unwrap();
+        let line = Line { definition: self.definition.clone(), root: self.definition.clone(), changes: Vec::new() };
+        let directory = DataDir::look(&self.dir(0)).unwrap();
+        standing::Standing::of_node(&crate::cli::read_config(&self.dir(0)).unwrap(), &directory, line, NodeId(1))
+            .unwrap()
+    }
+
+    fn shares(&self) -> Shares {
+        let Backup { manifest, secrets } = self.backup(false);
+        Shares { key: secrets.key, kept: manifest.keys }
+    }
+}
+
+#[test]
+fn r53_the_backup_that_a_node_keeps_is_proven_before_it_takes_the_place_of_the_one_before() {
+    let net = net();
+    let folder = net.folder.path().join("kept");
+    let standing = net.standing(&folder);
+    assert_eq!(standing.make(net.shares()).map_err(code), Err("BACKUP_FILE".to_owned()), "no such directory");
+    std::fs::create_dir(&folder).unwrap();
+    let marks = || marks::of_certified(&net.dir(0), std::slice::from_ref(&net.certificate)).unwrap();
+    assert_eq!((marks()[0].made, marks()[0].verified), (None, None));
+    standing.make(net.shares()).unwrap();
+    assert!(marks()[0].made.is_some() && marks()[0].verified.is_some());
+    let file = folder.join(format!("firn-{}.age", net.devnet.nodes[0].name));
+    let first = std::fs::read(&file).unwrap();
+    let read = Backup::decode(&people::decrypt(&first, &net.key_file()).unwrap()).unwrap();
+    assert_eq!(read.check(&net.definition).unwrap()[0].certificate, net.certificate);
+    assert!(read.secrets.identity.is_none());
+    // Another one's share does not take its place.
+    let mut wrong = net.shares();
+    let (key_id, epoch) = (net.certificate.key_id(), net.certificate.epoch());
+    wrong.kept[0].share = net.vaults[1].export(key_id, epoch, &wrong.key, &mut OsRng).unwrap();
+    assert_eq!(standing.make(wrong).map_err(code), Err("BACKUP_SHARE_INVALID".to_owned()));
+    assert_eq!(std::fs::read(&file).unwrap(), first);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left behind");
+    standing.make(net.shares()).unwrap();
+    assert_ne!(std::fs::read(&file).unwrap(), first, "made anew");
 }

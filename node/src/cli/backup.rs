@@ -112,7 +112,7 @@ fn create(args: &CreateArgs, output: Output) -> Result<(), Failure> {
     let config = read_config(&args.data_dir)?;
     let recipients = if args.recipients.is_empty() { &config.backup.recipients } else { &args.recipients };
     // Before anybody is asked for a passphrase.
-    people::encrypt(&[], recipients)?;
+    people::encrypt(&[], recipients, None)?;
     let backup = Inside::look(&args.data_dir, &passphrase(&args.passphrase, &args.data_dir)?)?;
     let backup = backup.backup(args.with_identity)?;
     // What would not be restored is not written either.
@@ -120,7 +120,7 @@ fn create(args: &CreateArgs, output: Output) -> Result<(), Failure> {
     let name = || PathBuf::from(format!("firn-{}-{}.age", backup.manifest.name, backup.manifest.created));
     let file = std::path::absolute(args.out.clone().unwrap_or_else(name));
     let file = file.map_err(|error| Failure::usage(error.to_string(), "name a file with --out"))?;
-    let text = people::encrypt(&backup.encode(), recipients)?;
+    let text = people::encrypt(&backup.encode(), recipients, None)?;
     files::write_new(&file, &text).map_err(|error| {
         let next = "name another file with --out; nothing is overwritten";
         Failure::new("BACKUP_FILE", format!("{}: {error}", file.display()), next, Exit::Failure)

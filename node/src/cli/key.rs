@@ -73,20 +73,30 @@ impl Ceremony {
     async fn run(self, next: NextEpoch, output: Output) -> Result<(), Failure> {
         let Self { name, within_seconds, no_wait, node } = self;
         let client = node.client()?;
-        refuse_without_backups(&node)?;
+        let backed_up = refuse_without_backups(&node)?;
         let accepted = client.propose_key(&ProposeBody { name, within_seconds, next: Some(next) }).await?;
         if no_wait {
             return print(output, &document(ACCEPTED, &accepted), || proposed(&accepted, &node));
         }
         // Its phases have bounds of their own after the last acceptance.
         let view =
-            ended(&client, &accepted.id, Duration::from_secs(within_seconds.saturating_add(PHASES_SECONDS))).await?;
+            ended(&client, &accepted.id, Duration::from_secs(within_seconds.saturating_add(PHASES_SECONDS)), |view| {
+                view.state != "active" || !backed_up || view.backed_up.is_some()
+            })
+            .await?;
         print(output, &document("firn.key.v1", &view), || {
-            let next =
-                "Next: back the new share up at every member (`firn backup create`, `verify`): older backups are stale";
+            let next = match view.backed_up {
+                Some(_) => "This node's new share is backed up, and the backup is verified",
+                None => "Next: back the new share up (`firn backup create`, `verify`): older backups are stale",
+            };
             format!("{}{next}", keys_text(std::slice::from_ref(&view), &node.options()))
         })?;
         match view.state.as_str() {
+            "active" if backed_up && view.backed_up.is_none() => {
+                let cause = "the new epoch is active, and the backup that this node keeps does not hold it yet";
+                let next = "see `backup_failed` in the node's log; the node tries again every minute";
+                Err(Failure::new("BACKUP_FILE", cause, next, Exit::Conflict))
+            }
             "active" => Ok(()),
             state => Err(Failure::new(
                 view.code.as_deref().unwrap_or("KEY_UNDECIDED"),
@@ -98,15 +108,15 @@ impl Ceremony {
     }
 }
 
-/// The new shares are in no backup: nobody begins that who does not mean to make one.
-fn refuse_without_backups(node: &NodeArgs) -> Result<(), Failure> {
-    let Some(data_dir) = &node.data_dir else { return Ok(()) };
+/// The new shares are in no backup: nobody begins that who does not mean to make one. Whether the node makes one by itself.
+fn refuse_without_backups(node: &NodeArgs) -> Result<bool, Failure> {
+    let Some(data_dir) = &node.data_dir else { return Ok(false) };
     let backup = super::read_config(data_dir)?.backup;
     if backup.policy == BackupPolicy::Waived || !backup.recipients.is_empty() {
-        return Ok(());
+        return Ok(backup.directory.is_some());
     }
     let cause = "new shares make every backup stale, and this node's configuration names nobody to encrypt one for";
-    let next = "name backup.recipients and back the new share up afterwards, or set backup.policy to waived";
+    let next = "name backup.recipients and backup.directory, or set backup.policy to waived";
     Err(Failure::new("BACKUP_RECIPIENTS", cause, next, Exit::Conflict))
 }
 
@@ -139,11 +149,16 @@ fn missing(view: &KeyView) -> String {
     if view.waiting_for.is_empty() { String::new() } else { format!("; it waits for {}", view.waiting_for.join(", ")) }
 }
 
-/// The attempt when it has ended, or as it stands when its time is over.
-async fn ended(client: &Client, id: &str, within: Duration) -> Result<KeyView, Failure> {
+/// The attempt when it has ended, and all is done that is to be done then; or as it stands when its time is over.
+async fn ended(
+    client: &Client,
+    id: &str,
+    within: Duration,
+    done: impl Fn(&KeyView) -> bool,
+) -> Result<KeyView, Failure> {
     let look = async || Ok(client.keys().await?.keys.into_iter().find(|key| key.key_id == id));
     let over =
         |view: &KeyView| matches!(view.state.as_str(), "active" | "retired" | "aborted" | "abandoned" | "undecided");
-    let found = until_ended(within, look, |found| found.as_ref().is_some_and(over)).await?;
+    let found = until_ended(within, look, |found| found.as_ref().is_some_and(|view| over(view) && done(view))).await?;
     found.ok_or_else(|| Failure::general("KEY_UNKNOWN", format!("the node no longer knows the attempt {id}")))
 }

@@ -219,7 +219,7 @@ fn distance(left: &str, right: &str) -> usize {
 const ENVIRONMENT_PREFIX: &str = "FIRN__";
 
 /// Every key with its kind and default.
-const KEYS: [(&str, Kind, Option<&str>); 30] = [
+const KEYS: [(&str, Kind, Option<&str>); 32] = [
     ("node", Kind::Text, None),
     ("listen", Kind::List, Some("/ip4/0.0.0.0/tcp/7400, /ip4/0.0.0.0/udp/7400/quic-v1")),
     ("api.listen", Kind::Text, Some("127.0.0.1:7401")),
@@ -230,6 +230,7 @@ const KEYS: [(&str, Kind, Option<&str>); 30] = [
     ("api.remote.crl", Kind::Text, None),
     ("api.remote.clients", Kind::Tables, None),
     ("backup.recipients", Kind::List, None),
+    ("backup.directory", Kind::Text, None),
     ("backup.policy", Kind::Text, Some("required")),
     ("chain.rpc", Kind::List, None),
     ("chain.agree", Kind::Number, Some("2")),
@@ -238,6 +239,7 @@ const KEYS: [(&str, Kind, Option<&str>); 30] = [
     ("evidence.endpoint", Kind::Text, None),
     ("evidence.command", Kind::List, None),
     ("keys.refresh_after", Kind::Number, None),
+    ("keys.refresh_window", Kind::Text, None),
     ("unseal.passphrase_file", Kind::Text, None),
     ("webhook.url", Kind::Text, None),
     ("webhook.secret_file", Kind::Text, None),
@@ -254,8 +256,9 @@ const KEYS: [(&str, Kind, Option<&str>); 30] = [
 
 /// May stay without a value.
 /// What a section that is there must have, its type says.
-const OPTIONAL: [&str; 13] = [
+const OPTIONAL: [&str; 15] = [
     "keys.refresh_after",
+    "keys.refresh_window",
     "api.remote.listen",
     "api.remote.certificate",
     "api.remote.key",
@@ -263,6 +266,7 @@ const OPTIONAL: [&str; 13] = [
     "api.remote.crl",
     "api.remote.clients",
     "backup.recipients",
+    "backup.directory",
     "evidence.endpoint",
     "evidence.command",
     "unseal.passphrase_file",

@@ -1,5 +1,6 @@
-//! How often keys change, by kind.
+//! How often keys change, by kind, and at which time of the day.
 
+use firn_proto::time::WallTime;
 use serde::Deserialize;
 
 /// How long each kind is in use, and how long before that is over it is due.
@@ -44,3 +45,46 @@ impl TryFrom<String> for Span {
         number.checked_mul(size).filter(|span| (1..=36_500 * 86_400).contains(span)).map(Self).ok_or(invalid)
     }
 }
+
+/// A part of each day, in UTC, written as `02:00-04:30`. It may go past midnight.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Window {
+    /// Seconds of the day, the last one not included.
+    from: u64,
+    to: u64,
+}
+
+impl Window {
+    /// Whether it is open.
+    pub(crate) fn contains(self, now: WallTime) -> bool {
+        let second = now.0 % DAY_SECONDS;
+        if self.from < self.to {
+            (self.from..self.to).contains(&second)
+        } else {
+            second >= self.from || second < self.to
+        }
+    }
+}
+
+impl TryFrom<String> for Window {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let invalid = "expected two times of the day in UTC that differ, such as 02:00-04:30";
+        let time = |text: &str| {
+            let (hour, minute) = text.split_once(':')?;
+            let number = |text: &str| {
+                let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+                digits.then(|| text.parse::<u64>().ok())?
+            };
+            let seconds = number(hour)? * 3_600 + number(minute).filter(|minute| *minute < 60)? * 60;
+            Some(seconds).filter(|seconds| *seconds <= DAY_SECONDS)
+        };
+        let (from, to) = text.split_once('-').ok_or(invalid)?;
+        let (from, to) = time(from).zip(time(to)).ok_or(invalid)?;
+        if from == to { Err(invalid) } else { Ok(Self { from, to }) }
+    }
+}
+
+const DAY_SECONDS: u64 = 86_400;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use firn_proto::time::WallTime;
 
 const FILE: &str = "\
 node = 'alpha-1'
@@ -202,4 +203,55 @@ fn r64_an_api_for_other_machines_takes_certificates_and_listed_clients() {
     assert_eq!(crl.as_deref(), Some(Path::new("/r")));
     let overrides = environment("FIRN__API__REMOTE__CLIENTS", "ines");
     check_refused(parse(FILE, &overrides), "CONFIG_INVALID_VALUE", "a list of tables");
+}
+
+#[test]
+fn r53_nothing_refreshes_by_itself_that_leaves_every_backup_stale() {
+    let both = "[backup]\nrecipients = ['age1']\ndirectory = '/b'\n";
+    let after = "[keys]\nrefresh_after = 60\n";
+    let of = |text: &str| parse(&format!("{FILE}{text}"), &Overrides::default());
+    assert!(of(&format!("{after}{both}")).is_ok());
+    assert!(of(&format!("{after}[backup]\npolicy = 'waived'\n")).is_ok());
+    for (text, names) in [
+        (after.to_owned(), "keys.refresh_after"),
+        (format!("{after}[backup]\nrecipients = ['age1']\n"), "keys.refresh_after"),
+        ("[backup]\ndirectory = '/b'\n".to_owned(), "backup.recipients"),
+        (format!("{after}{}", both.replace("/b", "b")), "backup.directory"),
+        (format!("[keys]\nrefresh_window = '01:00-02:00'\n{both}"), "keys.refresh_after"),
+        (format!("{after}refresh_window = '01:00'\n{both}"), "refresh_window"),
+    ] {
+        check_refused(of(&text), "CONFIG_INVALID_VALUE", names);
+    }
+}
+
+#[test]
+fn a_window_is_a_part_of_each_day_and_may_go_past_midnight() {
+    let open = |window: &str, hour: u64, minute: u64| {
+        let window = Window::try_from(window.to_owned()).unwrap();
+        window.contains(WallTime(20_000 * 86_400 + hour * 3_600 + minute * 60))
+    };
+    for (window, inside, outside) in [
+        ("02:00-04:30", [(2, 0), (4, 29)], [(1, 59), (4, 30)]),
+        ("23:00-01:00", [(23, 0), (0, 59)], [(22, 59), (1, 0)]),
+        ("00:00-24:00", [(0, 0), (23, 59)], [(24, 0), (24, 0)]),
+    ] {
+        inside.into_iter().for_each(|(hour, minute)| assert!(open(window, hour, minute), "{window} {hour}:{minute}"));
+        let never = window.ends_with("24:00");
+        outside
+            .into_iter()
+            .for_each(|(hour, minute)| assert!(never || !open(window, hour, minute), "{window} {hour}:{minute}"));
+    }
+    for wrong in [
+        "",
+        "2:00-04:00",
+        "02:00",
+        "02:00-02:00",
+        "02:60-03:00",
+        "25:00-03:00",
+        "02:00-24:01",
+        "+2:00-03:00",
+        "02:00-03:00:00",
+    ] {
+        assert!(Window::try_from(wrong.to_owned()).is_err(), "{wrong}");
+    }
 }

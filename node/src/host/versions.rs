@@ -2,6 +2,7 @@
 //!
 //! `network.toml` always says what is in force; versions before it are kept beside it as `network.1.toml` and so on.
 
+use crate::backup::Line;
 use crate::data_dir::{DataDir, files};
 use crate::failure::{Exit, Failure};
 use crate::store::{Batch, Family, Store};
@@ -45,10 +46,10 @@ fn after(root: Definition, records: &[Record]) -> Result<Definition, Failure> {
 
 /// The definition in force, the one that the node was set up with, and the changes since. Writes nothing, so that it may be
 /// asked beside a running node.
-pub(crate) fn kept(store: &Store, file: Definition) -> Result<(Definition, Definition, Vec<Record>), Failure> {
+pub(crate) fn kept(store: &Store, file: Definition) -> Result<Line, Failure> {
     let root = stored_root(store)?.map_or_else(|| file.clone(), |root| with_past(root, &file));
-    let records = records(store)?;
-    Ok((after(root.clone(), &records)?, root, records))
+    let changes = records(store)?;
+    Ok(Line { definition: after(root.clone(), &changes)?, root, changes })
 }
 
 /// Sets a new store up with what [`kept`] gave.

@@ -156,13 +156,8 @@ fn r33_r56_a_key_is_refreshed_and_its_members_replaced_and_made_more_under_one_a
         net.executes(6);
     });
     step("after a restart of all, the same", || {
-        for node in net.all() {
-            net.stop(node);
-        }
-        let all: Vec<_> = net.all().collect();
-        net.start_nodes(&all);
-        net.connected(&all);
-        net.only_epoch(&all, 3);
+        anew(&mut net);
+        net.only_epoch(&[0, 1, 2, 3, 4, 5, 6], 3);
         net.executes(1);
     });
     net.assert_up();
@@ -209,6 +204,77 @@ fn r54_a_drill_passes_for_keys_of_every_purpose_and_a_later_epoch() {
     assert_eq!(keys.collect::<BTreeMap<_, _>>(), BTreeMap::from(expected));
 }
 
+/// A folder of everybody's backups, and a refresh by the first node whenever it likes to.
+fn refreshed_by_itself(net: &Net, folder: &str) {
+    for node in net.all() {
+        let file = net.nodes[node].data_dir.join("config.toml");
+        let text = fs::read_to_string(&file).expect("a configuration");
+        let window = if node == 0 { "refresh_window = '00:00-24:00'\n" } else { "" };
+        let backup = format!("recipients = ['{}']\ndirectory = '{folder}'", crate::losses::RECIPIENT);
+        let text = text.replace("policy = \"waived\"", &backup).replace("[keys]\n", &format!("[keys]\n{window}"));
+        assert!(text.contains(&backup), "{text}");
+        fs::write(&file, text).expect("a configuration");
+    }
+}
+
+/// All of them are started anew, as their configurations have changed.
+fn anew(net: &mut Net) {
+    let all: Vec<_> = net.all().collect();
+    for node in &all {
+        net.stop(*node);
+    }
+    net.start_nodes(&all);
+    net.connected(&all);
+}
+
+#[test]
+fn r53_r56_a_key_is_refreshed_by_itself_once_it_is_backed_up_and_loses_no_request() {
+    let mut net = step("three nodes, two sign", || Net::start(3, 2));
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = place.path().join("backups");
+    refreshed_by_itself(&net, folder.to_str().expect("a path"));
+    step("where the backup fails there is no refresh, and no address", || {
+        anew(&mut net);
+        until("a backup to fail", || {
+            if net.log(0).contains("backup_failed") { Ok(()) } else { Err("not yet".to_owned()) }
+        });
+        assert_eq!(net.epochs(0, "active"), [0]);
+        assert!(!net.log(0).contains("refresh_begun"));
+        let keys = net.get(0, "/v1/keys").expect("the node answers");
+        assert!(keys["keys"][0]["account"].is_null() && keys["keys"][0]["backed_up"].is_null(), "{keys}");
+    });
+    step("else it comes by itself, while requests are asked for", || {
+        fs::create_dir(&folder).expect("a folder");
+        anew(&mut net);
+        until("the address", || {
+            let keys = net.get(0, "/v1/keys")?;
+            keys["keys"][0]["account"].as_str().map(drop).ok_or_else(|| keys.to_string())
+        });
+        net.while_asking(&[0, 1, 2, 1], || net.only_epoch(&[0, 1, 2], 1));
+        assert!(net.log(0).contains("refresh_begun"));
+    });
+    step("every member's new share is in a backup that opens", || {
+        let key = place.path().join("people.key");
+        fs::write(&key, format!("{}\n", crate::losses::SECRET)).expect("a key file");
+        for node in net.all() {
+            let file = folder.join(format!("firn-{}.age", net.name(node)));
+            let (file, key) = (file.to_str().expect("a path"), key.to_str().expect("a path"));
+            until("a backup of the new epoch alone", || {
+                let verified = net.at(node, &["backup", "verify", file, "--identity", key]).json();
+                let epochs: Vec<_> =
+                    verified["keys"].as_array().expect("keys").iter().map(|key| &key["epoch"]).collect();
+                if epochs == [&json!(1)] { Ok(()) } else { Err(verified.to_string()) }
+            });
+        }
+    });
+    step("who asks for a refresh is told when it is backed up", || {
+        let view = net.at(1, &["key", "refresh", "slash", "--within-seconds", "20"]).json();
+        assert_eq!((&view["epoch"], view["backed_up"].is_u64()), (&json!(2), true), "{view}");
+    });
+    net.executes(2);
+    net.assert_up();
+}
+
 /// The phases of a refresh as a member logs them, in their order.
 const PHASES: [&str; 7] = ["proposed", "accepting", "round-1", "echo", "checking", "certifying", "certified"];
 
@@ -216,12 +282,12 @@ const PHASES: [&str; 7] = ["proposed", "accepting", "round-1", "echo", "checking
 const KILLS: u64 = 10;
 
 #[test]
-fn d1_a_member_killed_in_a_refresh_leaves_a_key_that_signs_first() {
+fn d1_a_member_killed_in_a_refresh_or_resharing_leaves_a_key_that_signs_first() {
     trials(1);
 }
 
 #[test]
-fn d1_a_member_killed_in_a_refresh_leaves_a_key_that_signs_second() {
+fn d1_a_member_killed_in_a_refresh_or_resharing_leaves_a_key_that_signs_second() {
     trials(2);
 }
 
@@ -242,12 +308,32 @@ fn trials(seed: u64) {
     }
 }
 
-/// One member is killed somewhere in a refresh. What it came to is a line of the report.
+/// Now and then the organisations want another threshold, and until the key has it every ceremony is a resharing.
+fn ceremony(net: &Net, all: &[usize], random: &mut Random) -> &'static str {
+    let listed = || {
+        let text = net.text_at(0, &["network", "status", "--toml"]).success();
+        Definition::parse(&text).expect("the definition in force").keys[0].threshold
+    };
+    let keys = net.get(0, "/v1/keys").expect("the node answers");
+    let active = keys["keys"].as_array().expect("keys").iter().find(|key| key["state"] == "active");
+    let threshold = active.expect("an active key")["threshold"].as_u64().expect("a threshold");
+    let as_listed = u64::from(listed()) == threshold;
+    if as_listed && random.index(3) > 0 {
+        return "refresh";
+    }
+    if as_listed {
+        net.next_version(all, |content| content.keys[0].threshold = 7 - content.keys[0].threshold);
+    }
+    "reshare"
+}
+
+/// One member is killed somewhere in a refresh or a resharing. What it came to is a line of the report.
 fn trial(net: &mut Net, number: u64, random: &mut Random) -> String {
     let all: Vec<_> = net.all().collect();
     let (victim, proposer, phase) = (random.index(5), random.index(5), PHASES[random.index(PHASES.len())]);
     let epoch = net.epochs(victim, "active")[0];
-    let asked = net.at(proposer, &["key", "refresh", "slash", "--no-wait", "--within-seconds", "20"]).json();
+    let ceremony = ceremony(net, &all, random);
+    let asked = net.at(proposer, &["key", ceremony, "slash", "--no-wait", "--within-seconds", "20"]).json();
     let id = asked["id"].as_str().expect("an id").to_owned();
     // The moment it says that it is in the phase; or what it is in when that was over too fast to be seen.
     let (mark, mut looks) = (format!("phase=\"{phase}\""), 0);
@@ -263,11 +349,14 @@ fn trial(net: &mut Net, number: u64, random: &mut Random) -> String {
     net.in_state(other, &request, "executed");
     net.start_nodes(&[victim]);
     net.connected(&all);
-    let (state, missing) = until("the end of the refresh at all", || end_of(net, &all, &id));
+    let (state, missing) = until("its end at all", || end_of(net, &all, &id));
     let next = if state == "active" { epoch + 1 } else { epoch };
     net.only_epoch(&all, next);
     net.executes(victim);
-    format!("{number}: {} killed at {phase}: {state}, missing [{missing}]; epoch {next} signs", net.name(victim))
+    format!(
+        "{number}: {} killed at {phase} of a {ceremony}: {state}, missing [{missing}]; epoch {next} signs",
+        net.name(victim)
+    )
 }
 
 /// Nothing hangs: an attempt became active at all, or it ended at all who know it, within its bounds, and said who was missing.
