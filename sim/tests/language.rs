@@ -312,7 +312,7 @@ reshare = [{ at = "20s", add = "beta/2", threshold = "3 of 5" }, { at = "50s", r
 #[test]
 fn resharings_that_cannot_be_are_refused() {
     for (lines, detail) in [
-        (r#"reshare = [{ at = "9s", add = "beta/2" }]"#, "who joins is no member before"),
+        (r#"reshare = [{ at = "9s", add = "beta/2" }]"#, "who joins stands after all nodes"),
         (r#"reshare = [{ at = "9s", remove = "beta/2", threshold = "3 of 5" }]"#, "\"of 5\", but there are 4"),
         (r#"reshare = [{ at = "9s", remove = ["beta/1", "beta/2"] }]"#, "t must be at least 2"),
         (r#"reshare = [{ at = "9s" }]"#, "a resharing changes something"),

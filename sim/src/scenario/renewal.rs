@@ -87,10 +87,12 @@ impl Scenario {
     #[must_use]
     pub fn renewals_fit(&self) -> bool {
         let rosters = self.rosters();
+        // Identifiers are ids of nodes here, and none is given twice.
+        let mut last = rosters.first().and_then(|first| first.members.last().copied());
         let follows = |(renewal, (before, after)): (&Renewal, (&Roster, &Roster))| {
             let known = |node: &NodeId| before.members.contains(node);
             renewal.remove.iter().all(known)
-                && !renewal.add.iter().any(known)
+                && renewal.add.iter().all(|node| last.replace(*node) < Some(*node))
                 && renewal.add.len() < after.threshold.into()
                 && renewal.remove.len() < before.threshold.into()
         };
@@ -144,13 +146,18 @@ pub(super) fn renewals(
     if all.len() > RENEWALS_MAX {
         return wrong(format!("at most {RENEWALS_MAX} epochs follow the first"));
     }
-    let mut before = first;
+    let (mut last, mut before) = (first.members.last().copied(), first);
     for renewal in &all {
         let at = write_duration(renewal.at);
         let after = before.after(renewal);
-        let strangers = renewal.remove.iter().any(|node| !before.members.contains(node));
-        if strangers || renewal.add.iter().any(|node| before.members.contains(node)) {
-            return wrong(format!("at {at}: who joins is no member before, and who leaves is one"));
+        if renewal.remove.iter().any(|node| !before.members.contains(node)) {
+            return wrong(format!("at {at}: who leaves is a member before"));
+        }
+        // Identifiers are ids of nodes here, and none is given twice.
+        if !renewal.add.iter().all(|node| last.replace(*node) < Some(*node)) {
+            return wrong(format!(
+                "at {at}: who joins stands after all nodes that have been members, and in their order"
+            ));
         }
         if let Some(n) = sizes.get(&renewal.at).copied().flatten().filter(|n| *n != after.members.len()) {
             return wrong(format!("at {at}: \"of {n}\", but there are {} members then", after.members.len()));

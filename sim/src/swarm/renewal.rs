@@ -38,7 +38,8 @@ pub(super) fn renew(scenario: &mut Scenario, draw: &Draw) {
 fn reshare(scenario: &mut Scenario, draw: &Draw) {
     let before = scenario.key.clone();
     let all: Vec<_> = (1..=scenario.node_count()).map(NodeId).collect();
-    let Some(spare) = draw.pick(&all, "spare", 0).copied() else { return };
+    // Identifiers are ids of nodes here, and whoever joins has a new one.
+    let Some(spare) = all.last().copied() else { return };
     let members: Vec<_> = all.into_iter().filter(|node| *node != spare).collect();
     let leaver = draw.pick(&members, "leaver", 0).copied().filter(|_| draw.percent(50, "leaves", 0));
     let at = draw.micros(2 * SECOND, HEALED, "reshare", 0);
