@@ -143,8 +143,8 @@ pub enum Command {
     AbandonKey(KeyId),
     /// Ask helpers for this node's lost share.
     RepairKey(Repair),
-    /// Help another member to the share that it lost.
-    ConsentRepair(KeyId),
+    /// Help another member to the share that it lost, as people of this node's organisation have agreed to.
+    ConsentRepair(KeyId, Vec<Act>),
     /// End a peer's quarantine: the copy of it that runs with `incarnation` is sound, and the only one.
     TrustPeer {
         /// The peer.
@@ -167,7 +167,7 @@ impl Command {
         match self {
             Self::ProposeKey(proposal) => proposal.key_id(network).into(),
             Self::RepairKey(repair) => repair.id(network).into(),
-            Self::AcceptKey(key_id) | Self::AbandonKey(key_id) | Self::ConsentRepair(key_id) => (*key_id).into(),
+            Self::AcceptKey(key_id) | Self::AbandonKey(key_id) | Self::ConsentRepair(key_id, _) => (*key_id).into(),
             Self::ShowHead => SessionId::default(),
             Self::Pause => SessionId(Digest([1; 32])),
             Self::Resume(_) => SessionId(Digest([2; 32])),

@@ -338,7 +338,7 @@ impl Engine {
             Command::AcceptKey(key_id) => self.accept(key_id),
             Command::AbandonKey(key_id) => self.abandon(key_id),
             Command::RepairKey(repair) => self.ask_repair(repair),
-            Command::ConsentRepair(repair) => self.consent_repair(repair),
+            Command::ConsentRepair(repair, acts) => self.consent_repair(repair, &acts),
             Command::TrustPeer { node, incarnation } => self.trust(node, incarnation),
             Command::ShowHead => self.show_head_to_all(),
             Command::Pause => self.pause(),

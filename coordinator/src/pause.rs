@@ -43,8 +43,13 @@ pub const PEOPLE: &[u8] = b"people/";
 const OWN: &[u8] = b"people/own-pause";
 const SAID: &[u8] = b"people/pauses";
 
-/// How many people it takes to resume a node, where its organisation has so many.
-const RESUME_PEOPLE: usize = 2;
+/// How many people it takes for an act of a node, where its organisation has so many.
+const PEOPLE_NEEDED: usize = 2;
+
+/// What people signed, as an audit entry names it.
+pub(crate) fn reference(acts: &[Act]) -> Vec<u8> {
+    wire::Acts { acts: acts.iter().map(|act| act.signed().to_wire()).collect() }.encode_to_vec()
+}
 
 impl Engine {
     /// After a start: what stands is seen again.
@@ -90,21 +95,28 @@ impl Engine {
             return Err(Code::NodeNotPaused);
         }
         self.check_restored()?;
-        let names_it = |act: &&Act| {
-            let signed = act.signed();
-            signed.what == RESUME && signed.node == self.me && signed.number == self.halt.number
-        };
-        if !acts.iter().all(|act| names_it(&act)) {
-            return Err(Code::ActMismatch);
-        }
-        let agreed: BTreeSet<_> = acts.iter().map(Act::person).collect();
-        if agreed.len() < RESUME_PEOPLE.min(witnesses(&self.definition, self.me).count()) {
+        if !self.agreed(acts, RESUME, self.halt.number)? {
             return Err(Code::ResumeApprovalsMissing);
         }
-        let reference = wire::Acts { acts: acts.iter().map(|act| act.signed().to_wire()).collect() }.encode_to_vec();
-        self.own_changed(false, "node-resumed", &reference);
+        self.own_changed(false, "node-resumed", &reference(acts));
         self.reconsider_all();
         Ok(())
+    }
+
+    /// Whether enough people of our organisation have agreed to an act of this node.
+    ///
+    /// # Errors
+    /// `ACT_MISMATCH` where one of them signed something else.
+    pub(crate) fn agreed(&self, acts: &[Act], what: &str, number: u64) -> Result<bool, Code> {
+        let names_it = |act: &Act| {
+            let signed = act.signed();
+            signed.what == what && signed.node == self.me && signed.number == number
+        };
+        if !acts.iter().all(names_it) {
+            return Err(Code::ActMismatch);
+        }
+        let people: BTreeSet<_> = acts.iter().map(Act::person).collect();
+        Ok(people.len() >= PEOPLE_NEEDED.min(witnesses(&self.definition, self.me).count()))
     }
 
     fn own_changed(&mut self, paused: bool, event: &'static str, reference: &[u8]) {

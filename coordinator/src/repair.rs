@@ -8,10 +8,12 @@ use crate::audit::AuditNote;
 use crate::engine::Engine;
 use crate::keygen::Phase as KeyPhase;
 use crate::limits::{KEY_PHASE_MS, KEY_PROPOSAL_SECONDS_MAX, REPAIRS_PER_MEMBER_MAX};
+use crate::pause::reference;
 use crate::view::RepairView;
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::definition::KeyDefinition;
 use firn_proto::message::{KeyAbort, KeyShares};
+use firn_proto::pause::{self, Act};
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Identifier, Incarnation, KeyId, Message, NodeId, Repair};
 use firn_vault::api::{RepairFinish, Reply, Request, VaultRefusal};
@@ -198,21 +200,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Helps, on behalf of this node's operator.
-    pub(crate) fn consent_repair(&mut self, id: KeyId) -> Result<(), Code> {
+    /// Helps, on behalf of this node's operator and of people of its organisation: two of them, where it has two.
+    pub(crate) fn consent_repair(&mut self, id: KeyId, acts: &[Act]) -> Result<(), Code> {
         let now = self.now.wall;
-        let repairing = self.repairs.get_mut(&id).ok_or(Code::KeyUnknown)?;
+        let repairing = self.repairs.get(&id).ok_or(Code::KeyUnknown)?;
         if repairing.phase != Phase::Asked || repairing.is_target() {
             return Err(Code::DkgConflict);
         }
         if repairing.repair.deadline < now {
             return Err(Code::DkgExpired);
         }
+        if !self.agreed(acts, &pause::consent(id), repairing.repair.deadline.0)? {
+            return Err(Code::ConsentApprovalsMissing);
+        }
+        let Some(repairing) = self.repairs.get_mut(&id) else { return Err(Code::KeyUnknown) };
         repairing.phase = Phase::Helping;
         repairing.consents.insert(repairing.me, Incarnation::default());
         let (repair, others) = (repairing.repair.clone(), repairing.others());
         let target: Vec<_> = repairing.node(repair.target).into_iter().collect();
-        self.persist(Vec::new(), AuditNote { members: &target, ..AuditNote::new(id, "key-repair-consented") });
+        let (note, reference) = (AuditNote::new(id, "key-repair-consented"), reference(acts));
+        self.persist(Vec::new(), AuditNote { members: &target, reference: &reference, ..note });
         self.observe(Observation::KeyPhase { key_id: id, phase: "repair-helping" });
         for node in others {
             self.send(node, id.into(), Message::RepairConsent, Class::Protocol);

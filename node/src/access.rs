@@ -115,6 +115,7 @@ pub(crate) const COMMANDS: &[Right] = &[
     right("key reshare", OPERATE),
     right("key repair", OPERATE),
     right("key consent", OPERATE),
+    right("key approve-consent", SPEAK),
     right("key repairs", READ),
     right("key status", READ),
     right("key rotate", READ),

@@ -1,6 +1,6 @@
 //! A client of a node's HTTP API, for the command line and the devnet.
 
-use crate::api::json::pause::{PauseBody, ResumeBody};
+use crate::api::json::pause::{ApprovalsBody, PauseBody};
 use crate::api::json::repair::{RepairBody, Repairs};
 use crate::api::json::{
     Accepted, AuditPage, ErrorBody, HeadsView, Keys, OpinionBody, ProposeBody, RequestBody, RequestView, Requests,
@@ -94,8 +94,8 @@ impl Client {
         self.call(Method::POST, "/v1/repairs", Some(body)).await
     }
 
-    pub(crate) async fn consent_repair(&self, id: &str) -> Result<Accepted, Failure> {
-        self.call(Method::POST, &format!("/v1/repairs/{id}/consent"), None::<&()>).await
+    pub(crate) async fn consent_repair(&self, id: &str, body: &ApprovalsBody) -> Result<Accepted, Failure> {
+        self.call(Method::POST, &format!("/v1/repairs/{id}/consent"), Some(body)).await
     }
 
     pub(crate) async fn trust_peer(&self, name: &str) -> Result<Accepted, Failure> {
@@ -127,7 +127,7 @@ impl Client {
         self.call(Method::POST, "/v1/pause", None::<&()>).await
     }
 
-    pub(crate) async fn resume(&self, body: &ResumeBody) -> Result<Accepted, Failure> {
+    pub(crate) async fn resume(&self, body: &ApprovalsBody) -> Result<Accepted, Failure> {
         self.call(Method::POST, "/v1/resume", Some(body)).await
     }
 

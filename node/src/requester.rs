@@ -8,7 +8,7 @@ use alloy::signers::local::PrivateKeySigner;
 use firn_proto::definition::change;
 use firn_proto::operation::Operation;
 use firn_proto::opinion::{self, Decision, SignedOpinion};
-use firn_proto::pause::{self, RESUME};
+use firn_proto::pause;
 use firn_proto::request::SignedRequest;
 use firn_proto::{Definition, Digest, NodeId, SubjectId};
 use serde_json::{Value, json};
@@ -115,20 +115,21 @@ pub(crate) fn say_pause(
     Ok(PauseBody { paused, number, signature: format!("0x{}", hex::encode(signature)) })
 }
 
-/// What wallets sign where a person agrees that a node resumes.
-pub(crate) fn typed_act(definition: &Definition, node: NodeId, number: u64) -> Value {
-    let message = json!({ "what": RESUME, "node": node.0, "number": number });
+/// What wallets sign where a person agrees to an act of a node.
+pub(crate) fn typed_act(definition: &Definition, what: &str, node: NodeId, number: u64) -> Value {
+    let message = json!({ "what": what, "node": node.0, "number": number });
     typed(definition, "Act(string what,uint16 node,uint64 number)", &message)
 }
 
-/// Signs that a node resumes.
+/// Signs that a node may do it.
 pub(crate) fn agree(
     definition: &Definition,
+    what: &str,
     node: NodeId,
     number: u64,
     signer: &PrivateKeySigner,
 ) -> Result<String, Failure> {
-    let digest = pause::act_digest(definition, RESUME, node, number);
+    let digest = pause::act_digest(definition, what, node, number);
     Ok(format!("0x{}", hex::encode(sign_digest(signer, digest, "PAUSE_SIGNING")?)))
 }
 
@@ -143,6 +144,7 @@ mod tests {
     use alloy::dyn_abi::TypedData;
     use firn_proto::definition::{Chain, Content};
     use firn_proto::operation::{KINDS, OperationJson};
+    use firn_proto::pause::RESUME;
     use firn_proto::policy::Policy;
     use std::collections::{BTreeMap, BTreeSet};
 
@@ -247,6 +249,6 @@ mod tests {
             assert_eq!(signed(typed_pause(&definition, paused, 9)), expected);
         }
         let expected = pause::act_digest(&definition, RESUME, NodeId(3), 9).0;
-        assert_eq!(signed(typed_act(&definition, NodeId(3), 9)), expected);
+        assert_eq!(signed(typed_act(&definition, RESUME, NodeId(3), 9)), expected);
     }
 }

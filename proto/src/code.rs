@@ -312,6 +312,8 @@ pub enum Code {
     RepairInvalid = 223,
     /// Helpers did not consent or answer within the bound.
     RepairMissing = 224,
+    /// Helping with a repair takes more people of the node's organisation.
+    ConsentApprovalsMissing = 225,
 }
 
 impl Code {

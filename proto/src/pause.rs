@@ -7,7 +7,7 @@
 use crate::code::{Code, Refusal};
 use crate::definition::{Content, Definition, invalid};
 use crate::digest::CanonicalHasher;
-use crate::ids::{Digest, NodeId, SessionId};
+use crate::ids::{Digest, KeyId, NodeId, SessionId};
 use crate::operation::domain;
 use crate::policy::{Person, Role};
 use crate::request::recover;
@@ -52,11 +52,11 @@ pub struct Pauses(BTreeMap<(String, bool), Pause>);
 /// What a person says to one node of the own organisation, not checked yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SignedAct {
-    /// What is agreed to: [`RESUME`].
+    /// What is agreed to: [`RESUME`], or a [`consent`].
     pub what: String,
     /// The node.
     pub node: NodeId,
-    /// Which of the node's pauses.
+    /// Which of the node's pauses; of a repair its deadline.
     pub number: u64,
     /// EIP-712 signature r || s || v over the three.
     pub signature: [u8; 65],
@@ -71,6 +71,12 @@ pub struct Act {
 
 /// The act by which a node's own pause ends.
 pub const RESUME: &str = "resume";
+
+/// The act by which a node helps another one to the share that it lost (docs/spec/repair.md). Its number is the repair's deadline.
+#[must_use]
+pub fn consent(repair: KeyId) -> String {
+    format!("help with repair {repair}")
+}
 
 mod typed {
     use super::sol;
@@ -293,7 +299,7 @@ impl Act {
     }
 }
 
-/// The people whose word counts when a node of theirs resumes: approvers and veto holders of its organisation.
+/// The people whose word counts when a node of theirs resumes or helps with a repair: approvers and veto holders of its organisation.
 pub fn witnesses(definition: &Definition, node: NodeId) -> impl Iterator<Item = (&String, &Person)> {
     let organisation = definition.nodes.get(&node).map(|node| &node.organisation);
     let speaks = |person: &Person| [Role::Approver, Role::VetoHolder].iter().any(|role| person.roles.contains(role));

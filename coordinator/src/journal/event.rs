@@ -10,7 +10,7 @@ use firn_proto::certificate::KeyProposal;
 use firn_proto::definition::{Definition, Purpose, SignedChange};
 use firn_proto::message::BlockReference;
 use firn_proto::opinion::SignedOpinion;
-use firn_proto::pause::{SignedAct, SignedPause};
+use firn_proto::pause::{Act, SignedAct, SignedPause};
 use firn_proto::policy::{PastSlash, SlashHistory};
 use firn_proto::request::SignedRequest;
 use firn_proto::time::WallTime;
@@ -95,7 +95,10 @@ pub(super) fn event_to(event: &Event) -> wire::JournalEvent {
                 Command::AcceptKey(key_id) => WireCommand::AcceptKey(key_id.0.0.to_vec()),
                 Command::AbandonKey(key_id) => WireCommand::AbandonKey(key_id.0.0.to_vec()),
                 Command::RepairKey(repair) => WireCommand::RepairKey(repair.to_wire()),
-                Command::ConsentRepair(repair) => WireCommand::ConsentRepair(repair.0.0.to_vec()),
+                Command::ConsentRepair(repair, acts) => WireCommand::ConsentRepair(wire::JournalConsent {
+                    repair: repair.0.0.to_vec(),
+                    acts: acts.iter().map(|act| act.signed().to_wire()).collect(),
+                }),
                 Command::TrustPeer { node, incarnation } => WireCommand::TrustPeer(peer(*node, incarnation.to_wire())),
                 Command::ShowHead => WireCommand::ShowHead(true),
                 Command::Pause => WireCommand::Pause(true),
@@ -171,17 +174,20 @@ fn command_from(command: WireCommand, definition: &Definition) -> Option<Command
         WireCommand::AcceptKey(key_id) => Command::AcceptKey(KeyId(Digest::from_slice(&key_id)?)),
         WireCommand::AbandonKey(key_id) => Command::AbandonKey(KeyId(Digest::from_slice(&key_id)?)),
         WireCommand::RepairKey(repair) => Command::RepairKey(Repair::from_wire(&repair).ok()?),
-        WireCommand::ConsentRepair(repair) => Command::ConsentRepair(KeyId(Digest::from_slice(&repair)?)),
+        WireCommand::ConsentRepair(said) => {
+            Command::ConsentRepair(KeyId(Digest::from_slice(&said.repair)?), acts(&said.acts, definition)?)
+        }
         WireCommand::TrustPeer(peer) => {
             Command::TrustPeer { node: node(peer.node)?, incarnation: Incarnation::from_wire(peer.number) }
         }
         WireCommand::ShowHead(_) => Command::ShowHead,
         WireCommand::Pause(_) => Command::Pause,
-        WireCommand::Resume(resume) => {
-            let act = |act: &wire::Act| SignedAct::from_wire(act).ok()?.verify(definition).ok();
-            Command::Resume(resume.acts.iter().map(act).collect::<Option<_>>()?)
-        }
+        WireCommand::Resume(said) => Command::Resume(acts(&said.acts, definition)?),
     })
+}
+
+fn acts(said: &[wire::Act], definition: &Definition) -> Option<Vec<Act>> {
+    said.iter().map(|act| SignedAct::from_wire(act).ok()?.verify(definition).ok()).collect()
 }
 
 pub(super) fn record_to(record: &Record) -> wire::JournalRecord {

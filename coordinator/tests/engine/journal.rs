@@ -142,7 +142,7 @@ fn every_kind_of_event_reads_back() {
         refused(Some(package), Some(firn_proto::Identifier(2))),
         Event::VaultReplied { reply: Reply::Repaired { repair: KeyId(id) } },
         Event::Operator(Command::AbandonKey(KeyId(id))),
-        Event::Operator(Command::ConsentRepair(KeyId(id))),
+        Event::Operator(Command::ConsentRepair(KeyId(id), Vec::new())),
     ];
     events.extend(timers.map(Event::TimerFired));
     let config = Config {

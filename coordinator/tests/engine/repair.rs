@@ -1,10 +1,12 @@
 //! Repair of one lost share: who consents, who is dead, restarts or lies, and what is left of it.
 
 use crate::bench::{Bench, WALL};
+use crate::pause::pausing;
 use firn_coordinator::api::{Command, Event, Timer};
 use firn_coordinator::journal;
 use firn_coordinator::view::RepairView;
 use firn_proto::message::KeyShares;
+use firn_proto::pause::{Act, RESUME, consent};
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Identifier, KeyId, Message, NodeId, Repair};
 
@@ -13,7 +15,10 @@ const LOST: u16 = 4;
 impl Bench {
     /// A 3-of-5 key of which node 4 has lost its share, with its whole disk.
     fn lost() -> (Self, KeyId) {
-        let (mut bench, key_id) = Self::ready(3, 5);
+        Self::lose(Self::ready(3, 5))
+    }
+
+    fn lose((mut bench, key_id): (Self, KeyId)) -> (Self, KeyId) {
         bench.kill(LOST);
         let host = bench.hosts.get_mut(&LOST).unwrap();
         host.records.clear();
@@ -42,7 +47,7 @@ impl Bench {
     }
 
     fn consent(&mut self, id: u16, repair: KeyId) {
-        self.event(id, Event::Operator(Command::ConsentRepair(repair)));
+        self.event(id, Event::Operator(Command::ConsentRepair(repair, Vec::new())));
         self.deliver();
     }
 
@@ -144,8 +149,41 @@ fn r35_without_the_consent_of_all_t_it_ends_at_the_deadline_and_another_one_work
     bench.fire(LOST, "KeyRepair");
     bench.deliver();
     bench.ended(id, Code::RepairMissing, &[3]);
-    bench.is_refused(3, Command::ConsentRepair(id), Code::DkgConflict);
+    bench.is_refused(3, Command::ConsentRepair(id, Vec::new()), Code::DkgConflict);
     bench.repairs(2, &[1, 3, 5]);
+}
+
+#[test]
+fn r19_a_node_helps_when_two_people_of_its_organisation_agree() {
+    // Persons 1 and 5 are of node 1's organisation, person 2 alone of node 2's.
+    let (mut bench, _) = Bench::lose(Bench::ready_of(pausing(3, 5)));
+    let repair = bench.repair(1, &[1, 2, 3]);
+    let (id, number) = (bench.ask_repair(&repair), repair.deadline.0);
+    let what = consent(id);
+    let [first, second] = [1, 5].map(|person| bench.agreement(person, &what, 1, number));
+    let consents = |bench: &mut Bench, node: u16, acts: &[&Act]| {
+        let acts = acts.iter().map(|act| (*act).clone()).collect();
+        bench.operator(node, Command::ConsentRepair(id, acts))
+    };
+    for acts in [&[][..], &[&first], &[&first, &first]] {
+        assert_eq!(consents(&mut bench, 1, acts), Err(Code::ConsentApprovalsMissing), "one person is one person");
+    }
+    let other = consent(bench.repair(2, &[1, 2, 3]).id(bench.definition.network_id()));
+    for other in [
+        bench.agreement(5, &other, 1, number),
+        bench.agreement(5, RESUME, 1, number),
+        bench.agreement(5, &what, 1, number + 1),
+    ] {
+        assert_eq!(consents(&mut bench, 1, &[&first, &other]), Err(Code::ActMismatch));
+    }
+    assert_eq!(consents(&mut bench, 1, &[&first, &second]), Ok(()));
+    assert_eq!(consents(&mut bench, 2, &[&first, &second]), Err(Code::ActMismatch), "they spoke of node 1");
+    for node in [2, 3] {
+        let only = bench.agreement(node, &what, node, number);
+        assert_eq!(consents(&mut bench, node, &[&only]), Ok(()));
+    }
+    bench.deliver();
+    assert!(bench.repaired());
 }
 
 #[test]
@@ -157,7 +195,7 @@ fn r35_a_helper_that_dies_is_named_within_a_bound() {
         let id = bench.ask_repair(&bench.repair(1, &[1, 2, 3]));
         bench.consent(1, id);
         bench.consent(2, id);
-        bench.event(3, Event::Operator(Command::ConsentRepair(id)));
+        bench.event(3, Event::Operator(Command::ConsentRepair(id, Vec::new())));
         bench.liars.insert(3, no_sum);
         bench.dropped.extend([1, 2].into_iter().filter(|_| early).map(|to| (3, to)));
         bench.deliver();
@@ -268,8 +306,8 @@ fn r35_who_holds_its_share_or_asks_for_anothers_is_refused() {
     bench.deliver();
     assert!(bench.hosts[&1].engine.repairs().is_empty());
     let id = bench.ask_repair(&repair);
-    bench.is_refused(5, Command::ConsentRepair(id), Code::KeyUnknown);
-    bench.is_refused(LOST, Command::ConsentRepair(id), Code::DkgConflict);
+    bench.is_refused(5, Command::ConsentRepair(id, Vec::new()), Code::KeyUnknown);
+    bench.is_refused(LOST, Command::ConsentRepair(id, Vec::new()), Code::DkgConflict);
     bench.is_refused(LOST, Command::RepairKey(bench.repair(2, &[1, 2, 3])), Code::DkgConflict);
     for helper in [1, 2, 3] {
         bench.consent(helper, id);

@@ -81,7 +81,15 @@ impl Use {
 }
 
 /// What only the operator's token brings about.
-const OPERATED: [&str; 5] = ["node-paused", "node-resumed", "peer-trusted", "key-accepted", "key-abandonment-signed"];
+const OPERATED: [&str; 7] = [
+    "node-paused",
+    "node-resumed",
+    "peer-trusted",
+    "key-accepted",
+    "key-abandonment-signed",
+    "key-repair-asked",
+    "key-repair-consented",
+];
 
 /// Who spoke in an entry, by signatures that are theirs.
 fn speakers(entry: &wire::AuditEntry, definition: &Definition) -> Vec<String> {
@@ -107,7 +115,7 @@ fn speakers(entry: &wire::AuditEntry, definition: &Definition) -> Vec<String> {
             });
             return names.unwrap_or_default();
         }
-        "node-resumed" => {
+        "node-resumed" | "key-repair-consented" => {
             let acts = wire::Acts::decode(reference).unwrap_or_default().acts;
             let person = |act| Some(SignedAct::from_wire(act).ok()?.verify(definition).ok()?.person().to_owned());
             return acts.iter().filter_map(person).collect();

@@ -1,6 +1,6 @@
 //! Pauses: this node's own for its operator, the network's for veto holders.
 
-use super::json::pause::{PauseBody, PausesView, RestoredView, ResumeBody, SaidView};
+use super::json::pause::{ApprovalsBody, PauseBody, PausesView, RestoredView, SaidView};
 use super::json::{self, Accepted};
 use super::{Api, Refused, Shared, read};
 use crate::runtime::Call;
@@ -29,21 +29,28 @@ pub(super) async fn pause(State(api): Api) -> Result<(StatusCode, Json<Accepted>
 
 /// Lends shares again, if enough people of this node's organisation have signed that about the pause that stands.
 pub(super) async fn resume(State(api): Api, body: Body) -> Result<(StatusCode, Json<Accepted>), Refused> {
-    let body: ResumeBody = read(body).await?;
-    if body.approvals.len() > APPROVALS_MAX {
-        return Err(Refusal::new(Code::RequestMalformed, format!("at most {APPROVALS_MAX} approvals")).into());
-    }
+    let body: ApprovalsBody = read(body).await?;
     let number = api.look(Engine::pauses).await?.own.ok_or(Code::NodeNotPaused)?;
-    let acts: Result<Vec<_>, _> = body.approvals.iter().map(|text| agreement(&api, number, text)).collect();
-    api.command("resume".to_owned(), Command::Resume(acts?)).await
+    let acts = body.acts(&api, RESUME, number)?;
+    api.command("resume".to_owned(), Command::Resume(acts)).await
 }
 
-fn agreement(api: &Shared, number: u64, text: &str) -> Result<Act, Refusal> {
-    let signed = SignedAct { what: RESUME.to_owned(), node: api.me, number, signature: json::signature(text)? };
+impl ApprovalsBody {
+    /// What people have signed about an act of this node.
+    pub(super) fn acts(&self, api: &Shared, what: &str, number: u64) -> Result<Vec<Act>, Refusal> {
+        if self.approvals.len() > APPROVALS_MAX {
+            return Err(Refusal::new(Code::RequestMalformed, format!("at most {APPROVALS_MAX} approvals")));
+        }
+        self.approvals.iter().map(|text| agreement(api, what, number, text)).collect()
+    }
+}
+
+fn agreement(api: &Shared, what: &str, number: u64, text: &str) -> Result<Act, Refusal> {
+    let signed = SignedAct { what: what.to_owned(), node: api.me, number, signature: json::signature(text)? };
     signed.verify(&api.definition).map_err(|refusal| match refusal.code {
-        // Over another number it is the signature of nobody.
+        // Over something else it is the signature of nobody.
         Code::PersonUnknown => {
-            Refusal::new(Code::ActMismatch, format!("by nobody over pause {number}: {}", refusal.detail))
+            Refusal::new(Code::ActMismatch, format!("by nobody over `{what}`, {number}: {}", refusal.detail))
         }
         _ => refusal,
     })

@@ -1,6 +1,7 @@
 //! Repairs of lost shares: asked for at the node that lost its share, consented to at its helpers.
 
 use super::json::Accepted;
+use super::json::pause::ApprovalsBody;
 use super::json::repair::{RepairBody, RepairView, Repairs};
 use super::keys::key_id;
 use super::view::name;
@@ -13,6 +14,7 @@ use axum::response::Json;
 use firn_coordinator::Engine;
 use firn_coordinator::api::Command;
 use firn_coordinator::view;
+use firn_proto::pause;
 use firn_proto::time::WallTime;
 use firn_proto::{Code, Definition, NodeId, Refusal};
 use rand_core::{OsRng, RngCore};
@@ -41,9 +43,16 @@ pub(super) async fn ask(State(api): Api, body: Body) -> Result<(StatusCode, Json
 }
 
 /// Helps another member to the share that it lost.
-pub(super) async fn consent(State(api): Api, Path(id): Path<String>) -> Result<(StatusCode, Json<Accepted>), Refused> {
-    let id = key_id(&id)?;
-    api.command(id.to_string(), Command::ConsentRepair(id)).await
+pub(super) async fn consent(
+    State(api): Api,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<(StatusCode, Json<Accepted>), Refused> {
+    let (id, body) = (key_id(&id)?, read::<ApprovalsBody>(body).await?);
+    let asked = api.look(Engine::repairs).await?.into_iter().find(|repair| repair.id == id);
+    let asked = asked.ok_or_else(|| Refusal::new(Code::KeyUnknown, id.to_string()))?;
+    let acts = body.acts(&api, &pause::consent(id), asked.deadline.0)?;
+    api.command(id.to_string(), Command::ConsentRepair(id, acts)).await
 }
 
 fn view(repair: &view::RepairView, definition: &Definition) -> RepairView {

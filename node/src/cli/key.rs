@@ -1,7 +1,7 @@
 //! `firn key`: the next epoch of a key (docs/spec/reshare.md), when what is to be renewed, and how a new key takes an old one's place
 //! (docs/how-to/schedule.md, docs/how-to/rotate-key.md).
 
-use super::repair::{Consent, Repair, list_all};
+use super::repair::{ApproveConsent, Consent, Repair, list_all};
 use super::show::{ACCEPTED, keys_text};
 use super::{NodeArgs, Output, document, print, until_ended};
 use crate::api::json::{Accepted, KeyView, NextEpoch, ProposeBody};
@@ -30,6 +30,8 @@ pub(crate) enum KeyCommand {
     Repair(Repair),
     /// Help another member to the share that it lost.
     Consent(Consent),
+    /// Agree, as a person of a helper's organisation, that it helps.
+    ApproveConsent(ApproveConsent),
     /// Show the repairs of lost shares since this node started: whom they wait for, and why they ended.
     Repairs(NodeArgs),
     /// Show every epoch of every key, whom it waits for, and why it ended.
@@ -61,6 +63,7 @@ pub(super) async fn run(command: KeyCommand, output: Output) -> Result<(), Failu
         }
         KeyCommand::Repair(repair) => repair.run(output).await,
         KeyCommand::Consent(consent) => consent.run(output).await,
+        KeyCommand::ApproveConsent(approve) => approve.run(output).await,
         KeyCommand::Repairs(node) => list_all(&node, output).await,
         KeyCommand::Status(node) => {
             let keys = node.client()?.keys().await?;

@@ -4,12 +4,14 @@
 use super::request::{definition_of, open_keystore};
 use super::show::ACCEPTED;
 use super::{NodeArgs, Output, PassphraseArgs, document, print, talk};
-use crate::api::json::pause::{PauseBody, ResumeBody};
+use crate::api::json::Status;
+use crate::api::json::pause::{ApprovalsBody, PauseBody};
 use crate::failure::{Exit, Failure};
 use crate::requester::{agree, say_pause, typed_act, typed_pause};
 use crate::runtime::wall_time;
 use clap::Args;
 use firn_proto::NodeId;
+use firn_proto::pause::RESUME;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -49,7 +51,7 @@ pub(crate) struct SignArgs {
     pub(super) node: NodeArgs,
 }
 
-/// Who agrees that a node resumes.
+/// Who agrees to an act of a node.
 #[derive(Args)]
 pub(crate) struct AgreeArgs {
     /// Your key, an encrypted Ethereum JSON keystore.
@@ -76,33 +78,52 @@ pub(super) async fn pause(node: &NodeArgs, output: Output) -> Result<(), Failure
 }
 
 pub(super) async fn resume(args: &ResumeArgs, output: Output) -> Result<(), Failure> {
-    let accepted = args.node.client()?.resume(&ResumeBody { approvals: args.approvals.clone() }).await?;
+    let accepted = args.node.client()?.resume(&ApprovalsBody { approvals: args.approvals.clone() }).await?;
     print(output, &document(ACCEPTED, &accepted), || "resumed: this node lends shares again".to_owned())
 }
 
 /// Signs that the node's pause may end; the operator brings that to the node.
 pub(super) async fn approve_resume(args: &AgreeArgs, output: Output) -> Result<(), Failure> {
     let status = args.node.client()?.status().await?;
-    let definition = definition_of(args.network.as_deref(), &args.node)?;
     let Some(number) = status.pauses.node else {
         let (cause, next) = (format!("{} is not paused", status.name), "nothing to agree to");
         return Err(Failure::new("NODE_NOT_PAUSED", cause, next, Exit::Conflict));
     };
-    let (node, name) = (NodeId(status.node), &status.name);
-    let said = format!("{name} of {} ends its pause {number} and lends shares again", status.organisation);
-    if args.typed_data {
-        talk(&said);
-        return super::write_out(
-            &serde_json::to_string_pretty(&typed_act(&definition, node, number)).unwrap_or_default(),
-        );
+    let said = format!("{} of {} ends its pause {number} and lends shares again", status.name, status.organisation);
+    let act = Agreed { what: RESUME.to_owned(), number, said, schema: "firn.resume-approval.v1" };
+    args.approve(&status, &act, output)
+}
+
+/// What a person agrees to.
+pub(super) struct Agreed {
+    pub(super) what: String,
+    pub(super) number: u64,
+    pub(super) said: String,
+    pub(super) schema: &'static str,
+}
+
+impl AgreeArgs {
+    pub(super) fn node(&self) -> &NodeArgs {
+        &self.node
     }
-    let Some(keystore) = &args.keystore else {
-        return Err(Failure::usage("nothing signs", "name a key with --keystore"));
-    };
-    talk(&said);
-    let approval = agree(&definition, node, number, &open_keystore(keystore, &args.passphrase)?)?;
-    let content = json!({ "node": name, "number": number, "approval": approval });
-    print(output, &document("firn.resume-approval.v1", &content), || approval.clone())
+
+    /// Shows what is signed, and signs it or has a wallet do so.
+    pub(super) fn approve(&self, status: &Status, act: &Agreed, output: Output) -> Result<(), Failure> {
+        let definition = definition_of(self.network.as_deref(), &self.node)?;
+        let (node, Agreed { what, number, said, schema }) = (NodeId(status.node), act);
+        if self.typed_data {
+            talk(said);
+            let typed = typed_act(&definition, what, node, *number);
+            return super::write_out(&serde_json::to_string_pretty(&typed).unwrap_or_default());
+        }
+        let Some(keystore) = &self.keystore else {
+            return Err(Failure::usage("nothing signs", "name a key with --keystore"));
+        };
+        talk(said);
+        let approval = agree(&definition, what, node, *number, &open_keystore(keystore, &self.passphrase)?)?;
+        let content = json!({ "node": status.name, "number": number, "approval": approval });
+        print(output, &document(schema, &content), || approval.clone())
+    }
 }
 
 /// Says it to the network, at this node.

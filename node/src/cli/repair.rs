@@ -1,12 +1,16 @@
 //! `firn key repair` and `firn key consent`: a share that one member lost, by t others that hold theirs.
 
+use super::pause::{AgreeArgs, Agreed};
 use super::show::{ACCEPTED, explain};
 use super::{NodeArgs, Output, document, print, until_ended};
 use crate::api::json::Accepted;
+use crate::api::json::pause::ApprovalsBody;
 use crate::api::json::repair::{RepairBody, RepairView};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
 use clap::Args;
+use firn_proto::pause::consent;
+use firn_proto::{Code, Digest, KeyId, Refusal};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -31,8 +35,19 @@ pub(crate) struct Repair {
 pub(crate) struct Consent {
     /// The repair's id that `key repair` printed, or `key repairs` shows. Ask whoever runs the member that lost its share first.
     id: String,
+    /// What a person of the node's organisation got from `firn key approve-consent`; two people where it has two.
+    #[arg(long = "approval", value_name = "HEX")]
+    approvals: Vec<String>,
     #[command(flatten)]
     node: NodeArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct ApproveConsent {
+    /// The repair's id. Speak with whoever runs the member that lost its share, and not only read its message.
+    id: String,
+    #[command(flatten)]
+    agree: AgreeArgs,
 }
 
 impl Repair {
@@ -65,10 +80,26 @@ impl Repair {
 
 impl Consent {
     pub(super) async fn run(self, output: Output) -> Result<(), Failure> {
-        let accepted = self.node.client()?.consent_repair(&self.id).await?;
+        let accepted =
+            self.node.client()?.consent_repair(&self.id, &ApprovalsBody { approvals: self.approvals }).await?;
         print(output, &document(ACCEPTED, &accepted), || {
             format!("{}\nconsented; follow it with: firn key repairs{}", accepted.id, self.node.options())
         })
+    }
+}
+
+impl ApproveConsent {
+    pub(super) async fn run(self, output: Output) -> Result<(), Failure> {
+        let client = self.agree.node().client()?;
+        let (status, repairs) = (client.status().await?, client.repairs().await?.repairs);
+        let found = repairs.into_iter().find(|repair| repair.id == self.id);
+        let unknown = || Refusal::new(Code::KeyUnknown, format!("{} was asked for no repair {}", status.name, self.id));
+        let repair = found.ok_or_else(unknown)?;
+        let RepairView { name, epoch, target, deadline, .. } = repair;
+        let said = format!("{} helps {target} to the share of key {name}, epoch {epoch}, that it lost", status.name);
+        let id = Digest::from_hex(&self.id).map(KeyId).ok_or_else(unknown)?;
+        let act = Agreed { what: consent(id), number: deadline, said, schema: "firn.consent-approval.v1" };
+        self.agree.approve(&status, &act, output)
     }
 }
 
@@ -84,6 +115,7 @@ const PHASES_SECONDS: u64 = 45;
 fn asked(accepted: &Accepted, node: &NodeArgs) -> String {
     format!(
         "{id}\nasked; the operator of each helper now runs, with its own data directory:\n  firn key consent {id} --data-dir DIR\n\
+         with what people of its organisation got from: firn key approve-consent {id} --data-dir DIR --keystore FILE\n\
          follow it with: firn key repairs{options}",
         id = accepted.id,
         options = node.options()

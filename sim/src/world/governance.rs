@@ -8,7 +8,7 @@ use crate::seeded::Bug;
 use alloy_primitives::{Address, U256};
 use firn_coordinator::api::{Command, Event, EvidenceVerdict};
 use firn_proto::opinion::{Decision, SignedOpinion};
-use firn_proto::pause::{Quorums, RESUME, SignedAct, SignedPause};
+use firn_proto::pause::{Act, Quorums, RESUME, SignedAct, SignedPause};
 use firn_proto::policy::{Approvals, Budget, Cooldown, Person, Policy, Rate, Role, Rule, Scope};
 use firn_proto::{Digest, NodeId, SubjectId, opinion, pause};
 use k256::ecdsa::SigningKey;
@@ -194,14 +194,25 @@ impl World {
     fn resume_node(&mut self, id: ProcessId, halt: &Halt) {
         let Some(process) = self.processes.get(&id) else { return };
         let Some(number) = process.engine.pauses().own else { return };
+        let acts = self.acts(id, halt.resume.iter(), RESUME, number);
+        self.input(id, Event::Operator(Command::Resume(acts)));
+    }
+
+    /// What people of a node's organisation sign about an act of it: all of them.
+    pub(super) fn agreed(&self, id: ProcessId, what: &str, number: u64) -> Vec<Act> {
+        self.acts(id, self.scenario.people.iter().map(|person| &person.name), what, number)
+    }
+
+    /// What these people sign about an act of a node. Whoever has no say over it counts for nothing.
+    fn acts<'a>(&self, id: ProcessId, by: impl Iterator<Item = &'a String>, what: &str, number: u64) -> Vec<Act> {
+        let Some(process) = self.processes.get(&id) else { return Vec::new() };
         let definition = &process.definition;
         let act = |person: &String| {
             let key = key("person", self.person(person)?);
-            let signature = sign(&key, pause::act_digest(definition, RESUME, id.node, number));
-            SignedAct { what: RESUME.to_owned(), node: id.node, number, signature }.verify(definition).ok()
+            let signature = sign(&key, pause::act_digest(definition, what, id.node, number));
+            SignedAct { what: what.to_owned(), node: id.node, number, signature }.verify(definition).ok()
         };
-        let acts = halt.resume.iter().filter_map(act).collect();
-        self.input(id, Event::Operator(Command::Resume(acts)));
+        by.filter_map(act).collect()
     }
 
     /// Veto holders speak to the network. Their clocks are right; who speaks later says a greater number.

@@ -6,6 +6,7 @@ use crate::history::ProcessId;
 use crate::scenario::Micros;
 use firn_coordinator::Engine;
 use firn_coordinator::api::{Command, Event};
+use firn_proto::pause;
 use firn_proto::time::WallTime;
 
 /// How long operators take before another look, and how often they look.
@@ -53,7 +54,11 @@ impl World {
             let trusted = peers.filter_map(|peer| peer.connected);
             commands.extend(trusted.map(|incarnation| (*id, Command::TrustPeer { node, incarnation })));
             let open = process.engine.repairs().into_iter().filter(|view| view.target == node && view.state == "asked");
-            commands.extend(open.map(|view| (*id, Command::ConsentRepair(view.id))));
+            let consents = open.map(|view| {
+                let acts = self.agreed(*id, &pause::consent(view.id), view.deadline.0);
+                (*id, Command::ConsentRepair(view.id, acts))
+            });
+            commands.extend(consents);
         }
         self.after(PATIENCE, Occurrence::Repair { repair, looks: looks + 1 });
         commands.into_iter().for_each(|(id, command)| self.input(id, Event::Operator(command)));

@@ -151,6 +151,19 @@ impl Case {
         self.shell(resume);
     }
 
+    /// From here on the page's people and other member are this node's. Where an organisation has one person, that one counts once.
+    fn speak_for(&mut self, node: usize) {
+        let entry = &self.net.manifest["people"][node];
+        let file = |name: &str| entry[name].as_str().expect("a path").to_owned();
+        let keystore = self.folder().join(format!("person-of-{node}.json"));
+        fs::copy(file("keystore"), &keystore).expect("a copy");
+        fs::copy(file("passphrase_file"), keystore.with_extension("json.passphrase")).expect("a copy");
+        let keystore = keystore.to_str().expect("a path in UTF-8").to_owned();
+        self.variables.extend(["PERSON_1", "PERSON_2"].map(|name| (name, keystore.clone())));
+        let other = self.net.nodes[node].data_dir.to_str().expect("a path").to_owned();
+        self.variables.insert("OTHER", other);
+    }
+
     /// With so many others away that the node is needed, the key signs.
     fn is_needed_and_signs(&mut self) {
         self.net.kill(3);
@@ -232,6 +245,53 @@ fn a_lost_share_is_given_back_by_a_refresh() {
         });
         case.is_needed_and_signs();
     });
+}
+
+#[test]
+fn r19_r35_a_lost_share_is_repaired_by_helpers_whose_people_agree_while_requests_are_signed() {
+    let mut case = step("six nodes, five members, three sign", Case::start);
+    let (parts, address) = (blocks("The share"), case.net.account());
+    let before = case.shares(0);
+    step("the database is gone; members confirm the node, two people agree", || {
+        case.net.kill(LOST);
+        fs::remove_dir_all(Path::new(&case.variables["NODE"]).join("store")).expect("a folder");
+        case.run(&parts[0]);
+        case.confirmed(&parts[1]);
+    });
+    let request = case.net.ask(0, &case.net.slash(1));
+    step("it asks the first three members that are there", || {
+        let said = case.run(&parts[3]);
+        let id = said.lines().next().expect("an id").to_owned();
+        case.variables.insert("REPAIR", id);
+    });
+    step("each helper consents when its people agree, and not before", || {
+        let id = case.variables["REPAIR"].clone();
+        for helper in [0, 1, 3] {
+            until("the question", || {
+                let repairs = case.net.get(helper, "/v1/repairs")?;
+                if repairs["repairs"][0]["id"] == *id { Ok(()) } else { Err(repairs.to_string()) }
+            });
+            // The third one's only person went to the organisation that lost the share: nobody has a say there.
+            if helper != 3 {
+                case.net.at(helper, &["key", "consent", &id]).refused("CONSENT_APPROVALS_MISSING", 3);
+                case.speak_for(helper);
+                case.run(&parts[4]);
+            } else {
+                case.net.at(helper, &["key", "consent", &id]).json();
+            }
+        }
+        until("the share", || {
+            let repairs = case.net.get(LOST, "/v1/repairs")?;
+            if repairs["repairs"][0]["state"] == "done" { Ok(()) } else { Err(repairs.to_string()) }
+        });
+    });
+    step("it is the share of the same epoch, and it is needed", || {
+        case.net.in_state(0, &request, "executed");
+        assert_eq!(case.shares(LOST)[0]["key_id"], before[0]["key_id"]);
+        assert_eq!(case.net.account(), address);
+        case.is_needed_and_signs();
+    });
+    case.net.assert_up();
 }
 
 #[test]

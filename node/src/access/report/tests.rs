@@ -117,7 +117,7 @@ fn use_is_what_people_have_signed_and_nothing_else() {
     let said = say_pause(&definition, true, 5, &signer(2)).unwrap().to_signed().unwrap();
     let said = entry(at, "pause-said", said.to_wire().encode_to_vec());
     assert_eq!(last(&[said], "vic", "person").1, Some(false));
-    let approval = agree(&definition, NodeId(1), 5, &signer(1)).unwrap();
+    let approval = agree(&definition, pause::RESUME, NodeId(1), 5, &signer(1)).unwrap();
     let signature = crate::api::json::signature(&approval).unwrap();
     let act = SignedAct { what: pause::RESUME.to_owned(), node: NodeId(1), number: 5, signature };
     let resumed = entry(at, "node-resumed", wire::Acts { acts: vec![act.to_wire()] }.encode_to_vec());

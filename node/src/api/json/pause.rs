@@ -17,11 +17,11 @@ pub(crate) struct PauseBody {
     pub(crate) signature: String,
 }
 
-/// What people of a node's organisation have signed, so that it resumes.
+/// What people of a node's organisation have signed, so that it resumes, or helps with a repair.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ResumeBody {
-    /// 0x and 130 hexadecimal digits each: r || s || v, EIP-712 over the number of the pause that stands.
+pub(crate) struct ApprovalsBody {
+    /// 0x and 130 hexadecimal digits each: r || s || v, EIP-712 over the act, the node and the act's number.
     #[serde(default)]
     pub(crate) approvals: Vec<String>,
 }

@@ -218,7 +218,7 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         Code::ActMismatch,
         "ACT_MISMATCH",
         "the signature is about another node, act or pause",
-        "sign anew what `firn approve-resume` shows; each pause has a number of its own",
+        "sign anew what `firn approve-resume` or `firn key approve-consent` shows; each pause and each repair has its own",
     ),
     Entry(
         Code::AuditEdited,
@@ -429,5 +429,11 @@ pub(in super::super) const ENTRIES: &[Entry] = &[
         "REPAIR_MISSING",
         "helpers did not consent or answer in time",
         "have whom it names consent, or ask again with other helpers",
+    ),
+    Entry(
+        Code::ConsentApprovalsMissing,
+        "CONSENT_APPROVALS_MISSING",
+        "helping with a repair takes more people of the node's organisation",
+        "have another of its approvers or veto holders run `firn key approve-consent`",
     ),
 ];
