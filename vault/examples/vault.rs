@@ -136,6 +136,10 @@ fn keygen(net: &mut Net, t: u16, n: u16) -> KeyCertificate {
     let mut keygen = Keygen { net, t, n, proposal, key_id, parts1: Vec::new(), parts2: Vec::new() };
     let round1 = keygen.deal();
     let dealings = keygen.share(&round1);
+    let commitments = round1.iter().map(|(member, package)| (*member, Message::KeyRound1(package.clone())));
+    let shares = dealings.iter().map(|(member, dealing)| (*member, Message::KeyShares(dealing.clone())));
+    let mut decode = decoding(keygen.net, key_id, commitments.chain(shares));
+    println!("{t:>2},{n:<4} {:<8} {:>9.0}", "decode", median(&mut decode));
     let (outcome, signatures) = keygen.finish(&dealings);
     keygen.accept(outcome, signatures)
 }
@@ -255,8 +259,7 @@ fn reshare(net: &mut Net, certificate: &KeyCertificate, t: u16, n: u16) {
     let proposal =
         KeyProposal { key_name: "slash".into(), proposer: NodeId(1), deadline: NOW, salt: [2; 32], definition, from };
     let dealers: Vec<_> = net.members().into_iter().take(t.into()).collect();
-    let (mut deal, mut check, mut combine, mut decode) =
-        (Step::default(), Step::default(), Step::default(), Step::default());
+    let (mut deal, mut check, mut combine) = (Step::default(), Step::default(), Step::default());
     let (mut redeals, mut shares) = (BTreeMap::new(), Vec::new());
     for dealer in &dealers {
         let request = Request::Redeal { proposal: proposal.clone() };
@@ -271,21 +274,9 @@ fn reshare(net: &mut Net, certificate: &KeyCertificate, t: u16, n: u16) {
         shares.push(split.0[&id(1)].clone());
         redeals.insert(*dealer, *redeal);
     }
-    let header = firn_proto::envelope::Header {
-        network: net.definition.network_id(),
-        session: proposal.key_id(net.definition.network_id()).into(),
-        sender: NodeId(1),
-        incarnation: Incarnation::new(1, 0),
-        sequence: 1,
-    };
-    let messages: Vec<_> =
-        redeals.values().map(|redeal| Message::KeyRedeal(Box::new(redeal.clone())).encode()).collect();
+    let messages = redeals.iter().map(|(dealer, redeal)| (*dealer, Message::KeyRedeal(Box::new(redeal.clone()))));
+    let mut decode = decoding(net, proposal.key_id(net.definition.network_id()), messages);
     for member in net.members().into_iter().take(FROST_MEMBERS.into()) {
-        timed(&mut decode.vault, || {
-            messages
-                .iter()
-                .for_each(|(kind, body)| drop(Message::decode(*kind, body, &header, &net.definition).unwrap()));
-        });
         let ask =
             Redeals { proposal: proposal.clone(), source: Box::new(certificate.clone()), redeals: redeals.clone() };
         let request = Request::CheckRedeals(ask.clone());
@@ -299,9 +290,27 @@ fn reshare(net: &mut Net, certificate: &KeyCertificate, t: u16, n: u16) {
     }
     deal.print(t, n, "redeal");
     check.print(t, n, "check");
-    for (name, mut step) in [("combine", combine), ("decode", decode)] {
-        println!("{t:>2},{n:<4} {name:<8} {:>9.0}", median(&mut step.vault));
+    for (name, samples) in [("combine", &mut combine.vault), ("decode", &mut decode)] {
+        println!("{t:>2},{n:<4} {name:<8} {:>9.0}", median(samples));
     }
+}
+
+/// How long it takes a member to decode these messages of others, envelopes aside.
+fn decoding(net: &Net, key_id: KeyId, messages: impl Iterator<Item = (Identifier, Message)>) -> Vec<f64> {
+    let header = |sender: Identifier| firn_proto::envelope::Header {
+        network: net.definition.network_id(),
+        session: key_id.into(),
+        sender: NodeId(sender.0),
+        incarnation: Incarnation::new(1, 0),
+        sequence: 1,
+    };
+    let messages: Vec<_> = messages.map(|(sender, message)| (header(sender), message.encode())).collect();
+    let decode = |(header, (kind, body)): &(firn_proto::envelope::Header, (u32, Vec<u8>))| {
+        drop(black_box(Message::decode(*kind, body, header, &net.definition).unwrap()));
+    };
+    let mut samples = Vec::new();
+    (0..FROST_MEMBERS).for_each(|_| timed(&mut samples, || messages.iter().for_each(decode)));
+    samples
 }
 
 fn sign(net: &mut Net, certificate: &KeyCertificate, t: u16, n: u16) {
