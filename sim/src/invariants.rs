@@ -90,6 +90,13 @@ impl<'a> Sight<'a> {
         world.scenario().quorums_share(world.nodes().iter().filter(unsound).count())
     }
 
+    /// Whether a process keeps a peer out.
+    #[must_use]
+    pub fn quarantines(&self, id: ProcessId, peer: NodeId) -> bool {
+        let known = self.world.process(id).map(|process| process.engine.peers()).unwrap_or_default();
+        known.iter().any(|known| known.node == peer && known.quarantined)
+    }
+
     /// All processes of honest nodes, stopped ones included.
     pub fn honest_processes(&self) -> impl Iterator<Item = (ProcessId, &'a Process)> {
         let world = self.world;

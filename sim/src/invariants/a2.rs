@@ -78,6 +78,8 @@ impl A2 {
         let (header, message) = (verified.header(), verified.content());
         let session = header.session;
         match message {
+            // Of a quarantined peer no share is looked at.
+            Message::SignatureShare(_) if sight.quarantines(process, from) => {}
             Message::SignatureShare(share) => {
                 // Whether an honest share fits is for the aggregate to show.
                 let fits = if sight.world.is_corrupted(from) {
