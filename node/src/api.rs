@@ -379,7 +379,7 @@ impl Shared {
         Ok(answered.await.map_err(|_| Code::Draining)??)
     }
 
-    async fn command(&self, id: String, command: Command) -> Result<(StatusCode, Json<Accepted>), Refused> {
+    pub(crate) async fn command(&self, id: String, command: Command) -> Result<(StatusCode, Json<Accepted>), Refused> {
         let session = command.session(self.definition.network_id());
         self.settle(|answer| Call::Operator(session, command, answer)).await?;
         Ok((StatusCode::ACCEPTED, Json(Accepted { id })))

@@ -17,12 +17,13 @@ use firn_coordinator::api::{Family, Record};
 use firn_coordinator::versions::in_force;
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::envelope::decode_strict;
-use firn_proto::{Code, Definition, GroupSignature, Incarnation, NodeId, Refusal, wire};
+use firn_proto::{Code, Definition, GroupSignature, Incarnation, KeyId, NodeId, Refusal, wire};
 use firn_vault::backup::{BackupKey, verify};
 use firn_vault::{RootSecret, Vault};
 use libp2p::identity::Keypair;
 use prost::Message as _;
 use rand_core::OsRng;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 pub(crate) mod file;
@@ -65,7 +66,7 @@ impl Inside {
 
     /// Everything that belongs into a backup, now.
     pub(crate) fn backup(self, with_identity: bool) -> Result<Backup, Failure> {
-        let Shares { key, kept } = Shares::seal(&self.engine, &self.vault).map_err(refused)?;
+        let Shares { key, kept, .. } = Shares::seal(&self.engine, &self.vault).map_err(refused)?;
         if kept.is_empty() && !with_identity {
             let next = "generate a key first (`firn dkg propose`), or keep the identity with --with-identity";
             return Err(Failure::new("BACKUP_EMPTY", "this node holds no certified share", next, Exit::Conflict));
@@ -81,6 +82,8 @@ impl Inside {
 pub(crate) struct Shares {
     key: BackupKey,
     kept: Vec<Kept>,
+    /// Of these attempts.
+    pub(crate) of: BTreeSet<KeyId>,
 }
 
 impl Shares {
@@ -95,8 +98,10 @@ impl Shares {
                 share: vault.export(certificate.key_id(), certificate.epoch(), &key, &mut OsRng)?,
             })
         };
-        let kept = engine.certified_keys().into_iter().map(seal).collect::<Result<_, _>>()?;
-        Ok(Self { key, kept })
+        let keys = engine.certified_keys();
+        let of = keys.iter().map(|(certificate, _)| certificate.key_id()).collect();
+        let kept = keys.into_iter().map(seal).collect::<Result<_, _>>()?;
+        Ok(Self { key, kept, of })
     }
 }
 

@@ -209,7 +209,9 @@ impl Config {
         me: NodeId,
         incarnation: Incarnation,
     ) -> firn_coordinator::Config {
-        let (check_evidence, refresh_after) = (self.evidence.is_some(), self.keys.refresh_after);
+        // Where the new share has to be backed up, whoever looks after that accepts.
+        let refresh_after = self.keys.refresh_after.filter(|_| self.backup.directory.is_none());
+        let check_evidence = self.evidence.is_some();
         firn_coordinator::Config { definition: definition.clone(), me, incarnation, check_evidence, refresh_after }
     }
 

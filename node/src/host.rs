@@ -148,7 +148,7 @@ async fn serve(
     let metrics = Arc::new(Metrics::new());
     let root = RootSecret::from_bytes(unlocked.vault_root.copied());
     let records = read_records(&store)?;
-    let standing = Standing::of_node(config, &opened.directory, versions::kept(&store, definition.clone())?, me);
+    let standing = Standing::of_node(config, &opened.directory, versions::kept(&store, definition.clone())?, me)?;
     let core = config.of_engine(&definition, me, incarnation);
     let (engine, vault) = restore(&store, core.clone(), root, &records)?;
     let journal =

@@ -161,9 +161,21 @@ impl Engine {
         }))
     }
 
+    /// Proposals of a next epoch that a host may accept without asking its operator, where shares are refreshed when they are
+    /// `after` seconds old.
+    #[must_use]
+    pub fn refreshes_due(&self, after: u64) -> Vec<KeyId> {
+        let due = |attempt: &Attempt| attempt.phase == Phase::Proposed && self.needs_nobody(attempt, Some(after));
+        self.attempts.iter().filter(|(_, attempt)| due(attempt)).map(|(key_id, _)| *key_id).collect()
+    }
+
     /// Whether nobody has to be asked: a version that the organisations signed changes the key's members; or it is time, as
     /// far as this node's operator is concerned.
     pub(super) fn accepts_by_itself(&self, attempt: &Attempt) -> bool {
+        self.needs_nobody(attempt, self.refresh_after)
+    }
+
+    fn needs_nobody(&self, attempt: &Attempt, after: Option<u64>) -> bool {
         let Some(source) = &attempt.source else { return false };
         // Who leaves starts nothing, and nobody keeps the name for long.
         let soon = attempt.proposal.deadline.0 <= self.now.wall.0.saturating_add(RESHARE_SECONDS_MAX);
@@ -172,7 +184,7 @@ impl Engine {
         }
         let changed = (&source.key.members, source.key.threshold) != (&attempt.key.members, attempt.key.threshold);
         let since = attempt.proposal.from.and_then(|from| self.attempts.get(&from.key_id)).map_or(0, |old| old.since.0);
-        changed || self.refresh_after.is_some_and(|seconds| since.saturating_add(seconds) <= self.now.wall.0)
+        changed || after.is_some_and(|seconds| since.saturating_add(seconds) <= self.now.wall.0)
     }
 
     /// Two members may have started at once: of attempts that still gather acceptances, the one with the smaller id goes on.

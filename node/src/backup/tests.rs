@@ -388,11 +388,12 @@ impl Net {
         let directory = DataDir::look(&self.dir(0)).unwrap();
         standing::Standing::of_node(&crate::cli::read_config(&self.dir(0)).unwrap(), &directory, line, NodeId(1))
             .unwrap()
+            .unwrap()
     }
 
     fn shares(&self) -> Shares {
         let Backup { manifest, secrets } = self.backup(false);
-        Shares { key: secrets.key, kept: manifest.keys }
+        Shares { key: secrets.key, kept: manifest.keys, of: [self.certificate.key_id()].into() }
     }
 }
 
@@ -407,7 +408,7 @@ fn r53_the_backup_that_a_node_keeps_is_proven_before_it_takes_the_place_of_the_o
     assert_eq!((marks()[0].made, marks()[0].verified), (None, None));
     standing.make(net.shares()).unwrap();
     assert!(marks()[0].made.is_some() && marks()[0].verified.is_some());
-    let file = folder.join(format!("firn-{}.age", net.devnet.nodes[0].name));
+    let file = folder.join(format!("firn-{}-{}.age", net.devnet.network, net.devnet.nodes[0].name));
     let first = std::fs::read(&file).unwrap();
     let read = Backup::decode(&people::decrypt(&first, &net.key_file()).unwrap()).unwrap();
     assert_eq!(read.check(&net.definition).unwrap()[0].certificate, net.certificate);
@@ -418,7 +419,20 @@ fn r53_the_backup_that_a_node_keeps_is_proven_before_it_takes_the_place_of_the_o
     wrong.kept[0].share = net.vaults[1].export(key_id, epoch, &wrong.key, &mut OsRng).unwrap();
     assert_eq!(standing.make(wrong).map_err(code), Err("BACKUP_SHARE_INVALID".to_owned()));
     assert_eq!(std::fs::read(&file).unwrap(), first);
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left behind");
+    let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path().extension().unwrap().to_owned());
+    assert_eq!(names.collect::<BTreeSet<_>>(), ["age".into(), "json".into()].into(), "nothing else is left");
+    // Nor does what is older than what it holds.
+    let held = file.with_extension("json");
+    let name = &net.certificate.proposal().key_name;
+    for (more, expected) in [
+        (serde_json::json!({ "epochs": { name: 1 } }), Err("BACKUP_OLDER".to_owned())),
+        (serde_json::json!({ "epochs": { name: 0, "left-long-ago": 7 } }), Ok(())),
+    ] {
+        let first = std::fs::read(&file).unwrap();
+        std::fs::write(&held, more.to_string()).unwrap();
+        assert_eq!(standing.make(net.shares()).map_err(code), expected);
+        assert_eq!(std::fs::read(&file).unwrap() == first, expected.is_err());
+    }
     standing.make(net.shares()).unwrap();
     assert_ne!(std::fs::read(&file).unwrap(), first, "made anew");
 }

@@ -76,7 +76,9 @@ impl Ceremony {
     async fn run(self, next: NextEpoch, output: Output) -> Result<(), Failure> {
         let Self { name, within_seconds, no_wait, node } = self;
         let client = node.client()?;
-        let backed_up = refuse_without_backups(&node)?;
+        let keeper = refuse_without_backups(&node)?;
+        // Who leaves has nothing to back up.
+        let backs_up = |view: &KeyView| keeper.as_ref().is_some_and(|name| view.members.contains(name));
         let accepted = client.propose_key(&ProposeBody { name, within_seconds, next: Some(next) }).await?;
         if no_wait {
             return print(output, &document(ACCEPTED, &accepted), || proposed(&accepted, &node));
@@ -84,7 +86,7 @@ impl Ceremony {
         // Its phases have bounds of their own after the last acceptance.
         let view =
             ended(&client, &accepted.id, Duration::from_secs(within_seconds.saturating_add(PHASES_SECONDS)), |view| {
-                view.state != "active" || !backed_up || view.backed_up.is_some()
+                view.state != "active" || view.backed_up.is_some() || !backs_up(view)
             })
             .await?;
         print(output, &document("firn.key.v1", &view), || {
@@ -95,9 +97,9 @@ impl Ceremony {
             format!("{}{next}", keys_text(std::slice::from_ref(&view), &node.options()))
         })?;
         match view.state.as_str() {
-            "active" if backed_up && view.backed_up.is_none() => {
+            "active" if backs_up(&view) && view.backed_up.is_none() => {
                 let cause = "the new epoch is active, and the backup that this node keeps does not hold it yet";
-                let next = "see `backup_failed` in the node's log; the node tries again every minute";
+                let next = "see `backup_failed` in the node's log: it tries again by itself, if it was started with backup.directory";
                 Err(Failure::new("BACKUP_FILE", cause, next, Exit::Conflict))
             }
             "active" => Ok(()),
@@ -111,12 +113,14 @@ impl Ceremony {
     }
 }
 
-/// The new shares are in no backup: nobody begins that who does not mean to make one. Whether the node makes one by itself.
-fn refuse_without_backups(node: &NodeArgs) -> Result<bool, Failure> {
-    let Some(data_dir) = &node.data_dir else { return Ok(false) };
-    let backup = super::read_config(data_dir)?.backup;
+/// The new shares are in no backup: nobody begins that who does not mean to make one. The node's name, where it makes
+/// one by itself.
+fn refuse_without_backups(node: &NodeArgs) -> Result<Option<String>, Failure> {
+    let Some(data_dir) = &node.data_dir else { return Ok(None) };
+    let config = super::read_config(data_dir)?;
+    let backup = config.backup;
     if backup.policy == BackupPolicy::Waived || !backup.recipients.is_empty() {
-        return Ok(backup.directory.is_some());
+        return Ok(backup.directory.map(|_| config.node));
     }
     let cause = "new shares make every backup stale, and this node's configuration names nobody to encrypt one for";
     let next = "name backup.recipients and backup.directory, or set backup.policy to waived";

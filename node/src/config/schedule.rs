@@ -56,14 +56,11 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Whether it is open.
-    pub(crate) fn contains(self, now: WallTime) -> bool {
-        let second = now.0 % DAY_SECONDS;
-        if self.from < self.to {
-            (self.from..self.to).contains(&second)
-        } else {
-            second >= self.from || second < self.to
-        }
+    /// Since when it is open, where it is.
+    pub(crate) fn opened(self, now: WallTime) -> Option<WallTime> {
+        let since = (now.0 % DAY_SECONDS + DAY_SECONDS - self.from) % DAY_SECONDS;
+        let length = (self.to + DAY_SECONDS - self.from - 1) % DAY_SECONDS + 1;
+        (since < length).then(|| WallTime(now.0.saturating_sub(since)))
     }
 }
 

@@ -1,27 +1,31 @@
-//! What a node does for its keys by itself: a backup whenever it has other shares than before, and a refresh in its operator's hours,
-//! where that backup holds the shares that it has now (docs/how-to/schedule.md).
+//! What a node does for its keys by itself: a backup whenever it has other shares than before, and refreshes once shares are old,
+//! each over a backup of the shares of now that was made for it (docs/how-to/schedule.md).
 
 use super::{Facts, missing, since};
 use crate::api::Shared;
 use crate::api::json::{NextEpoch, ProposeBody};
 use crate::backup::standing::Standing;
 use crate::config::{Keys, Window};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::runtime::wall_time;
+use firn_coordinator::Engine;
+use firn_coordinator::api::Command;
 use firn_coordinator::view::KeyView;
-use firn_proto::KeyId;
+use firn_proto::time::WallTime;
+use firn_proto::{KeyId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 /// How often it looks whether there is anything to do.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Seconds between two tries of a backup that fails.
-const BACKUP_AGAIN_SECONDS: u64 = 60;
+/// The longest time between two tries of a backup that fails, in seconds; it doubles from one look on.
+const AGAIN_SECONDS_MAX: u64 = 60;
 
-/// Seconds between two refreshes of a key that this node begins: an attempt has ended by then.
-const REFRESH_AGAIN_SECONDS: u64 = 900;
+/// How long a backup may take before that is said.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Seconds by which each member begins later than the one before it, so that they do not begin at once.
 const RANK_SECONDS: u64 = 600;
@@ -33,9 +37,12 @@ const WITHIN_SECONDS: u64 = 60;
 pub(crate) struct Upkeep {
     api: Arc<Shared>,
     standing: Option<Arc<Standing>>,
+    /// From which age of shares on it accepts a refresh.
+    after: Option<u64>,
     refreshes: Option<Refreshes>,
     /// What the standing backup of this run holds.
     kept: BTreeSet<KeyId>,
+    failures: u32,
     backup_again: u64,
 }
 
@@ -51,92 +58,143 @@ impl Upkeep {
     pub(crate) fn new(api: Arc<Shared>, standing: Option<Standing>, keys: &Keys) -> Option<Self> {
         let times = keys.refresh_after.zip(keys.refresh_window);
         let refreshes = times.map(|(after, window)| Refreshes { after, window, asked: BTreeMap::new() });
-        let idle = standing.is_none() && refreshes.is_none();
-        let standing = standing.map(Arc::new);
-        (!idle).then(|| Self { api, standing, refreshes, kept: BTreeSet::new(), backup_again: 0 })
+        // Where nothing has to be backed up, the engine accepts.
+        let after = keys.refresh_after.filter(|_| standing.is_some());
+        let (idle, standing) = (standing.is_none() && refreshes.is_none(), standing.map(Arc::new));
+        let (kept, failures, backup_again) = (BTreeSet::new(), 0, 0);
+        (!idle).then(|| Self { api, standing, after, refreshes, kept, failures, backup_again })
     }
 
     /// Never ends.
     pub(crate) async fn run(mut self) {
         loop {
-            tokio::time::sleep(LOOK).await;
+            sleep(LOOK).await;
             // A loop that is busy is asked again.
             let Ok((keys, pauses)) = self.api.look(|engine| (engine.keys(), engine.pauses())).await else { continue };
-            self.back_up(&keys).await;
+            // What came out of an old backup may be older than what the file holds: first others confirm it.
+            if pauses.restored.is_some() {
+                continue;
+            }
+            if ours(&keys, self.api.me) != self.kept && self.backup_again <= wall_time().0 {
+                self.back_up(&keys).await;
+            }
             if pauses.own.is_none() && pauses.network.is_none() {
-                self.refresh(&keys).await;
+                self.accept(&keys).await;
+                self.begin(&keys).await;
             }
         }
     }
 
-    /// Makes the standing backup anew where this node has other keys than it holds.
-    async fn back_up(&mut self, keys: &[KeyView]) {
-        let Some(standing) = &self.standing else { return };
-        let me = self.api.me;
-        let ours = keys.iter().filter(|key| matches!(key.state, "certified" | "active"));
-        let ours: BTreeSet<_> =
-            ours.filter(|key| key.members.values().any(|node| *node == me)).map(|key| key.key_id).collect();
-        if ours.is_empty() || ours == self.kept || wall_time().0 < self.backup_again {
-            return;
+    /// Makes the standing backup anew, where there is to be one. Whether the shares of now are safe.
+    async fn back_up(&mut self, keys: &[KeyView]) -> bool {
+        let Some(standing) = &self.standing else { return true };
+        let ours = ours(keys, self.api.me);
+        if ours.is_empty() {
+            return false;
         }
-        match self.make(Arc::clone(standing)).await {
+        match self.make(Arc::clone(standing), &ours).await {
             Ok(()) => {
                 tracing::info!(keys = ours.len(), "backup_verified");
-                self.kept = ours;
+                (self.kept, self.failures) = (ours, 0);
+                true
             }
             Err(failure) => {
                 tracing::warn!(code = failure.code, cause = failure.cause, next = failure.next_step, "backup_failed");
-                self.backup_again = wall_time().0.saturating_add(BACKUP_AGAIN_SECONDS);
+                let seconds = LOOK.as_secs().checked_shl(self.failures).unwrap_or(AGAIN_SECONDS_MAX);
+                self.backup_again = wall_time().0.saturating_add(seconds.min(AGAIN_SECONDS_MAX));
+                self.failures = self.failures.saturating_add(1).min(u64::BITS - 3);
+                self.kept.clear();
+                false
             }
         }
     }
 
-    async fn make(&self, standing: Arc<Standing>) -> Result<(), Failure> {
+    async fn make(&self, standing: Arc<Standing>, ours: &BTreeSet<KeyId>) -> Result<(), Failure> {
         let shares = self.api.shares().await?;
-        let made = tokio::task::spawn_blocking(move || standing.make(shares)).await;
+        // The file may hold what this node has lost: one that lacks a share never takes its place. What was retired meanwhile is
+        // not lost.
+        let still = self.api.look(Engine::keys).await.map_err(|refused| {
+            Failure::general("NODE_BUSY", format!("the node did not say which keys it has: {}", refused.code()))
+        })?;
+        if ours.intersection(&self::ours(&still, self.api.me)).any(|key| !shares.of.contains(key)) {
+            let cause = "this node lacks its share of a key, and the backup before may hold it";
+            let next =
+                "restore that one, or have the share repaired; the node backs up again once it has all its shares";
+            return Err(Failure::new("BACKUP_INCOMPLETE", cause, next, Exit::Conflict));
+        }
+        let mut made = tokio::task::spawn_blocking(move || standing.make(shares));
+        let made = match timeout(PATIENCE, &mut made).await {
+            Ok(made) => made,
+            Err(_) => {
+                tracing::warn!(code = "BACKUP_FILE", "backup_slow: see the directory, and the recipients' plugins");
+                made.await
+            }
+        };
         made.unwrap_or_else(|error| Err(Failure::general("BACKUP_FILE", error.to_string())))
     }
 
-    async fn refresh(&mut self, keys: &[KeyView]) {
+    /// Accepts refreshes that are due, each over a backup that is made for it.
+    async fn accept(&mut self, keys: &[KeyView]) {
+        let Some(after) = self.after else { return };
+        let due = self.api.look(move |engine| engine.refreshes_due(after)).await.unwrap_or_default();
+        for key_id in due {
+            if !self.back_up(keys).await {
+                return;
+            }
+            if let Err(refused) = self.api.command(key_id.to_string(), Command::AcceptKey(key_id)).await {
+                tracing::warn!(key_id = %key_id, code = refused.code(), "refresh_not_accepted");
+            }
+        }
+    }
+
+    /// Begins refreshes that are due in the operator's hours.
+    async fn begin(&mut self, keys: &[KeyView]) {
         let Some(refreshes) = &mut self.refreshes else { return };
         let connected = self.api.connected();
-        let safe = self.standing.is_some().then_some(&self.kept);
-        let facts = self.api.facts(keys, &connected);
-        for name in refreshes.begin(&facts, safe) {
+        let due = refreshes.due(&self.api.facts(keys, &connected));
+        for name in due {
+            if !self.back_up(keys).await {
+                return;
+            }
+            if let Some(refreshes) = &mut self.refreshes {
+                refreshes.asked.insert(name.clone(), wall_time().0);
+            }
             tracing::info!(key = name, "refresh_begun");
-            let body = ProposeBody { name, within_seconds: WITHIN_SECONDS, next: Some(NextEpoch::Refresh) };
+            let body =
+                ProposeBody { name: name.clone(), within_seconds: WITHIN_SECONDS, next: Some(NextEpoch::Refresh) };
             if let Err(refused) = self.api.propose_key(body).await {
-                tracing::warn!(code = refused.code(), "refresh_refused");
+                tracing::warn!(key = name, code = refused.code(), "refresh_refused");
             }
         }
     }
 }
 
+/// The keys of which a node is to have a share.
+fn ours(keys: &[KeyView], me: NodeId) -> BTreeSet<KeyId> {
+    let held = keys.iter().filter(|key| matches!(key.state, "certified" | "active"));
+    held.filter(|key| key.members.values().any(|node| *node == me)).map(|key| key.key_id).collect()
+}
+
 impl Refreshes {
-    /// The keys whose next epoch this node proposes now. Where the shares have to be backed up, only those that are.
-    fn begin(&mut self, facts: &Facts<'_>, safe: Option<&BTreeSet<KeyId>>) -> Vec<String> {
-        if !self.window.contains(firn_proto::time::WallTime(facts.now)) {
-            return Vec::new();
-        }
+    /// The keys whose next epoch this node proposes now: once while the window is open, each member later than the one before it.
+    fn due(&self, facts: &Facts<'_>) -> Vec<String> {
+        let Some(opened) = self.window.opened(WallTime(facts.now)) else { return Vec::new() };
         let due = facts.definition.keys.iter().filter(|listed| {
             let Some(rank) = listed.nodes().position(|node| node == facts.me) else { return false };
             let of_key = || facts.keys.iter().filter(|view| view.name == listed.name);
             let Some(active) = of_key().filter(|view| view.state == "active").max_by_key(|view| view.epoch) else {
                 return false;
             };
-            let ended = |view: &KeyView| matches!(view.state, "active" | "retired" | "aborted" | "abandoned");
-            let turn = self.after.saturating_add(RANK_SECONDS.saturating_mul(rank as u64));
-            let last = self.asked.get(&listed.name).map_or(0, |asked| asked.saturating_add(REFRESH_AGAIN_SECONDS));
-            since(active).is_some_and(|since| since.saturating_add(turn) <= facts.now)
-                && last <= facts.now
+            let ended =
+                |view: &KeyView| matches!(view.state, "active" | "retired" | "aborted" | "abandoned" | "given-up");
+            let old = since(active).map(|since| since.saturating_add(self.after).max(opened.0));
+            old.is_some_and(|old| old.saturating_add(RANK_SECONDS.saturating_mul(rank as u64)) <= facts.now)
+                && self.asked.get(&listed.name).is_none_or(|asked| *asked < opened.0)
                 && active.is_as_listed(listed)
                 && of_key().all(ended)
                 && missing(&listed.name, facts).is_empty()
-                && safe.is_none_or(|safe| safe.contains(&active.key_id))
         });
-        let due: Vec<_> = due.map(|listed| listed.name.clone()).collect();
-        self.asked.extend(due.iter().map(|name| (name.clone(), facts.now)));
-        due
+        due.map(|listed| listed.name.clone()).collect()
     }
 }
 

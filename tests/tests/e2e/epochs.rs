@@ -257,7 +257,7 @@ fn r53_r56_a_key_is_refreshed_by_itself_once_it_is_backed_up_and_loses_no_reques
         let key = place.path().join("people.key");
         fs::write(&key, format!("{}\n", crate::losses::SECRET)).expect("a key file");
         for node in net.all() {
-            let file = folder.join(format!("firn-{}.age", net.name(node)));
+            let file = folder.join(format!("firn-{}-{}.age", net.definition.name, net.name(node)));
             let (file, key) = (file.to_str().expect("a path"), key.to_str().expect("a path"));
             until("a backup of the new epoch alone", || {
                 let verified = net.at(node, &["backup", "verify", file, "--identity", key]).json();

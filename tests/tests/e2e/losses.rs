@@ -151,6 +151,23 @@ impl Case {
         self.shell(resume);
     }
 
+    /// The node makes a backup by itself, after a start with that in its configuration; gives the file.
+    fn keeps_a_backup(&mut self) -> PathBuf {
+        let folder = self.folder().join("kept");
+        fs::create_dir(&folder).expect("a folder");
+        let node = self.net.nodes[LOST].clone();
+        let config = node.data_dir.join("config.toml");
+        let text = fs::read_to_string(&config).expect("a configuration");
+        let lines = format!("[backup]\nrecipients = ['{RECIPIENT}']\ndirectory = '{}'\n", folder.display());
+        fs::write(&config, text.replace("[backup]\n", &lines)).expect("a configuration");
+        self.net.stop(LOST);
+        self.net.start_nodes(&[LOST]);
+        self.met();
+        let file = folder.join(format!("firn-{}-{}.age", self.net.definition.name, node.name));
+        until("the backup", || if file.exists() { Ok(()) } else { Err("not yet".to_owned()) });
+        file
+    }
+
     /// From here on the page's people and other member are this node's. Where an organisation has one person, that one counts once.
     fn speak_for(&mut self, node: usize) {
         let entry = &self.net.manifest["people"][node];
@@ -252,11 +269,19 @@ fn r19_r35_a_lost_share_is_repaired_by_helpers_whose_people_agree_while_requests
     let mut case = step("six nodes, five members, three sign", Case::start);
     let (parts, address) = (blocks("The share"), case.net.account());
     let before = case.shares(0);
+    let kept = step("the node keeps a backup by itself", || case.keeps_a_backup());
+    let backup = fs::read(&kept).expect("a backup");
     step("the database is gone; members confirm the node, two people agree", || {
         case.net.kill(LOST);
         fs::remove_dir_all(Path::new(&case.variables["NODE"]).join("store")).expect("a folder");
         case.run(&parts[0]);
         case.confirmed(&parts[1]);
+    });
+    step("its backup may hold what it has lost: it is not made anew without that", || {
+        until("the node to say so", || {
+            if case.net.log(LOST).contains("BACKUP_INCOMPLETE") { Ok(()) } else { Err("not yet".to_owned()) }
+        });
+        assert!(fs::read(&kept).expect("a backup") == backup);
     });
     let request = case.net.ask(0, &case.net.slash(1));
     step("it asks the first three members that are there", || {

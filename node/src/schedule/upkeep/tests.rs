@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::definition;
-use firn_proto::{Digest, Epoch, NodeId};
+use firn_proto::{Digest, Epoch};
 
 /// Three in the morning.
 const NOW: u64 = 20_000 * 86_400 + 3 * 3_600;
@@ -35,21 +35,19 @@ struct Case {
     me: u16,
     connected: Vec<u16>,
     now: u64,
-    safe: Option<BTreeSet<KeyId>>,
 }
 
 impl Case {
     fn new() -> Self {
         let window = Window::try_from("02:00-04:00".to_owned()).unwrap();
         let refreshes = Refreshes { after: 1_000, window, asked: BTreeMap::new() };
-        Self { refreshes, me: 1, connected: (1..=5).collect(), now: NOW, safe: None }
+        Self { refreshes, me: 1, connected: (1..=5).collect(), now: NOW }
     }
 
-    fn begins(&mut self, keys: &[KeyView]) -> bool {
+    fn begins(&self, keys: &[KeyView]) -> bool {
         let connected = self.connected.iter().map(|node| NodeId(*node)).collect();
         let (definition, me, now) = (&definition(), NodeId(self.me), self.now);
-        let facts = Facts { now, definition, me, keys, connected: &connected, block: 0 };
-        let begun = self.refreshes.begin(&facts, self.safe.as_ref());
+        let begun = self.refreshes.due(&Facts { now, definition, me, keys, connected: &connected, block: 0 });
         assert!(begun.is_empty() || begun == ["slash"], "{begun:?}");
         !begun.is_empty()
     }
@@ -70,7 +68,7 @@ fn r56_a_refresh_begins_in_its_hours_when_shares_are_old_and_all_are_there() {
     for state in ["proposed", "accepting", "certifying", "undecided", "certified"] {
         assert!(!Case::new().begins(&[key(1, "active", 1), key(2, state, 0)]), "one is under way: {state}");
     }
-    for state in ["aborted", "abandoned"] {
+    for state in ["aborted", "abandoned", "given-up"] {
         assert!(Case::new().begins(&[key(1, "active", 1), key(2, state, 0)]), "one has failed: {state}");
     }
     let mut other = key(1, "active", 1);
@@ -79,22 +77,24 @@ fn r56_a_refresh_begins_in_its_hours_when_shares_are_old_and_all_are_there() {
 }
 
 #[test]
-fn r53_a_refresh_begins_only_where_the_shares_of_now_are_backed_up() {
-    let keys = [key(0, "retired", 1), key(1, "active", NOW - 1_000)];
-    let safe = |of: &[usize]| Case { safe: Some(of.iter().map(|key| keys[*key].key_id).collect()), ..Case::new() };
-    assert!(!safe(&[]).begins(&keys), "there is no backup");
-    assert!(!safe(&[0]).begins(&keys), "the backup is of the epoch before");
-    assert!(safe(&[1]).begins(&keys));
+fn members_begin_one_after_the_other_and_once_while_the_window_is_open() {
+    // Shares that came of age in the window, and shares that were old when it opened an hour ago.
+    let at = |me: u16, age: u64| Case { me, ..Case::new() }.begins(&[key(1, "active", NOW - age)]);
+    assert_eq!((at(2, 1_599), at(2, 1_600), at(5, 3_399), at(5, 3_400)), (false, true, false, true));
+    let opened = |me: u16, seconds: u64| {
+        Case { me, now: NOW - 3_600 + seconds, ..Case::new() }.begins(&[key(1, "active", NOW - 90_000)])
+    };
+    assert_eq!((opened(1, 0), opened(2, 599), opened(2, 600), opened(5, 2_400)), (true, false, true, true));
+    let (mut case, keys) = (Case::new(), [key(1, "active", NOW - 90_000)]);
+    case.refreshes.asked.insert("slash".to_owned(), NOW - 3_600);
+    assert!(!case.begins(&keys), "it was begun since the window opened");
+    case.now += 86_400;
+    assert!(case.begins(&keys), "the next day");
 }
 
 #[test]
-fn members_begin_one_after_the_other_and_not_again_and_again() {
-    let at = |me: u16, age: u64| Case { me, ..Case::new() }.begins(&[key(1, "active", NOW - age)]);
-    assert_eq!((at(2, 1_599), at(2, 1_600), at(5, 3_399), at(5, 3_400)), (false, true, false, true));
-    let (mut case, keys) = (Case::new(), [key(1, "active", NOW - 1_000)]);
-    assert!(case.begins(&keys));
-    case.now += 899;
-    assert!(!case.begins(&keys));
-    case.now += 1;
-    assert!(case.begins(&keys));
+fn r53_what_a_node_is_to_have_a_share_of_is_what_its_backup_has_to_hold() {
+    let keys = [key(0, "retired", 1), key(1, "active", 1), key(2, "certified", 0), key(3, "aborted", 0)];
+    assert_eq!(ours(&keys, NodeId(1)), [keys[1].key_id, keys[2].key_id].into());
+    assert_eq!(ours(&keys, NodeId(9)), BTreeSet::new(), "it is no member");
 }
