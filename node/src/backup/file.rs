@@ -6,6 +6,9 @@ use firn_proto::envelope::decode_strict;
 use firn_proto::{Code, Refusal};
 use firn_vault::backup::BackupKey;
 use prost::Message as _;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// The format that this release writes, and the newest it reads.
@@ -15,6 +18,13 @@ const MAGIC: &[u8] = b"firn backup\n";
 
 /// Some hundred keys of a hundred members at 15 kB, and as many versions of the definition.
 pub(crate) const FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The text of a backup; one that is too long is cut, and refused by whoever decrypts it.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
+}
 
 /// Everything that is public.
 #[derive(Clone, PartialEq, prost::Message)]

@@ -14,7 +14,6 @@ use alloy::signers::local::PrivateKeySigner;
 use firn_coordinator::Engine;
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::time::{MonotonicTime, Time};
-
 use firn_proto::{Code, Definition, GroupSignature, NodeId, Refusal};
 use firn_vault::RootSecret;
 use firn_vault::api::Write;

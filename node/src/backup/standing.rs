@@ -1,7 +1,7 @@
 //! The backup that a node keeps by itself, where its operator names a directory: one file, made anew whenever its shares change and
 //! put in the place of the one before when it was read back and proven (docs/spec/backup.md).
 
-use super::file::{Backup, FILE_BYTES_MAX, Secrets};
+use super::file::{Backup, Secrets, read};
 use super::marks::{self, Event};
 use super::people::{self, Witness};
 use super::{Line, Shares};
@@ -13,7 +13,7 @@ use firn_proto::certificate::KeyCertificate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where it is, and what goes into it besides shares.
@@ -112,12 +112,6 @@ impl Standing {
         let backup = Backup::decode(&witness.decrypt(text)?)?;
         Ok(backup.check(&self.line.definition)?.into_iter().map(|key| key.certificate).collect())
     }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    fs::File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut text)?;
-    Ok(text)
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {

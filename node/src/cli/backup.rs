@@ -1,7 +1,7 @@
 //! `firn backup`: making, verifying and restoring backups (docs/how-to/backup.md).
 
 use super::{Output, PassphraseArgs, document, print, quoted, read_config};
-use crate::backup::file::{Backup, FILE_BYTES_MAX};
+use crate::backup::file::{self, Backup};
 use crate::backup::marks::{self, Event, Mark};
 use crate::backup::{Inside, certified_keys, people, restore};
 use crate::data_dir::{DataDir, files};
@@ -13,7 +13,6 @@ use clap::{Args, Subcommand};
 use firn_proto::certificate::KeyCertificate;
 use firn_proto::{Code, Definition, Refusal};
 use serde_json::{Value, json};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Make, verify and restore backups of a node's key shares.
@@ -231,14 +230,11 @@ impl FileArgs {
     }
 }
 
-fn read(file: &Path, identity: &Path) -> Result<Backup, Failure> {
-    let unreadable = |error: std::io::Error| {
-        let cause = format!("{}: {error}", file.display());
+fn read(path: &Path, identity: &Path) -> Result<Backup, Failure> {
+    let text = file::read(path).map_err(|error| {
+        let cause = format!("{}: {error}", path.display());
         Failure::new("BACKUP_FILE", cause, "name a file of `firn backup create`", Exit::Failure)
-    };
-    let mut text = Vec::new();
-    let opened = std::fs::File::open(file).map_err(unreadable)?;
-    opened.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
+    })?;
     Ok(Backup::decode(&people::decrypt(&text, identity)?)?)
 }
 

@@ -15,7 +15,7 @@ fn schedule(made: Made) -> Schedule {
     Schedule { intervals: Config::parse(&layers).unwrap().schedule, made }
 }
 
-fn epoch(definition: &Definition, state: &'static str, epoch: u32, since: u64, group: u8) -> KeyView {
+pub(super) fn epoch(definition: &Definition, state: &'static str, epoch: u32, since: u64, group: u8) -> KeyView {
     let points: Vec<Point> = definition.nodes.values().map(|node| node.vault_key).collect();
     KeyView {
         key_id: KeyId(Digest([u8::try_from(epoch).unwrap(); 32])),

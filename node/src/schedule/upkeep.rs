@@ -75,7 +75,7 @@ impl Upkeep {
             if pauses.restored.is_some() {
                 continue;
             }
-            if ours(&keys, self.api.me) != self.kept && self.backup_again <= wall_time().0 {
+            if ours(&keys, self.api.me) != self.kept {
                 self.back_up(&keys).await;
             }
             if pauses.own.is_none() && pauses.network.is_none() {
@@ -89,7 +89,7 @@ impl Upkeep {
     async fn back_up(&mut self, keys: &[KeyView]) -> bool {
         let Some(standing) = &self.standing else { return true };
         let ours = ours(keys, self.api.me);
-        if ours.is_empty() {
+        if ours.is_empty() || wall_time().0 < self.backup_again {
             return false;
         }
         match self.make(Arc::clone(standing), &ours).await {

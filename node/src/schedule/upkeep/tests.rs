@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::testing::definition;
-use firn_proto::{Digest, Epoch};
 
 /// Three in the morning.
 const NOW: u64 = 20_000 * 86_400 + 3 * 3_600;
@@ -11,22 +10,8 @@ const NOW: u64 = 20_000 * 86_400 + 3 * 3_600;
 fn key(epoch: u32, state: &'static str, since: u64) -> KeyView {
     let definition = definition();
     let listed = definition.key("slash").unwrap();
-    KeyView {
-        key_id: KeyId(Digest([u8::try_from(epoch).unwrap(); 32])),
-        name: "slash".to_owned(),
-        state,
-        proposer: NodeId(1),
-        epoch: Epoch(epoch),
-        threshold: listed.threshold,
-        since,
-        members: listed.members.clone(),
-        group_key: None,
-        account: None,
-        certified_by: Vec::new(),
-        waiting_for: Vec::new(),
-        code: None,
-        culprit: None,
-    }
+    let (threshold, members) = (listed.threshold, listed.members.clone());
+    KeyView { threshold, members, ..super::super::tests::epoch(&definition, state, epoch, since, 0) }
 }
 
 /// What a node begins at a time whose shares are refreshed when they are 1,000 seconds old.
